@@ -1,0 +1,34 @@
+"""How Actial fails: a user's mistake is one sentence and exit code 2; everything else is a bug and raises."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+PREFIX = "actial: error: "
+"""What the one sentence starts with on standard error; doors above a stage find it in the log by this."""
+
+USER_ERROR_CODE = 2
+"""Exit code of a user's mistake, as argparse has it."""
+
+
+class UserError(Exception):
+    """A user's mistake. The message names the key, file or row, the value, the limit and the remedy, in one sentence."""
+
+
+class UnreadablePicture(UserError):
+    """A picture whose bytes do not decode. Callers set the row aside and count it."""
+
+
+def exit_on_user_error(main: Callable[[], int | None]) -> int:
+    """Run `main`; print a `UserError` as one line on standard error.
+
+    Returns:
+        The exit code: what `main` returned (None counts as 0), or 2 after a `UserError`.
+    """
+    try:
+        return main() or 0
+    except UserError as error:
+        sentence = " ".join(str(error).split())
+        print(f"{PREFIX}{sentence}", file=sys.stderr, flush=True)
+        return USER_ERROR_CODE

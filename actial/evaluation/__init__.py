@@ -1,0 +1,1 @@
+"""Evaluation: generation, stand-in models, scores with errors."""

@@ -1,0 +1,1 @@
+"""Exact camera geometry: conventions, poses, angles between views, projection."""

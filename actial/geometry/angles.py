@@ -1,0 +1,112 @@
+"""The true relative motion between two cameras: DESIGN section 6, for many pairs at once.
+
+u up, C camera centre, O object centre, f viewing direction, F = f made horizontal and unit, X = F x u (the camera's
+right), d = C2 - C1, a = (C - O) made horizontal. Lengths are shares of r = |C1 - O|, so they hold for captures of unknown scale.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from actial.geometry.conventions import UP
+
+MAX_PITCH_DEG = 75.0
+"""Cameras pitched beyond this are not asked about: their horizontal viewing direction is ill-defined."""
+
+
+class Motion(NamedTuple):
+    """How the camera moved from view 1 to view 2; every field is (n,) float64."""
+
+    lateral_r: np.ndarray
+    """Along the first camera's right, in r."""
+    forward_r: np.ndarray
+    """Along the first camera's level viewing direction, in r."""
+    up_r: np.ndarray
+    """Along the world's up, in r."""
+    distance_r: np.ndarray
+    """|d|, in r."""
+    turn_deg: np.ndarray
+    """Left positive, in (-180, 180]."""
+    pitch_deg: np.ndarray
+    """Change of the elevation of the viewing direction; upward positive."""
+    roll_deg: np.ndarray
+    """Change of the horizon's tilt; positive when the camera's right side goes down."""
+    orbit_deg: np.ndarray
+    """Counter-clockwise from above positive, the shorter arc, in (-180, 180]."""
+    perspective_r: np.ndarray
+    """Along the left of the object when it faces camera 1: d·(u x â1), in r. Positive: the camera moved to the object's left."""
+    radial_log: np.ndarray
+    """ln(|C2 - O| / |C1 - O|); positive farther."""
+    max_pitch_deg: np.ndarray
+    """The larger |pitch| of the two cameras."""
+    min_level_distance_r: np.ndarray
+    """The smaller |a| of the two cameras, in r: an orbit about the vertical axis is ill-defined near it."""
+
+
+def motion_between(T_world_1: np.ndarray, T_world_2: np.ndarray, object_center: np.ndarray) -> Motion:
+    """Relative motion of n ordered pairs of cameras.
+
+    Args:
+        T_world_1: (n, 4, 4) poses of the first cameras (Blender's axes).
+        T_world_2: (n, 4, 4) poses of the second cameras.
+        object_center: (n, 3) or (3,), world, metres.
+
+    Returns:
+        `Motion` of (n,) arrays. Fields are NaN where they are undefined (a camera that looks straight up or down, or stands on the object's axis).
+    """
+    C1, C2 = T_world_1[:, :3, 3], T_world_2[:, :3, 3]
+    f1, f2 = -T_world_1[:, :3, 2], -T_world_2[:, :3, 2]
+    F1, F2 = _level_unit(f1), _level_unit(f2)
+    X1 = np.cross(F1, UP)
+    d = C2 - C1
+    b1, b2 = C1 - object_center, C2 - object_center
+    r, r2 = np.linalg.norm(b1, axis=1), np.linalg.norm(b2, axis=1)
+    a1, a2 = _level(b1), _level(b2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return Motion(
+            lateral_r=_dot(d, X1) / r,
+            forward_r=_dot(d, F1) / r,
+            up_r=d[:, 2] / r,
+            distance_r=np.linalg.norm(d, axis=1) / r,
+            turn_deg=np.degrees(np.arctan2(np.cross(F1, F2)[:, 2], _dot(F1, F2))),
+            pitch_deg=_elevation_deg(f2) - _elevation_deg(f1),
+            roll_deg=wrapped_deg(_roll_deg(T_world_2, F2) - _roll_deg(T_world_1, F1)),
+            orbit_deg=np.degrees(np.arctan2(np.cross(a1, a2)[:, 2], _dot(a1, a2))),
+            perspective_r=_dot(d, np.cross(UP, _level_unit(b1))) / r,
+            radial_log=np.log(r2 / r),
+            max_pitch_deg=np.maximum(np.abs(_elevation_deg(f1)), np.abs(_elevation_deg(f2))),
+            min_level_distance_r=np.minimum(np.linalg.norm(a1, axis=1), np.linalg.norm(a2, axis=1)) / r,
+        )
+
+
+def wrapped_deg(angle_deg: np.ndarray) -> np.ndarray:
+    """`angle_deg` brought into (-180, 180]."""
+    return 180.0 - np.mod(180.0 - angle_deg, 360.0)
+
+
+def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.einsum("ij,ij->i", a, b)
+
+
+def _level(v: np.ndarray) -> np.ndarray:
+    return v * np.array([1.0, 1.0, 0.0])
+
+
+def _level_unit(v: np.ndarray) -> np.ndarray:
+    flat = _level(v)
+    length = np.linalg.norm(flat, axis=1, keepdims=True)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(length > 1e-9, flat / length, np.nan)
+
+
+def _elevation_deg(f: np.ndarray) -> np.ndarray:
+    return np.degrees(np.arcsin(np.clip(f[:, 2], -1.0, 1.0)))
+
+
+def _roll_deg(T_world_cam: np.ndarray, F: np.ndarray) -> np.ndarray:
+    """Tilt of the camera's right axis below the horizon, about its viewing direction."""
+    level_right = np.cross(F, UP)
+    right, up = T_world_cam[:, :3, 0], T_world_cam[:, :3, 1]
+    return np.degrees(np.arctan2(_dot(level_right, up), _dot(level_right, right)))

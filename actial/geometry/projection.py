@@ -1,0 +1,33 @@
+"""Pinhole intrinsics and projection into pixels."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from actial.geometry.conventions import opencv_from_blender
+from actial.geometry.poses import inverse, transformed
+
+
+def intrinsics(width_px: int, height_px: int, fov_deg: float) -> np.ndarray:
+    """(3, 3) `K` of a centred pinhole camera whose longer side spans `fov_deg` (Blender's `camera.angle`, sensor fit AUTO)."""
+    f_px = max(width_px, height_px) / 2 / np.tan(np.radians(fov_deg) / 2)
+    return np.array([[f_px, 0, width_px / 2], [0, f_px, height_px / 2], [0, 0, 1.0]])
+
+
+def project(p_world: np.ndarray, K: np.ndarray, T_world_cam: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where world points appear in the picture: x = K (R X + t) in OpenCV's axes, as `cv2.projectPoints` without distortion.
+
+    Args:
+        p_world: (n, 3) metres.
+        K: (3, 3) pixels.
+        T_world_cam: (4, 4), Blender's axes.
+
+    Returns:
+        (n, 2) pixels and (n,) planar depth in metres. A pixel is NaN where the depth is not positive.
+    """
+    p_cam = transformed(inverse(opencv_from_blender(T_world_cam)), np.asarray(p_world, float))
+    depth_m = p_cam[:, 2]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        uv = (p_cam @ K.T)[:, :2] / depth_m[:, None]
+    uv[depth_m <= 0] = np.nan
+    return uv, depth_m

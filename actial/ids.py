@@ -1,0 +1,78 @@
+"""Ids carry their parents.
+
+scene-000042                          a scene
+scene-000042.v03                      a view of it
+scene-000042.v03-v11                  an ordered pair of views (first, second)
+scene-000042.v03-v11.orbit            a question about the pair, by its kind
+scene-000042.v03-v11.orbit#5          the sixth completion sampled for it
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from actial.errors import UserError
+
+_GRAMMAR = re.compile(
+    r"(?P<scene>[a-z][a-z0-9_]*-[A-Za-z0-9_]+)"
+    r"(?:\.v(?P<first>\d{2,})(?:-v(?P<second>\d{2,})(?:\.(?P<kind>[a-z][a-z0-9_]*)(?:#(?P<sample>\d+))?)?)?)?"
+)
+
+
+class IdParts(NamedTuple):
+    """The parts of an id, outermost first; None from where the id ends."""
+
+    scene_id: str
+    first: int | None
+    second: int | None
+    kind: str | None
+    sample: int | None
+
+
+def scene_id(index: int) -> str:
+    return f"scene-{index:06d}"
+
+
+def view_id(scene: str, index: int) -> str:
+    return f"{scene}.v{index:02d}"
+
+
+def pair_id(first_view_id: str, second_view_id: str) -> str:
+    """The id of an ordered pair of views of one scene.
+
+    Raises:
+        ValueError: the views belong to different scenes.
+    """
+    first, second = parse(first_view_id), parse(second_view_id)
+    if first.scene_id != second.scene_id:
+        raise ValueError(f"{first_view_id} and {second_view_id} are views of different scenes")
+    return f"{first_view_id}-v{second.first:02d}"
+
+
+def question_id(pair: str, kind: str) -> str:
+    return f"{pair}.{kind}"
+
+
+def parse(identifier: str) -> IdParts:
+    """Split an id into its parts.
+
+    Raises:
+        UserError: the text is no id.
+    """
+    match = _GRAMMAR.fullmatch(identifier)
+    if match is None:
+        raise UserError(f"{identifier!r} is no id: ids look like scene-000042, scene-000042.v03, scene-000042.v03-v11 or scene-000042.v03-v11.orbit")
+    number = {k: None if match[k] is None else int(match[k]) for k in ("first", "second", "sample")}
+    return IdParts(match["scene"], number["first"], number["second"], match["kind"], number["sample"])
+
+
+def view_ids_of(identifier: str) -> tuple[str, ...]:
+    """The ids of the views that an id names: none for a scene, one for a view, two from a pair on."""
+    parts = parse(identifier)
+    return tuple(view_id(parts.scene_id, i) for i in (parts.first, parts.second) if i is not None)
+
+
+def question_of(identifier: str) -> str:
+    """The question a completion's id descends from (the id itself where it names a question)."""
+    return identifier.split("#", 1)[0]

@@ -1,0 +1,1 @@
+"""Conversations for supervised fine-tuning: direct answers and verified chains of thought."""

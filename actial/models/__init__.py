@@ -1,0 +1,1 @@
+"""Models and processors: loading, the tiny base, budgets."""

@@ -1,0 +1,243 @@
+"""`params.yaml`, typed: one frozen dataclass a section, a sentence and a unit per field.
+
+Every profile is a complete file: a missing key is an error, and so is an unknown one (the nearest valid name is given).
+"""
+
+from __future__ import annotations
+
+import difflib
+import types
+import typing
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from actial.errors import UserError
+
+STAGES = ("render_views", "build_qa", "cold_start_mix", "sft", "grpo", "evaluate")
+"""The six stage words, in order: task file = params section = DVC stage = Prefect task run = MLflow child run = output folder."""
+
+
+def setting(doc: str, *, ge: float | None = None, le: float | None = None, gt: float | None = None, choices: tuple[Any, ...] = ()) -> Any:
+    """A field with its sentence and its limits (each element's, for lists and maps)."""
+    return field(metadata={"doc": doc, "ge": ge, "le": le, "gt": gt, "choices": choices})
+
+
+@dataclass(frozen=True)
+class Model:
+    """The base model that is trained and compared."""
+
+    base: str = setting("Folder or hub id of a Qwen2.5-VL model.")
+    revision: str | None = setting("Commit or tag on the hub; null for a folder.")
+    sha256: str | None = setting("Checksum of a folder's files (`python -m actial.models.load FOLDER` prints it); null for a hub id.")
+    dtype: str = setting("Number format of weights and activations.", choices=("float32", "bfloat16"))
+    attention: str = setting("Attention kernel.", choices=("sdpa", "eager", "flash_attention_2"))
+    min_pixels: int = setting("Smallest area a picture is enlarged to, pixels.", ge=784)
+    max_pixels: int = setting("Largest area a picture is shrunk to, pixels.", ge=784)
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What models are told; hashed into every record."""
+
+    think: str = setting("System prompt of mode think: reasoning in <think>, then the answer in <answer>.")
+    direct: str = setting("System prompt of mode direct: the answer in <answer>, nothing else.")
+    describe: str = setting("System prompt of mode describe.")
+    describe_request: str = setting("User text of mode describe.")
+    picture: str = setting("Text before each picture; {number} is its place, from 1.")
+    question: str = setting("User text; {question} and {options} are filled in.")
+    answer: str = setting("What stands in <answer>: the option's letter or its text.", choices=("letter", "text"))
+
+
+@dataclass(frozen=True)
+class RenderViews:
+    """Scenes, cameras and pictures."""
+
+    backend: str = setting("Renderer: blender (Cycles), or boxes (numpy, for tests).", choices=("blender", "boxes"))
+    n_scenes: int = setting("Scenes.", ge=1)
+    views_per_scene: int = setting("Views of each scene.", ge=2, le=100)
+    width_px: int = setting("Picture width, pixels.", ge=28, le=4096)
+    height_px: int = setting("Picture height, pixels.", ge=28, le=4096)
+    samples: int = setting("Cycles samples per pixel, denoised.", ge=1, le=4096)
+    shard_mb: int = setting("Size at which a new Parquet shard is begun, megabytes.", ge=1)
+    max_refused_share: float = setting("Share of scenes that may be set aside before the stage fails.", ge=0, le=1)
+
+
+@dataclass(frozen=True)
+class BuildQA:
+    """Questions about pairs of views."""
+
+    splits: dict[str, float] = setting("Share of scenes of each split: train, rl, val, test.", ge=0, le=1)
+
+
+@dataclass(frozen=True)
+class ColdStartMix:
+    """Conversations for SFT and prompts for GRPO."""
+
+    modes: dict[str, float] = setting("Share of rows in each mode: think, direct, describe.", ge=0, le=1)
+
+
+@dataclass(frozen=True)
+class Lora:
+    """Low-rank adapters on the language model's linear layers."""
+
+    rank: int = setting("Rank.", ge=1)
+    alpha: int = setting("Scale numerator; the update is scaled by alpha / rank.", ge=1)
+    dropout: float = setting("Dropout on the adapter's input.", ge=0, le=0.9)
+
+
+@dataclass(frozen=True)
+class Sft:
+    """Supervised fine-tuning."""
+
+    method: str = setting("full: all weights; lora: adapters, merged afterwards.", choices=("full", "lora"))
+    lora: Lora = setting("Adapters, used by method lora.")
+
+
+@dataclass(frozen=True)
+class Grpo:
+    """Group-relative policy optimisation from the SFT checkpoint."""
+
+    method: str = setting("full: all weights; lora: adapters, merged afterwards.", choices=("full", "lora"))
+    lora: Lora = setting("Adapters, used by method lora.")
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Scores of the base, SFT and GRPO checkpoints."""
+
+    models: tuple[str, ...] = setting("Checkpoints to score.", choices=("base", "sft", "grpo"))
+
+
+@dataclass(frozen=True)
+class Params:
+    """A whole experiment."""
+
+    seed: int = setting("Root of all randomness.", ge=0)
+    model: Model = setting("")
+    prompt: Prompt = setting("")
+    render_views: RenderViews = setting("")
+    build_qa: BuildQA = setting("")
+    cold_start_mix: ColdStartMix = setting("")
+    sft: Sft = setting("")
+    grpo: Grpo = setting("")
+    evaluate: Evaluate = setting("")
+
+    def __post_init__(self) -> None:
+        for rule in _CROSS_FIELD_RULES:
+            rule(self)
+
+
+def load_params(path: str | Path) -> Params:
+    """Read and check a params file.
+
+    Raises:
+        UserError: the file is missing, is not YAML, or a key is unknown, missing, of a wrong type or out of range.
+    """
+    return load_typed(Params, path)
+
+
+Typed = TypeVar("Typed")
+
+
+def load_typed(kind: type[Typed], path: str | Path) -> Typed:
+    """A dataclass of this module's kind of fields, from a YAML file."""
+    path = Path(path)
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist: run from the project's folder, or copy a profile with `actial use tiny`") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not valid YAML: {error}") from None
+    return typing.cast(Typed, parse_typed(kind, {} if data is None else data, "", str(path)))
+
+
+def parse_typed(kind: Any, value: Any, key: str, where: str) -> Any:
+    """`value` as `kind`; `key` is its dotted name and `where` the file, for the message."""
+    if is_dataclass(kind):
+        return _parse_section(kind, value, key, where)
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        return None if value is None else parse_typed(next(a for a in args if a is not type(None)), value, key, where)
+    if origin is tuple:
+        if not isinstance(value, list) or (args[-1] is not ... and len(value) != len(args)):
+            length = "" if args[-1] is ... else f" of {len(args)} values"
+            raise UserError(f"{where}: {key} must be a list{length}, not {value!r}")
+        element_kinds = [args[0]] * len(value) if args[-1] is ... else list(args)
+        return tuple(parse_typed(k, v, f"{key}[{i}]", where) for i, (k, v) in enumerate(zip(element_kinds, value, strict=True)))
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise UserError(f"{where}: {key} must be a map of names to values, not {value!r}")
+        return {str(k): parse_typed(args[1], v, f"{key}.{k}", where) for k, v in value.items()}
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not kind:
+        hint = " (YAML reads 1e-4 as text: write 1.0e-4)" if kind is float and isinstance(value, str) else ""
+        raise UserError(f"{where}: {key} must be {_KIND_NAMES[kind]}, not {value!r}{hint}")
+    return value
+
+
+_KIND_NAMES = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+
+
+def _parse_section(kind: Any, value: Any, key: str, where: str) -> Any:
+    if not isinstance(value, dict):
+        raise UserError(f"{where}: {key or 'the file'} must be a map of keys to values, not {value!r}")
+    hints = typing.get_type_hints(kind)
+    known = {f.name: f for f in fields(kind)}
+    prefix = f"{key}." if key else ""
+    for name in value:
+        if name not in known:
+            near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.0)
+            raise UserError(f"{where}: unknown key {prefix}{name}; the nearest valid one is {prefix}{near[0]}")
+    parsed = {}
+    for name, f in known.items():
+        if name not in value:
+            raise UserError(f"{where}: key {prefix}{name} is missing; it says: {f.metadata.get('doc', '')}")
+        parsed[name] = parse_typed(hints[name], value[name], prefix + name, where)
+        _check_limits(parsed[name], f.metadata, prefix + name, where)
+    try:
+        return kind(**parsed)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
+
+
+def _check_limits(value: Any, limits: Any, key: str, where: str) -> None:
+    if isinstance(value, dict):
+        for k, v in value.items():
+            _check_limits(v, limits, f"{key}.{k}", where)
+    elif isinstance(value, tuple):
+        for i, v in enumerate(value):
+            _check_limits(v, limits, f"{key}[{i}]", where)
+    elif value is not None:
+        if limits.get("choices") and value not in limits["choices"]:
+            raise UserError(f"{where}: {key} is {value!r}; it must be one of {', '.join(map(str, limits['choices']))}")
+        for name, sign, bad in (
+            ("ge", "at least", lambda v, limit: not v >= limit),
+            ("gt", "above", lambda v, limit: not v > limit),
+            ("le", "at most", lambda v, limit: not v <= limit),
+        ):
+            limit = limits.get(name)
+            if limit is not None and bad(value, limit):
+                raise UserError(f"{where}: {key} is {value}; it must be {sign} {limit}")
+
+
+def _shares_sum_to_one(params: Params) -> None:
+    for key, shares, names in (
+        ("build_qa.splits", params.build_qa.splits, ("train", "rl", "val", "test")),
+        ("cold_start_mix.modes", params.cold_start_mix.modes, ("think", "direct", "describe")),
+    ):
+        if set(shares) != set(names):
+            raise UserError(f"{key} names {', '.join(shares)}; it must name exactly {', '.join(names)}")
+        if abs(sum(shares.values()) - 1) > 1e-6:
+            raise UserError(f"{key} adds up to {sum(shares.values()):g}; the shares must add up to 1")
+
+
+def _pixels_in_order(params: Params) -> None:
+    if params.model.min_pixels > params.model.max_pixels:
+        raise UserError(f"model.min_pixels is {params.model.min_pixels}; it must not exceed model.max_pixels ({params.model.max_pixels})")
+
+
+_CROSS_FIELD_RULES = (_shares_sum_to_one, _pixels_in_order)

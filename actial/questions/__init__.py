@@ -1,0 +1,1 @@
+"""Questions about pairs of views, with answers computed from geometry."""

@@ -1,0 +1,189 @@
+"""The nouns of the project, as frozen dataclasses. `shards.py` writes and reads them as Parquet rows.
+
+*view* (a picture with a camera), *pair* (two views of one scene), *question* (text, options, truth, kind, margin),
+*conversation* (what SFT sees), *completion* (raw model text), *answer* (extracted), *verdict* (scored).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+Floats = tuple[float, ...]
+Mode = Literal["think", "direct", "describe"]
+"""How a model is asked: reasoning then answer, answer only, or tell what the pictures show."""
+
+Label = Literal["left", "right", "none"]
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """A pinhole camera. Axes: +X right, +Y up, looks along -Z. Pixel (0, 0)'s centre is (0.5, 0.5)."""
+
+    width_px: int
+    height_px: int
+    K: Floats
+    """Row-major 3x3 intrinsics in pixels (OpenCV form: x right, y down, z forward)."""
+    T_world_cam: Floats | None
+    """Row-major 4x4: camera coordinates to world coordinates, metres; None where the camera is unknown."""
+
+    def intrinsics(self) -> np.ndarray:
+        """(3, 3) float64."""
+        return np.array(self.K, dtype=np.float64).reshape(3, 3)
+
+    def pose(self) -> np.ndarray:
+        """(4, 4) float64 `T_world_cam`.
+
+        Raises:
+            ValueError: this camera has no pose.
+        """
+        if self.T_world_cam is None:
+            raise ValueError("this view has no camera pose")
+        return np.array(self.T_world_cam, dtype=np.float64).reshape(4, 4)
+
+
+@dataclass(frozen=True, slots=True)
+class SceneObject:
+    """Something that stands in a scene: the subject (always first), one of its parts, or a companion."""
+
+    name: str
+    """Unique in its scene; the subject is `subject`."""
+    shape: str
+    """box, sphere, cylinder, cone, …; `composite` for a subject made of parts; `mesh` for an asset."""
+    family: str
+    """Geometry family, the unit that can be held out of training."""
+    color: str
+    """Colour word as a person would say it; empty where there is none."""
+    T_world_obj: Floats
+    """Row-major 4x4: object coordinates to world coordinates, metres. The origin is the centre of the bounding box."""
+    size_m: Floats
+    """Extent of the bounding box along the object's own axes."""
+    part_of: str | None = None
+    """Name of the object this is a part of."""
+    front: Floats | None = None
+    """Unit vector in world coordinates that points out of the object's own front, where one is annotated."""
+
+    def center(self) -> np.ndarray:
+        """(3,) float64, world coordinates, metres."""
+        return np.array(self.T_world_obj, dtype=np.float64).reshape(4, 4)[:3, 3]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A picture with its camera and what stands in it. The picture itself is opened late, by id (`shards.ViewStore`)."""
+
+    view_id: str
+    scene_id: str
+    camera: Camera
+    objects: tuple[SceneObject, ...]
+    source: str
+    """Where the picture comes from: `blender`, `boxes`, the name of a capture or a data set."""
+    licence: str
+
+
+@dataclass(frozen=True, slots=True)
+class ViewPair:
+    """Two views of one scene, in order."""
+
+    first: View
+    second: View
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question about a pair of views, with its truth and how clear-cut that truth is."""
+
+    question_id: str
+    kind: str
+    family_id: str
+    """Questions with the same family_id constrain each other's answers."""
+    view_ids: tuple[str, ...]
+    text: str
+    """The question alone: no pictures, no options, no instruction how to answer."""
+    options: tuple[str, ...]
+    """Option texts in the order shown; option i has the letter LETTERS[i]."""
+    labels: tuple[str, ...]
+    """What option i means, in one canonical word (left, right, none)."""
+    truth: str
+    """Letter of the right option."""
+    deciding_quantity: str
+    deciding_value: float
+    margin: float
+    """Distance of the deciding value from the nearest boundary of its label, as a share of that boundary."""
+    scene_id: str
+    tied_class: str
+    """Kinds of one tied class ask the same bit of one pair and are counted once; empty where a kind is tied to none."""
+    source: str
+
+    def label_of(self, letter: str) -> str:
+        """The canonical word behind an option's letter."""
+        return self.labels[LETTERS.index(letter)]
+
+    def letter_of(self, label: str) -> str:
+        """The letter of the option that means `label`."""
+        return LETTERS[self.labels.index(label)]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn. `<image>` in the content stands for the next picture."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """What SFT sees, or (without the assistant's turn) what GRPO prompts with."""
+
+    question_id: str
+    view_ids: tuple[str, ...]
+    kind: str
+    mode: Mode
+    messages: tuple[Message, ...]
+    options: tuple[str, ...]
+    labels: tuple[str, ...]
+    truth: str
+    scene_id: str
+    prompt_sha: str
+    """Short hash of the prompt section of params."""
+    n_tokens: int
+    """Text tokens and image tokens with the profile's processor; 0 where they were not counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """One completion a model wrote, and how it was rewarded."""
+
+    question_id: str
+    step: int
+    completion: str
+    rewards: dict[str, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One question x model x mode x condition, scored."""
+
+    question_id: str
+    scene_id: str
+    kind: str
+    tied_class: str
+    model: str
+    mode: Mode
+    condition: str
+    """`plain`, or the control under which it was asked (first picture only, order swapped, …)."""
+    truth: str
+    completion: str
+    answer: str | None
+    """Letter that was read out of the completion; None where none could be."""
+    rule: str
+    """The rule that read the answer, or the reason why none could be read."""
+    correct: bool
+    prompt_sha: str
+    n_tokens: int
+    """Tokens the model wrote."""

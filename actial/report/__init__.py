@@ -1,0 +1,1 @@
+"""Pages people look at: one self-contained HTML file each."""

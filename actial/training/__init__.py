@@ -1,0 +1,1 @@
+"""Training jobs on TRL: SFT and GRPO, exact resume."""

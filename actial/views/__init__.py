@@ -1,0 +1,1 @@
+"""Pictures with exact cameras: scenes, cameras and the renderers that draw them."""

@@ -1,0 +1,1 @@
+"""The six stages as programs (`python -m tasks.<stage>`), and their caching, versions and tracking."""
