@@ -60,7 +60,7 @@ def test_every_stage_has_a_section() -> None:
     ],
 )
 def test_a_mistake_gets_one_sentence_with_key_and_remedy(tmp_path: Path, key: str, value: Any, said: str) -> None:
-    with pytest.raises(UserError, match="params.yaml") as error:
+    with pytest.raises(UserError, match=r"params\.yaml") as error:
         load_params(changed(tmp_path, key, value))
     assert said in str(error.value)
 
