@@ -1,0 +1,303 @@
+"""From a completion to an answer: named rules in a fixed order, tried on ever wider parts of the text. Shared by rewards and evaluation.
+
+1. the body of the last `<answer>` of the conclusion (what follows the last `</think>`);
+2. the conclusion itself, where it carries no tag: as a whole, by the phrases that declare an answer, by its one line that is an option,
+   by the letter it starts with;
+3. the last `<answer>` inside the thought, where the conclusion is blank.
+
+A rule that finds two different options stops the reading: ambiguous is `Unparsed`, never a guess. Letters count only if they are options.
+Everything is linear in the length of the text.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from actial.prompts import ANSWER_CLOSE, ANSWER_OPEN, THINK_CLOSE, THINK_OPEN
+from actial.records import LETTERS, Mode
+
+STRICT_RULES = frozenset({"tag_letter", "tag_text"})
+"""Rules that accept only what the prompt asked for: the bare letter, or the option's text, in a closed tag. All others are lenient."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An option that was read out of a completion."""
+
+    letter: str
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unparsed:
+    """No option could be read."""
+
+    reason: str
+    """`nothing written`, `no answer found`, `empty tag`, `not an option`, `ambiguous` or `letter and text disagree`."""
+
+
+EMPTY, NOT_FOUND, EMPTY_TAG = Unparsed("nothing written"), Unparsed("no answer found"), Unparsed("empty tag")
+NOT_AN_OPTION, AMBIGUOUS, DISAGREE = Unparsed("not an option"), Unparsed("ambiguous"), Unparsed("letter and text disagree")
+
+Reading = Answer | Unparsed
+
+
+def read_answer(completion: str, options: Sequence[str]) -> Reading:
+    """The option that a completion chooses.
+
+    Args:
+        completion: what the model wrote, special tokens removed.
+        options: option texts in the order shown, 1 to 26; option i has the letter LETTERS[i].
+
+    Raises:
+        ValueError: there are no options, or more than letters.
+    """
+    if not 1 <= len(options) <= len(LETTERS):
+        raise ValueError(f"a question has 1 to {len(LETTERS)} options, not {len(options)}")
+    if not completion.strip():
+        return EMPTY
+    choice = _Choice(options)
+    thought, conclusion = _split_thought(completion)
+    if conclusion.strip():
+        reading = _read_tag(choice, conclusion)
+        return _read_conclusion(choice, conclusion) if reading is None else reading
+    reading = _read_tag(choice, thought)
+    return NOT_FOUND if reading is None else _renamed(reading, "thought")
+
+
+def is_well_formed(completion: str, mode: Mode) -> bool:
+    """Whether a completion keeps the form its mode asks for: every tag once, in order, with something in it, nothing outside but white space.
+
+    think: `<think>…</think><answer>…</answer>`; direct: `<answer>…</answer>`; describe: some text without tags.
+    """
+    text = completion.strip()
+    tags = (ANSWER_OPEN, ANSWER_CLOSE) if mode == "direct" else (THINK_OPEN, THINK_CLOSE, ANSWER_OPEN, ANSWER_CLOSE)
+    if mode == "describe":
+        return bool(text) and not any(tag in text for tag in tags)
+    if any(text.count(tag) != 1 for tag in tags) or (mode == "direct" and (THINK_OPEN in text or THINK_CLOSE in text)):
+        return False
+    between = _between(text, tags)
+    outside, inside = between[0::2], between[1::2]
+    return not any(part.strip() for part in outside) and all(part.strip() for part in inside)
+
+
+def _between(text: str, tags: Sequence[str]) -> list[str]:
+    """The stretches of text before, between and after tags that come in this order; something outside where the order is another."""
+    parts = []
+    for tag in tags:
+        before, found, text = text.partition(tag)
+        parts.append(before if found else tag)
+    return [*parts, text]
+
+
+# ------------------------------------------------------------------------------------------------ parts of a completion
+
+_ANSWER_TAG = re.compile(r"<\s{0,3}(/?)\s{0,3}answer\s{0,3}>", re.IGNORECASE)
+_THINK_CLOSE = re.compile(r"<\s{0,3}/\s{0,3}think\s{0,3}>", re.IGNORECASE)
+
+
+def _split_thought(completion: str) -> tuple[str, str]:
+    """What stands before and after the last `</think>`; all of it is conclusion where there is none."""
+    ends = [(tag.start(), tag.end()) for tag in _THINK_CLOSE.finditer(completion)]
+    return (completion[: ends[-1][0]], completion[ends[-1][1] :]) if ends else ("", completion)
+
+
+def _read_tag(choice: _Choice, text: str) -> Reading | None:
+    """Rules tag_*: the body of the last `<answer>`. None where there is no tag, or only closing ones."""
+    closed, opened = None, None
+    for tag in _ANSWER_TAG.finditer(text):
+        if tag[1] and opened is not None:
+            closed, opened = text[opened : tag.start()], None
+        elif not tag[1]:
+            opened = tag.end()
+    if opened is not None and (text[opened:].strip() or closed is None):
+        return _renamed(choice.read_body(text[opened:]), "open")
+    return None if closed is None else choice.read_body(closed)
+
+
+def _renamed(reading: Reading, prefix: str) -> Reading:
+    return Answer(reading.letter, f"{prefix}_{reading.rule}") if isinstance(reading, Answer) else reading
+
+
+def _read_conclusion(choice: _Choice, text: str) -> Reading:
+    """The conclusion has no tag: rules whole_*, boxed, declared, line, leading."""
+    reading = choice.read_whole(text)
+    if reading is not None:
+        return _renamed(reading, "whole")
+    return choice.read_declared(text) or choice.read_lines(text) or choice.read_leading(text) or NOT_FOUND
+
+
+# ------------------------------------------------------------------------------------------------ rules
+
+_DECORATION = " \t\r\n*_`\"'“”‘’$"
+_LETTERED = re.compile(r"(?:(?:option|choice|answer)\s{0,3}:?\s{0,3})?[(\[]?\s{0,3}([A-Za-z])\s{0,3}(?:[)\].:,]{1,2}|$)(?=\s|$)", re.IGNORECASE)
+_BOXED = re.compile(r"\\boxed\s{0,3}\{([^{}\n]{0,300})\}")
+_DECLARED = re.compile(
+    r"(?:\b(?:answer|choice|option|conclusion)\s{0,3}(?:\*\*)?\s{0,3}(?:is\b|would\s{1,3}be\b|should\s{1,3}be\b|must\s{1,3}be\b|:|=)"
+    r"|\bI(?:'d|\s{1,3}would|'ll|\s{1,3}will)?\s{1,3}(?:choose|pick|select|go\s{1,3}with)\b)"
+    r"\s{0,3}:?[ \t*_`\"'“‘]{0,6}(?:(?:option|choice|letter)\b\s{0,3})?",
+    re.IGNORECASE,
+)
+_LETTER_IS_RIGHT = re.compile(r"\b(?:option|choice|answer)\s{1,3}[(\[]?([A-Za-z])[)\]]?\s{1,3}is\s{1,3}(?:the\s{1,3})?(?:correct|right|true)\b", re.IGNORECASE)
+_LETTER_AT = re.compile(r"[(\[]?\s{0,3}([A-Za-z])\s{0,3}(?![A-Za-z0-9'’\-])[)\]*_`\"'”’.:,;!]{0,4}")
+_WORD_AFTER = re.compile(r"\s{0,3}([A-Za-z]{1,20})")
+_LONE_CAPITAL = re.compile(r"(?<![A-Za-z0-9'’\-])([A-Z])(?![A-Za-z0-9'’\-])")
+_A_AS_LETTER = re.compile(r"\bA[).:]")
+_OR_LETTER = re.compile(r"\s{0,3}(?:,|/|and|or|&)\s{0,3}(?:or\s{0,3})?(?:option\s{0,3}|choice\s{0,3})?[(\[*]{0,3}([A-Z])\b(?!['’])")
+_CLAUSE_END = re.compile(r"[.!?;\n](?=\s|$)|\n")
+_TAKEN_BACK = re.compile(r"\b(?:not|never|if|whether|unless|suppose|doubt|either|neither|cannot|could|might|maybe|perhaps)\b|n['’]t\b", re.IGNORECASE)
+_DENIED = re.compile(r"\b(?:not|no|never|neither|nor|without|unlike|or)\b|n['’]t\b", re.IGNORECASE)
+_GOES_ON = frozenset(("because", "since", "as", "which", "so", "for", "with", "and", "given", "due"))
+"""Words after the letter A that leave it a letter; before other words it may be an article."""
+
+
+class _Choice:
+    """The options of one question, and the rules that read a stretch of text against them."""
+
+    def __init__(self, options: Sequence[str]) -> None:
+        self.letters = LETTERS[: len(options)]
+        self.by_text: dict[str, list[str]] = {}
+        for letter, option in zip(self.letters, options, strict=False):
+            if normal := _normal(option):
+                self.by_text.setdefault(normal, []).append(letter)
+
+    def read_body(self, body: str) -> Reading:
+        """What stands in a tag: rules tag_letter, tag_text, tag_lettered, boxed, declared, tag_phrase."""
+        if not body.strip():
+            return EMPTY_TAG
+        reading = self.read_whole(body)
+        if reading is not None:
+            return _renamed(reading, "tag")
+        return self.read_declared(body) or self.read_lines(body) or self._read_phrase(body) or NOT_AN_OPTION
+
+    def read_whole(self, text: str) -> Reading | None:
+        """The stretch is an option and nothing else: its letter, its text, or both. None where it is not."""
+        bare = text.strip(_DECORATION)
+        by_text = self.by_text.get(_normal(bare), [])
+        if len(bare) == 1 and bare.upper() in self.letters:
+            letter = bare.upper()
+            return Answer(letter, "letter") if by_text in ([], [letter]) else AMBIGUOUS
+        if by_text:
+            return Answer(by_text[0], "text") if len(by_text) == 1 else AMBIGUOUS
+        return self._read_lettered(bare)
+
+    def _read_lettered(self, bare: str) -> Reading | None:
+        """`(B)`, `B.`, `option B`, or a letter followed by its own option's text."""
+        match = _LETTERED.match(bare)
+        if match is None or (letter := match[1].upper()) not in self.letters:
+            return None
+        rest = _normal(bare[match.end() :])
+        if not rest:
+            return Answer(letter, "lettered")
+        named = self.by_text.get(rest)
+        if named is None:
+            return None
+        return Answer(letter, "lettered") if letter in named else DISAGREE
+
+    def read_declared(self, text: str) -> Reading | None:
+        """The last box, or else the last declaration ("the answer is B", "option B is correct"), that is neither a question nor taken back."""
+        boxes = [m[1] for m in _BOXED.finditer(text)]
+        if boxes:
+            boxed = self.read_whole(boxes[-1])
+            return NOT_AN_OPTION if boxed is None else Answer(boxed.letter, "boxed") if isinstance(boxed, Answer) else boxed
+        last: Reading | None = None
+        for _, reading in sorted(self._declarations(text), key=lambda found: found[0]):
+            last = reading
+        return last
+
+    def _declarations(self, text: str) -> Iterator[tuple[int, Reading]]:
+        for match in _DECLARED.finditer(text):
+            if not _is_asserted(text, match.start(), match.end()):
+                continue
+            reading = self._read_from(text, match.end())
+            if reading is not None:
+                yield match.start(), reading
+        for match in _LETTER_IS_RIGHT.finditer(text):
+            if match[1].upper() in self.letters and _is_asserted(text, match.start(), match.end()):
+                yield match.start(), Answer(match[1].upper(), "declared")
+
+    def _read_from(self, text: str, start: int) -> Reading | None:
+        """What a declaration's verb is followed by: an option's whole text, or a letter."""
+        end = _CLAUSE_END.search(text, start, start + 400)
+        clause = text[start : end.start() if end else start + 400]
+        whole = self.read_whole(clause)
+        if whole is not None:
+            return Answer(whole.letter, "declared") if isinstance(whole, Answer) else whole
+        match = _LETTER_AT.match(text, start)
+        if match is None:
+            return None
+        written, after = match[1], match.end()
+        word = _WORD_AFTER.match(text, after)
+        bare = match[0].strip() == written
+        article = bare and word is not None and word[1].lower() not in _GOES_ON | {"or"}
+        if (written.islower() and bare and word is not None) or (written.upper() in "AI" and article):
+            return None
+        if written.upper() not in self.letters:
+            return NOT_AN_OPTION
+        other = _OR_LETTER.match(text, after) or _OR_LETTER.match(text, match.end(1))
+        if other and other[1] in self.letters and other[1] != written.upper():
+            return AMBIGUOUS
+        named = self.by_text.get(_normal(clause[match.end() - start :]))
+        if named is not None and written.upper() not in named:
+            return DISAGREE
+        return Answer(written.upper(), "declared")
+
+    def read_lines(self, text: str) -> Reading | None:
+        """Rule line: of all lines, those that are an option and nothing else name the same one."""
+        found = [r for line in text.splitlines() if (r := self.read_whole(line)) is not None]
+        if any(isinstance(r, Unparsed) for r in found):
+            return next(r for r in found if isinstance(r, Unparsed))
+        letters = {r.letter for r in found if isinstance(r, Answer)}
+        if len(letters) > 1:
+            return AMBIGUOUS
+        return Answer(letters.pop(), "line") if letters else None
+
+    def read_leading(self, text: str) -> Reading | None:
+        """Rule leading: the text starts with `B.`, `(B)`, `B,` or `B:`, and no other option's letter stands alone in it."""
+        bare = text.strip(_DECORATION)
+        match = _LETTERED.match(bare)
+        if match is None or match[1].upper() not in self.letters or match[1].islower():
+            return None
+        letter, rest = match[1], bare[match.end() :]
+        others = set(_LONE_CAPITAL.findall(rest)) & set(self.letters) - {"A", "I", letter}
+        if others or (letter != "A" and _A_AS_LETTER.search(rest)):
+            return AMBIGUOUS
+        named = {owner for owners in self._named_in(_normal(rest)).values() for owner in owners}
+        return DISAGREE if named and letter not in named else Answer(letter, "leading")
+
+    def _read_phrase(self, body: str) -> Reading | None:
+        """Rule tag_phrase: a tag's short body contains the words of exactly one option, and nothing in it denies them."""
+        normal = _normal(body)
+        if len(normal.split()) > 16:
+            return None
+        found = self._named_in(normal)
+        letters = {owner for owners in found.values() for owner in owners} | set(_LONE_CAPITAL.findall(body)) & set(self.letters) - {"A", "I"}
+        if len(letters) > 1:
+            return AMBIGUOUS
+        if not found:
+            return None
+        around = f" {normal} ".replace(f" {next(iter(found))} ", " ")
+        return None if _DENIED.search(around) else Answer(letters.pop(), "tag_phrase")
+
+    def _named_in(self, normal: str) -> dict[str, list[str]]:
+        """The options whose words stand in a normalised text, with the letters that have them."""
+        return {text: owners for text, owners in self.by_text.items() if f" {text} " in f" {normal} "}
+
+
+def _is_asserted(text: str, start: int, end: int) -> bool:
+    """Whether the sentence around a declaration states it: it is no question, and no word before it takes it back."""
+    before = re.split(r"[.!?;:\n]", text[max(0, start - 200) : start])[-1]
+    stop = re.compile(r"[.!?\n]").search(text, end, end + 300)
+    return _TAKEN_BACK.search(before) is None and not (stop and stop[0] == "?")
+
+
+_WORDS = re.compile(r"(?<!\w)[+-]?\d+(?:\.\d+)?(?!\w)|[^\W_]+(?:'[^\W_]+)*")
+
+
+def _normal(text: str) -> str:
+    """Casefolded words, without punctuation; a sign before a number and a decimal point are kept."""
+    text = unicodedata.normalize("NFKC", text).casefold().replace("−", "-").replace("’", "'")
+    return " ".join(_WORDS.findall(text))
