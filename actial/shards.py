@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import io
 import json
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,14 +17,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from actial.errors import UnreadablePicture, UserError
-from actial.records import Camera, Conversation, Message, Question, SceneObject, View
+from actial.records import Camera, Conversation, Message, Question, Rollout, SceneObject, View
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from PIL import Image
 
 ROWS_PER_GROUP = 64
-"""Rows of a row group of a views shard: the unit that is read to open one picture."""
+GROUP_BYTES = 1_000_000
+"""A row group of a views shard, the unit that is read to open one picture, ends at this many rows or bytes of pictures."""
+CACHE_BYTES = 256_000_000
+"""Encoded pictures a `ViewStore` keeps in memory, so that training in random order does not read a row group for every picture."""
 
 
 # ------------------------------------------------------------------------------------------------ views
@@ -62,7 +66,7 @@ class ViewWriter:
     def __init__(self, folder: Path, shard_mb: int) -> None:
         self.folder, self.limit_bytes = folder, shard_mb * 1_000_000
         self.n_views = 0
-        self._n_shards, self._shard_bytes = 0, 0
+        self._n_shards, self._shard_bytes, self._group_bytes = 0, 0, 0
         self._rows: list[dict[str, Any]] = []
         self._writer: Any = None
         folder.mkdir(parents=True, exist_ok=True)
@@ -94,8 +98,10 @@ class ViewWriter:
             }
         )
         self.n_views += 1
-        self._shard_bytes += len(picture) + (len(mask) if mask else 0)
-        if len(self._rows) >= ROWS_PER_GROUP or self._shard_bytes >= self.limit_bytes:
+        n_bytes = len(picture) + (len(mask) if mask else 0)
+        self._shard_bytes += n_bytes
+        self._group_bytes += n_bytes
+        if len(self._rows) >= ROWS_PER_GROUP or self._group_bytes >= GROUP_BYTES or self._shard_bytes >= self.limit_bytes:
             self._flush()
 
     def _flush(self) -> None:
@@ -108,7 +114,7 @@ class ViewWriter:
             self._n_shards += 1
         if self._rows:
             self._writer.write_table(pa.Table.from_pylist(self._rows, schema=_view_schema()))
-            self._rows = []
+            self._rows, self._group_bytes = [], 0
         if self._shard_bytes >= self.limit_bytes:
             self._writer.close()
             self._writer, self._shard_bytes = None, 0
@@ -130,7 +136,8 @@ class ViewStore:
         self._views: dict[str, View] = {}
         for i, path in enumerate(self.files):
             self._index(i, path)
-        self._row_group = functools.lru_cache(maxsize=16)(self._read_row_group)
+        self._cache: OrderedDict[tuple[int, int, str], list[dict[str, Any] | None]] = OrderedDict()
+        self._cached_bytes = 0
 
     def __len__(self) -> int:
         return len(self._place)
@@ -170,10 +177,20 @@ class ViewStore:
         """
         return decode_picture(self.picture_bytes(view_id) or b"", view_id)
 
-    def _read_row_group(self, file: int, group: int, column: str) -> list[dict[str, Any] | None]:
+    def _row_group(self, file: int, group: int, column: str) -> list[dict[str, Any] | None]:
+        """A row group's cells; those used longest ago leave the cache when it holds more than CACHE_BYTES."""
         import pyarrow.parquet as pq
 
-        return pq.ParquetFile(self.files[file]).read_row_group(group, columns=[column]).column(0).to_pylist()
+        key = (file, group, column)
+        if key in self._cache:
+            self._cache.move_to_end(key)
+            return self._cache[key]
+        cells = pq.ParquetFile(self.files[file]).read_row_group(group, columns=[column]).column(0).to_pylist()
+        self._cache[key] = cells
+        self._cached_bytes += _n_bytes(cells)
+        while self._cached_bytes > CACHE_BYTES and len(self._cache) > 1:
+            self._cached_bytes -= _n_bytes(self._cache.popitem(last=False)[1])
+        return cells
 
     def _index(self, i: int, path: Path) -> None:
         import pyarrow as pa
@@ -191,6 +208,10 @@ class ViewStore:
                     self._views[view.view_id] = view
         except (pa.ArrowException, OSError, KeyError) as error:
             raise UserError(f"{path} is not a readable shard of views: {error}") from None
+
+
+def _n_bytes(cells: Iterable[dict[str, Any] | None]) -> int:
+    return sum(len(cell["bytes"]) for cell in cells if cell is not None)
 
 
 def _object_row(o: SceneObject) -> dict[str, Any]:
@@ -286,6 +307,28 @@ def read_conversations(path: str | Path) -> list[Conversation]:
     """
     rows = _read_rows(Path(path), _conversation_schema())
     return [Conversation(**_with_tuples(row | {"messages": [Message(**m) for m in row["messages"]]})) for row in rows]
+
+
+def write_rollouts(path: Path, rollouts: Sequence[Rollout]) -> int:
+    """Write rollouts to one Parquet file, with a field for each reward; returns how many. All carry the same rewards."""
+    import pyarrow as pa
+
+    names = sorted(rollouts[0].rewards) if rollouts else []
+    rewards = pa.struct([(name, pa.float64()) for name in names])
+    schema = pa.schema([("question_id", pa.string()), ("step", pa.int64()), ("completion", pa.string()), ("rewards", rewards)])
+    return _write_rows(path, (asdict(r) for r in rollouts), schema)
+
+
+def read_rollouts(path: str | Path) -> list[Rollout]:
+    """All rollouts of a Parquet file.
+
+    Raises:
+        UserError: the file is missing or not a table of rollouts.
+    """
+    import pyarrow as pa
+
+    schema = pa.schema([("question_id", pa.string()), ("step", pa.int64()), ("completion", pa.string()), ("rewards", pa.struct([]))])
+    return [Rollout(**row) for row in _read_rows(Path(path), schema)]
 
 
 def _with_tuples(row: Mapping[str, Any]) -> dict[str, Any]:
