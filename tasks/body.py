@@ -7,14 +7,13 @@ A stage is one function `make(job) -> Made`. `dvc.yaml` is the one truth of what
 from __future__ import annotations
 
 import argparse
-import ctypes
 import errno
 import fcntl
 import hashlib
 import json
 import shutil
-import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
@@ -24,12 +23,14 @@ from typing import Any
 import yaml
 
 from actial.errors import UserError, exit_on_user_error
+from actial.jobs import die_with_parent, exit_on_terminate
 from actial.machine import Machine, load_machine
 from actial.params import Params, load_params
 from actial.shards import write_json
 
 MANIFEST = "manifest.json"
 RUNS = Path("runs")
+DURATIONS_KEPT = 20
 
 
 @dataclass(frozen=True)
@@ -100,9 +101,11 @@ def run(stage: str, make: Callable[[Job], Made]) -> int:
     """Run a stage's body in the current folder and move its result into place.
 
     Raises:
-        UserError: the user can mend it: params, inputs, disk space.
+        UserError: the user can mend it: params, inputs, disk space; or they were edited while the body ran.
     """
     die_with_parent()
+    exit_on_terminate()
+    start_s = time.monotonic()
     spec = stage_spec(stage)
     _parse_arguments(spec)
     params, machine = load_params("params.yaml"), load_machine()
@@ -121,7 +124,9 @@ def run(stage: str, make: Callable[[Job], Made]) -> int:
             made = make(job)
             write_manifest(out, stage, params, made)
             finish(made)
+        refuse_if_edited(spec, scratch)
         move_into_place(out, spec.out)
+        note_duration(stage, time.monotonic() - start_s)
     print_summary(stage, spec.out, made)
     return 0
 
@@ -137,6 +142,33 @@ def fingerprint(spec: StageSpec, params: Params) -> str:
         manifest = folder / MANIFEST
         digest.update(name.encode() + (manifest.read_bytes() if manifest.exists() else _folder_digest(folder)))
     return digest.hexdigest()[:16]
+
+
+def refuse_if_edited(spec: StageSpec, scratch: Path) -> None:
+    """Check that settings, code and inputs are still those the body began with.
+
+    DVC hashes them again after the body has ended: without this, an edit in between would be recorded as what the result was made from.
+
+    Raises:
+        UserError: they are not.
+    """
+    if fingerprint(stage_spec(spec.name), load_params("params.yaml")) != scratch.name:
+        raise UserError(
+            f"the params, code or inputs of {spec.name} were edited while it ran, so its result was not put into {spec.out}: "
+            f"run again (it starts anew), or undo the edit first (it goes on from {scratch})"
+        )
+
+
+def note_duration(stage: str, seconds: float) -> None:
+    """Remember how long the stage took, for `actial plan`; the newest comes last."""
+    path = RUNS / stage / "durations.json"
+    write_json(path, [*durations_s(stage), round(seconds, 1)][-DURATIONS_KEPT:])
+
+
+def durations_s(stage: str) -> list[float]:
+    """How long the stage took when it last ran in this checkout, seconds, newest last; empty where it never ran."""
+    path = RUNS / stage / "durations.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
 
 
 def write_manifest(out: Path, stage: str, params: Params, made: Made) -> None:
@@ -181,12 +213,6 @@ def stage_lock(stage: str) -> Iterator[None]:
             print(f"{stage}: another run of this stage is at work here; waiting for it", flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def die_with_parent() -> None:
-    """Ask the kernel to end this process when its parent dies (Linux), so that a killed run leaves nothing behind."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
 def plain(value: Any) -> Any:

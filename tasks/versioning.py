@@ -1,0 +1,212 @@
+"""DVC, the one truth of what is fresh: the only module that imports it.
+
+It is read in process (status, lock file) and written through its command line only (`dvc repro`), as a job that can be stopped.
+Everything works in the current folder, which must be the project's.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import yaml
+
+from actial.errors import UserError
+from actial.jobs import JobFailed, run_job
+from actial.params import STAGES
+from tasks.body import stage_spec
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
+
+Reasons = dict[str, str]
+"""Why a stage is stale: what differs from dvc.lock -> how (modified, deleted, new, …). Empty for a clean stage."""
+
+How = Literal["ran", "restored", "clean"]
+
+LOCK_POLL_S = 1.0
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """A stage's entry in dvc.lock: what it was last made from, and what came out."""
+
+    cmd: str
+    deps: dict[str, str]
+    """md5 by path."""
+    params: dict[str, Any]
+    """Value by dotted key of params.yaml."""
+    outs: dict[str, str]
+    """md5 by path."""
+
+
+def require_checkout() -> None:
+    """Check that the current folder is a project of ours.
+
+    Raises:
+        UserError: there is no dvc.yaml here, or the folder is under no DVC or no git.
+    """
+    if not Path("dvc.yaml").exists():
+        raise UserError(f"{Path.cwd()} holds no dvc.yaml: run from the project's folder")
+    with _repo():
+        pass
+
+
+def changes(stage: str, log: Callable[[str], None] = print) -> Reasons:
+    """Why a stage would run; {} when dvc.lock matches its inputs, code, params and outputs.
+
+    Raises:
+        UserError: the folder is no DVC checkout, or dvc.yaml is invalid.
+    """
+    return all_changes((stage,), log)[stage]
+
+
+def all_changes(stages: Sequence[str] = STAGES, log: Callable[[str], None] = print) -> dict[str, Reasons]:
+    """`changes` of several stages, each on its own: a stage below a stale one is clean as long as its own inputs are unchanged."""
+    while True:
+        with _repo() as repo, _patient(log) as lock:
+            status = repo.status(targets=list(stages))
+        if not lock.busy:
+            break
+    return {stage: _reasons(stage, status.get(stage, [])) for stage in stages}
+
+
+def ancestors(stage: str) -> tuple[str, ...]:
+    """The stages whose outputs a stage reads, directly or not, in pipeline order."""
+    above: set[str] = set()
+    waiting = [stage]
+    while waiting:
+        for name in stage_spec(waiting.pop()).inputs:
+            if name in STAGES and name not in above:
+                above.add(name)
+                waiting.append(name)
+    return tuple(s for s in STAGES if s in above)
+
+
+def locked(stage: str) -> StageRecord:
+    """What dvc.lock says about a stage.
+
+    Raises:
+        KeyError: the stage has no entry: it has not been made here.
+    """
+    path = Path("dvc.lock")
+    entry = (yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}).get("stages", {})[stage]
+    md5s = lambda kind: {item["path"]: item["md5"] for item in entry.get(kind, [])}  # noqa: E731
+    params = {key: value for file in entry.get("params", {}).values() for key, value in file.items()}
+    return StageRecord(entry["cmd"], md5s("deps"), params, md5s("outs"))
+
+
+def reproduce(stage: str, log: Callable[[str], None], force: bool = False, env: dict[str, str] | None = None) -> How:
+    """Bring one stage up to date with `dvc repro --single-item`; its output goes to `log` while it runs.
+
+    Where another DVC process is at work on the same files, it is waited for.
+
+    Raises:
+        UserError: the stage refused its params or inputs, or the folder is no DVC checkout.
+        JobFailed: the stage failed.
+    """
+    # --wait-for-lock: a stage that ran for hours must not fail because someone looks at `dvc status` when it ends
+    cmd = [sys.executable, "-m", "dvc", "repro", "--wait-for-lock", "--single-item", *(["--force"] if force else []), stage]
+    waiting = False
+    while True:
+        lines: list[str] = []
+
+        def heard(line: str, lines: list[str] = lines) -> None:
+            lines.append(line)
+            if not any(says in line for says in _BUSY):
+                log(line)
+
+        try:
+            run_job(cmd, heard, env)
+        except JobFailed:
+            if any(says in line for line in lines for says in _BUSY):
+                if not waiting:
+                    log(f"{stage}: another DVC process is at work on its files; waiting for it")
+                waiting = True
+                time.sleep(LOCK_POLL_S)
+                continue
+            raise
+        return _how(stage, lines)
+
+
+_BUSY = ("Unable to acquire lock", "is busy, it is being blocked by")
+
+
+def _how(stage: str, lines: list[str]) -> How:
+    said: dict[str, How] = {
+        f"Running stage '{stage}'": "ran",
+        f"Stage '{stage}' is cached - skipping run, checking out outputs": "restored",
+        f"Stage '{stage}' didn't change, skipping": "clean",
+    }
+    for line in lines:
+        for sentence, how in said.items():
+            if line.startswith(sentence):
+                return how
+    raise RuntimeError(f"dvc did not say what it did with {stage}: {lines}")
+
+
+@contextmanager
+def _repo() -> Iterator[Repo]:
+    """A fresh `Repo` (it remembers what it saw) on the current folder."""
+    from dvc.exceptions import DvcException, NotDvcRepoError
+    from dvc.repo import Repo
+    from dvc.scm import SCMError
+
+    try:
+        with Repo(".") as repo:
+            _ = repo.scm
+            yield repo
+    except NotDvcRepoError:
+        raise UserError(f"{Path.cwd()} is no DVC project: clone the project with git, or run `git init && dvc init` here") from None
+    except SCMError:
+        raise UserError(f"{Path.cwd()} is not under git: clone the project with git, or run `git init` here") from None
+    except DvcException as error:
+        raise UserError(f"dvc: {error}") from None
+
+
+@dataclass
+class _Lock:
+    busy: bool = False
+
+
+@contextmanager
+def _patient(log: Callable[[str], None]) -> Iterator[_Lock]:
+    """Around a read that DVC refuses while another process holds its lock: says so and sets `busy` instead of raising."""
+    from dvc.lock import LockError
+
+    lock = _Lock()
+    try:
+        yield lock
+    except LockError:
+        lock.busy = True
+        log("another DVC process is at work; waiting for it")
+        time.sleep(LOCK_POLL_S)
+
+
+def _reasons(stage: str, status: list[Any]) -> Reasons:
+    reasons: Reasons = {}
+    for entry in status:
+        if isinstance(entry, str):
+            reasons[entry.removeprefix("changed ")] = "modified"
+            continue
+        for path, how in entry.get("changed deps", {}).items():
+            if isinstance(how, dict):  # params.yaml: {dotted key: how}
+                reasons |= {f"{path}: {key}": how_key for key, how_key in how.items()}
+            else:
+                reasons[path] = how
+        reasons |= {f"output {path}": how for path, how in entry.get("changed outs", {}).items()}
+    if reasons and not _was_made(stage):
+        return {stage: "never made here"}
+    return reasons
+
+
+def _was_made(stage: str) -> bool:
+    try:
+        return bool(locked(stage).outs)
+    except KeyError:
+        return False

@@ -1,0 +1,1 @@
+"""Trivially small stage bodies around the real stage, versioning and job modules."""
