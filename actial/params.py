@@ -66,10 +66,27 @@ class RenderViews:
 
 
 @dataclass(frozen=True)
+class Band:
+    """Sizes of a movement that are asked about. Between "none" and the first size asked a pair is ambiguous, and dropped."""
+
+    none_below: float = setting('Smaller than this counts as "none".', gt=0)
+    asked_from: float = setting("Smallest size asked about as left or right.", gt=0)
+    asked_to: float | None = setting("Largest size asked about as left or right; null for any.", gt=0)
+
+
+@dataclass(frozen=True)
 class BuildQA:
     """Questions about pairs of views."""
 
     splits: dict[str, float] = setting("Share of scenes of each split: train, rl, val, test.", ge=0, le=1)
+    kinds: tuple[str, ...] = setting("Kinds of questions.", choices=("lateral", "orbit", "turn", "perspective"))
+    pairs_per_kind: int = setting('Most pairs of views of a scene that a kind asks about, each in both orders; a third of them are "none".', ge=3)
+    wordings: int = setting("Wordings of each kind that are used.", ge=1, le=4)
+    lateral: Band = setting("Sideways movement, shares of the first camera's distance r to the subject; none also needs the whole movement to be below none_below.")
+    turn: Band = setting("Turn about the vertical, degrees.")
+    orbit: Band = setting("Movement around the subject, degrees; also for perspective.")
+    min_level_distance_r: float = setting("Orbit and perspective: least level distance of both cameras from the subject's axis, r.", gt=0, le=1)
+    max_pitch_deg: float = setting("Cameras pitched beyond this are not asked about, degrees.", gt=0, le=89)
 
 
 @dataclass(frozen=True)
@@ -77,6 +94,11 @@ class ColdStartMix:
     """Conversations for SFT and prompts for GRPO."""
 
     modes: dict[str, float] = setting("Share of rows in each mode: think, direct, describe.", ge=0, le=1)
+    n_rows: int = setting("Rows for SFT; a mode with fewer distinct rows than its share repeats them evenly.", ge=1)
+    chains: int | None = setting("Most questions that get a chain of thought; null for every question that can have one.", ge=1)
+    wording: str = setting("Chains and descriptions in clipped words (short) or whole sentences (full).", choices=("short", "full"))
+    max_words: int = setting("Longest chain of thought, words; parts of the subject are left out to keep to it.", ge=12)
+    grid_cells: int = setting("Columns and rows of the grid that descriptions place parts on.", ge=2, le=100)
 
 
 @dataclass(frozen=True)
@@ -109,6 +131,9 @@ class Evaluate:
     """Scores of the base, SFT and GRPO checkpoints."""
 
     models: tuple[str, ...] = setting("Checkpoints to score.", choices=("base", "sft", "grpo"))
+    max_new_tokens: dict[str, int] = setting("Longest completion in each mode, tokens; the modes it names are asked: think, direct.", ge=1)
+    n_questions: int | None = setting("Test questions asked, drawn by the seed; null for all.", ge=1)
+    max_refused_share: float = setting("Share of test questions that may be set aside for unreadable pictures before the stage fails.", ge=0, le=1)
 
 
 @dataclass(frozen=True)
@@ -235,9 +260,41 @@ def _shares_sum_to_one(params: Params) -> None:
             raise UserError(f"{key} adds up to {sum(shares.values()):g}; the shares must add up to 1")
 
 
+def _bands_in_order(params: Params) -> None:
+    for name in ("lateral", "turn", "orbit"):
+        band: Band = getattr(params.build_qa, name)
+        if not band.none_below < band.asked_from < (band.asked_to or float("inf")):
+            raise UserError(f"build_qa.{name} has none_below {band.none_below:g}, asked_from {band.asked_from:g}, asked_to {band.asked_to}; they must ascend")
+
+
+def _pairs_by_threes(params: Params) -> None:
+    if params.build_qa.pairs_per_kind % 3:
+        raise UserError(f"build_qa.pairs_per_kind is {params.build_qa.pairs_per_kind}; it must be a multiple of 3, one third of it for each answer")
+
+
+def _prompt_placeholders(params: Params) -> None:
+    for name, placeholders in (("picture", {"number": 1}), ("question", {"question": "", "options": ""})):
+        text = getattr(params.prompt, name)
+        try:
+            text.format(**placeholders)
+        except (KeyError, IndexError, ValueError):
+            raise UserError(f"prompt.{name} is {text!r}; its only placeholders are {', '.join('{' + p + '}' for p in placeholders)}") from None
+    for placeholder in ("{question}", "{options}"):
+        if placeholder not in params.prompt.question:
+            raise UserError(f"prompt.question is {params.prompt.question!r}; it lacks {placeholder}")
+
+
 def _pixels_in_order(params: Params) -> None:
     if params.model.min_pixels > params.model.max_pixels:
         raise UserError(f"model.min_pixels is {params.model.min_pixels}; it must not exceed model.max_pixels ({params.model.max_pixels})")
 
 
-_CROSS_FIELD_RULES = (_shares_sum_to_one, _pixels_in_order)
+def _evaluated_modes(params: Params) -> None:
+    modes, models = params.evaluate.max_new_tokens, params.evaluate.models
+    if not modes or not set(modes) <= {"think", "direct"}:
+        raise UserError(f"evaluate.max_new_tokens names {', '.join(modes) or 'no mode'}; it must name think, direct or both")
+    if not models or len(set(models)) != len(models):
+        raise UserError(f"evaluate.models is {list(models)}; it must name at least one checkpoint, each once")
+
+
+_CROSS_FIELD_RULES = (_evaluated_modes, _shares_sum_to_one, _bands_in_order, _pairs_by_threes, _prompt_placeholders, _pixels_in_order)
