@@ -28,6 +28,8 @@ from actial.records import Mode, Question, Verdict
 
 OVERALL, DIRECTIONAL = "overall", "directional"
 BASE = "base"
+MODELS = (BASE, "sft", "grpo")
+MODES: tuple[Mode, ...] = ("think", "direct")
 
 
 def verdict_of(question: Question, model: str, mode: Mode, completion: str, n_tokens: int, prompt_sha: str) -> Verdict:
@@ -143,10 +145,11 @@ def _difference(group: _Group, verdicts: Sequence[Verdict], base: Sequence[Verdi
 
 def score_table(scores: Mapping[str, Any]) -> str:
     """The scores as Markdown: model rows and mode columns, then every kind, then the stand-ins. Percent ± standard error."""
-    models = {m: by_mode for m, by_mode in scores["models"].items() if m not in STANDINS}
-    standins = {m: by_mode for m, by_mode in scores["models"].items() if m in STANDINS}
-    modes = list(dict.fromkeys(mode for by_mode in scores["models"].values() for mode in by_mode))
-    groups, facts = list(scores["questions"]), scores["questions"]
+    facts, scored = scores["questions"], scores["models"]
+    modes = _in_order({mode for by_mode in scored.values() for mode in by_mode}, first=MODES)
+    models = {m: {mode: scored[m][mode] for mode in modes if mode in scored[m]} for m in _in_order(set(scored), first=MODELS, last=STANDINS)}
+    standins = {m: models.pop(m) for m in STANDINS if m in models}
+    groups = _in_order(set(facts), last=(DIRECTIONAL, OVERALL))
     overall = facts[OVERALL]
     main = [[model, *(_cell(by_mode[mode][OVERALL]) if mode in by_mode else "" for mode in modes)] for model, by_mode in models.items()]
     main += [[row, *[_percent(overall[row])] * len(modes)] for row in ("chance", "majority")]
@@ -157,6 +160,12 @@ def score_table(scores: Mapping[str, Any]) -> str:
         parts.append("Stand-ins (they check the scorer):")
         parts.append(_markdown(["stand-in", "mode", *groups, "unparsed", "strict"], _rows(standins, groups)))
     return "\n\n".join(parts) + "\n"
+
+
+def _in_order(names: set[str], first: Sequence[str] = (), last: Sequence[str] = ()) -> list[str]:
+    """JSON knows no order: known names first or last as listed, others by alphabet between them."""
+    place = {name: i - len(first) for i, name in enumerate(first)} | {name: i + 1 for i, name in enumerate(last)}
+    return sorted(names, key=lambda name: (place.get(name, 0), name))
 
 
 def _rows(models: Mapping[str, Any], groups: Sequence[str]) -> list[list[str]]:

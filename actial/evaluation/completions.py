@@ -1,0 +1,81 @@
+"""Completions on disk: append-only scratch, one JSON line each, keyed by all that a completion depends on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from actial.records import Message, Mode, Question
+from actial.shards import ViewStore
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One question as it goes to a model."""
+
+    key: str
+    """Hash of the messages, the pictures' bytes and the longest completion allowed."""
+    question_id: str
+    mode: Mode
+    messages: tuple[Message, ...]
+    view_ids: tuple[str, ...]
+    max_new_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a model wrote."""
+
+    key: str
+    text: str
+    n_tokens: int
+    """Tokens written, the end token not counted."""
+
+
+def ask(question: Question, mode: Mode, messages: tuple[Message, ...], views: ViewStore, max_new_tokens: int) -> Ask:
+    """A question with its key."""
+    digest = hashlib.sha256(json.dumps([[asdict(m) for m in messages], max_new_tokens]).encode())
+    for view_id in question.view_ids:
+        digest.update(hashlib.sha256(views.picture_bytes(view_id) or b"").digest())
+    return Ask(digest.hexdigest()[:24], question.question_id, mode, messages, question.view_ids, max_new_tokens)
+
+
+class CompletionLog:
+    """A file of completions. A killed process loses at most what it had not yet appended; a line cut in the middle is taken off when the file is opened."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.known: dict[str, Completion] = {}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            self._load()
+
+    def missing(self, asks: Iterable[Ask]) -> list[Ask]:
+        """The asks that no completion is known for."""
+        return [a for a in asks if a.key not in self.known]
+
+    def append(self, completions: Sequence[Completion]) -> None:
+        """Write whole lines in one call, so that they outlive this process at once."""
+        with self.path.open("ab") as file:
+            file.write(b"".join(json.dumps(asdict(c), ensure_ascii=False).encode() + b"\n" for c in completions))
+        self.known.update({c.key: c for c in completions})
+
+    def _load(self) -> None:
+        data = self.path.read_bytes()
+        whole = data.rfind(b"\n") + 1
+        unreadable = 0
+        for line in data[:whole].splitlines():
+            try:
+                completion = Completion(**json.loads(line))
+            except (ValueError, TypeError):
+                unreadable += 1
+                continue
+            self.known[completion.key] = completion
+        if whole < len(data):
+            with self.path.open("rb+") as file:
+                file.truncate(whole)
+        if unreadable:
+            print(f"{self.path}: {unreadable} lines are unreadable; their questions are asked again", flush=True)
