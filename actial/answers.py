@@ -145,7 +145,8 @@ _LETTER_IS_RIGHT = re.compile(r"\b(?:option|choice|answer)\s{1,3}[(\[]?([A-Za-z]
 _LETTER_AT = re.compile(r"[(\[]?\s{0,3}([A-Za-z])\s{0,3}(?![A-Za-z0-9'’\-])[)\]*_`\"'”’.:,;!]{0,4}")
 _WORD_AFTER = re.compile(r"\s{0,3}([A-Za-z]{1,20})")
 _LONE_CAPITAL = re.compile(r"(?<![A-Za-z0-9'’\-])([A-Z])(?![A-Za-z0-9'’\-])")
-_A_AS_LETTER = re.compile(r"\bA[).:]")
+_ARTICLE = re.compile(r"\s{1,3}(?!(?:or|and)\b)[A-Za-z]|['’]")
+"""What follows a capital A or I that is a word and no letter of an option."""
 _OR_LETTER = re.compile(r"\s{0,3}(?:,|/|and|or|&)\s{0,3}(?:or\s{0,3})?(?:option\s{0,3}|choice\s{0,3})?[(\[*]{0,3}([A-Z])\b(?!['’])")
 _CLAUSE_END = re.compile(r"[.!?;\n](?=\s|$)|\n")
 _TAKEN_BACK = re.compile(r"\b(?:not|never|if|whether|unless|suppose|doubt|either|neither|cannot|could|might|maybe|perhaps)\b|n['’]t\b", re.IGNORECASE)
@@ -262,8 +263,7 @@ class _Choice:
         if match is None or match[1].upper() not in self.letters or match[1].islower():
             return None
         letter, rest = match[1], bare[match.end() :]
-        others = set(_LONE_CAPITAL.findall(rest)) & set(self.letters) - {"A", "I", letter}
-        if others or (letter != "A" and _A_AS_LETTER.search(rest)):
+        if self._letters_in(rest) - {letter}:
             return AMBIGUOUS
         named = {owner for owners in self._named_in(_normal(rest)).values() for owner in owners}
         return DISAGREE if named and letter not in named else Answer(letter, "leading")
@@ -274,13 +274,17 @@ class _Choice:
         if len(normal.split()) > 16:
             return None
         found = self._named_in(normal)
-        letters = {owner for owners in found.values() for owner in owners} | set(_LONE_CAPITAL.findall(body)) & set(self.letters) - {"A", "I"}
+        letters = {owner for owners in found.values() for owner in owners} | self._letters_in(body)
         if len(letters) > 1:
             return AMBIGUOUS
         if not found:
             return None
         around = f" {normal} ".replace(f" {next(iter(found))} ", " ")
         return None if _DENIED.search(around) else Answer(letters.pop(), "tag_phrase")
+
+    def _letters_in(self, text: str) -> set[str]:
+        """Letters of options that stand alone in a text."""
+        return {m[1] for m in _LONE_CAPITAL.finditer(text) if m[1] in self.letters and not (m[1] in "AI" and _ARTICLE.match(text, m.end()))}
 
     def _named_in(self, normal: str) -> dict[str, list[str]]:
         """The options whose words stand in a normalised text, with the letters that have them."""
