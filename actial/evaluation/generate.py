@@ -2,18 +2,52 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import json
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from tqdm import tqdm
 from transformers import GenerationConfig
 
 from actial.evaluation.completions import Ask, Completion, CompletionLog
-from actial.prompts import IMAGE_MARK
+from actial.machine import Machine
+from actial.models.load import check_base, check_model_folder, folder_sha256, load_model, load_processor
+from actial.params import Model
+from actial.prompts import content_parts
 from actial.records import Message
 from actial.shards import ViewStore
+
+
+def log_name(source: str, model: Model) -> str:
+    """A name for all that a model's completions depend on beside the question: its content, and the settings it is run with.
+
+    Args:
+        source: a checkpoint's folder, or `model.base`.
+
+    Raises:
+        UserError: there is no usable model there.
+    """
+    if source == model.base:
+        check_base(model)
+    else:
+        check_model_folder(Path(source), "checkpoint")
+    content = f"{source}@{model.revision}" if source == model.base and model.revision else folder_sha256(source)
+    settings = asdict(model) | {"base": None, "revision": None, "sha256": None, "torch": torch.__version__, "transformers": transformers.__version__}
+    return hashlib.sha256(json.dumps([content, settings], sort_keys=True).encode()).hexdigest()[:24]
+
+
+def load_and_complete(source: str, model: Model, machine: Machine, asks: Sequence[Ask], views: ViewStore, log: CompletionLog, name: str) -> None:
+    """Load a model and ask it; see `complete`."""
+    torch.set_num_threads(machine.threads)
+    cuda = machine.device == "cuda" or (machine.device == "auto" and torch.cuda.is_available())
+    loaded = load_model(source, model).eval().to("cuda" if cuda else "cpu")
+    complete(loaded, load_processor(source, model), asks, views, log, machine.generate_rows, name)
 
 
 def complete(model: Any, processor: Any, asks: Sequence[Ask], views: ViewStore, log: CompletionLog, rows: int, name: str) -> None:
@@ -39,16 +73,8 @@ def complete(model: Any, processor: Any, asks: Sequence[Ask], views: ViewStore, 
 
 def chat_text(processor: Any, messages: Sequence[Message]) -> str:
     """The prompt as the model's chat template has it, one placeholder a picture, open for the assistant's turn."""
-    turns = [{"role": m.role, "content": structured_content(m.content)} for m in messages]
+    turns = [{"role": m.role, "content": content_parts(m.content)} for m in messages]
     return processor.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-
-
-def structured_content(content: str) -> list[dict[str, str]]:
-    """A turn's text with `<image>` marks as the parts that a chat template wants."""
-    parts: list[dict[str, str]] = []
-    for i, text in enumerate(content.split(IMAGE_MARK)):
-        parts += [{"type": "image"}] * (i > 0) + [{"type": "text", "text": text}] * bool(text)
-    return parts
 
 
 def _batches(asks: Sequence[Ask], rows: int) -> Iterator[list[Ask]]:
