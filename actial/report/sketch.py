@@ -1,0 +1,144 @@
+"""A pair of views from above: both cameras, what stands in the scene, and the movement. Camera 1 looks up the page."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from actial.geometry.poses import transformed
+from actial.records import Camera, SceneObject, View
+from actial.report.page import Html, tag
+
+SIZE = 300
+_MARGIN = 26
+_ROUND = frozenset({"sphere", "cylinder", "cone", "torus", "capsule"})
+_CSS = {
+    "red": "#d83a34",
+    "orange": "#ee8a22",
+    "yellow": "#e8c62a",
+    "green": "#3f9e4d",
+    "blue": "#3c6fd6",
+    "cyan": "#35b5c9",
+    "purple": "#8d4fc4",
+    "magenta": "#cf3fa5",
+    "pink": "#ee8fb4",
+    "brown": "#8a5a35",
+    "white": "#f4f4f0",
+    "black": "#2b2b2e",
+    "gray": "#8d9096",
+    "grey": "#8d9096",
+}
+
+
+def top_down(first: View, second: View) -> Html | None:
+    """The sketch as inline SVG; None where a camera is unknown.
+
+    The page's up is the first camera's level viewing direction, so that left on the page is left in the first picture.
+    """
+    if first.camera.T_world_cam is None or second.camera.T_world_cam is None:
+        return None
+    T_page_world = _page_from_world(first.camera)
+    cameras = [transformed(T_page_world, v.camera.pose()[:3, 3])[:2] for v in (first, second)]
+    outlines = [(o, transformed(T_page_world, footprint(o))[:, :2]) for o in _drawn(first.objects)]
+    reach_m = 0.3 * float(np.linalg.norm(cameras[0] - _subject_xy(first, T_page_world))) or 1.0
+    wedges = [_wedge(v.camera, T_page_world, reach_m) for v in (first, second)]
+    everything = np.concatenate([*wedges, *(points for _, points in outlines)])
+    low, high = everything.min(axis=0), everything.max(axis=0)
+    scale = (SIZE - 2 * _MARGIN) / max(float((high - low).max()), 1e-9)
+    to_px = lambda p: (np.array([1, -1]) * (np.asarray(p) - (low + high) / 2)) * scale + SIZE / 2  # noqa: E731
+    marks = [tag("title", f"From above: {first.view_id} is camera 1, {second.view_id} is camera 2")]
+    marks += [_polygon(to_px(points), o) for o, points in outlines]
+    marks += _path(to_px(cameras[0]), to_px(cameras[1]))
+    for number, (wedge, centre) in enumerate(zip(wedges, cameras, strict=True), start=1):
+        marks += _camera(number, to_px(wedge), to_px(centre))
+    marks += _scale_bar(scale)
+    return tag("svg", *marks, viewBox=f"0 0 {SIZE} {SIZE}", role="img", aria_label="Both cameras and the scene from above", class_="sketch")
+
+
+def footprint(o: SceneObject) -> np.ndarray:
+    """World points (n, 3), metres, around an object's outline as seen from above (the convex hull of its shape)."""
+    import cv2
+
+    half = np.array(o.size_m) / 2
+    if o.shape in _ROUND:
+        angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+        ring = np.column_stack([np.cos(angle), np.sin(angle), np.zeros(24)])
+        if o.shape == "sphere":
+            shape = np.concatenate([ring, ring[:, [2, 0, 1]], ring[:, [0, 2, 1]]])
+        else:
+            shape = np.concatenate([ring - [0, 0, 1], ring * (0.0 if o.shape == "cone" else 1.0) + [0, 0, 1]])
+    else:
+        shape = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=float)
+    p_world = transformed(np.array(o.T_world_obj).reshape(4, 4), shape * half)
+    hull = cv2.convexHull(p_world[:, :2].astype(np.float32), returnPoints=False)[:, 0]
+    return p_world[hull]
+
+
+def _drawn(objects: tuple[SceneObject, ...]) -> list[SceneObject]:
+    """Lowest first, as they hide each other from above; a whole whose parts are known is drawn by its parts."""
+    wholes = {o.part_of for o in objects}
+    return sorted((o for o in objects if o.name not in wholes), key=lambda o: o.center()[2] + o.size_m[2] / 2)
+
+
+def _page_from_world(camera: Camera) -> np.ndarray:
+    """Turn about the vertical that brings the camera's level viewing direction to +Y (its up, where it looks straight down)."""
+    T = camera.pose()
+    forward = -T[:2, 2] if np.linalg.norm(T[:2, 2]) > 1e-6 else T[:2, 1]
+    x, y = forward / np.linalg.norm(forward)
+    turn = np.eye(4)
+    turn[:2, :2] = [[y, -x], [x, y]]
+    return turn
+
+
+def _subject_xy(view: View, T_page_world: np.ndarray) -> np.ndarray:
+    centre = view.objects[0].center() if view.objects else np.zeros(3)
+    return transformed(T_page_world, centre)[:2]
+
+
+def _wedge(camera: Camera, T_page_world: np.ndarray, reach_m: float) -> np.ndarray:
+    """(3, 2): the camera's centre and the two edges of its horizontal field of view, page coordinates in metres."""
+    T, K = camera.pose(), camera.intrinsics()
+    edges_cam = np.array([[(u - K[0, 2]) / K[0, 0], 0.0, -1.0] for u in (0.0, camera.width_px)])
+    edges = transformed(T_page_world, edges_cam @ T[:3, :3].T)[:, :2]
+    length = np.maximum(np.linalg.norm(edges, axis=1, keepdims=True), 1e-9)
+    centre = transformed(T_page_world, T[:3, 3])[:2]
+    return np.concatenate([[centre], centre + reach_m * edges / length])
+
+
+def _polygon(points_px: np.ndarray, o: SceneObject) -> Html:
+    name = " ".join(word for word in (o.color, o.shape, "" if o.part_of else f"({o.name})") if word)
+    return tag("polygon", tag("title", name), points=_points(points_px), fill=_CSS.get(o.color, "#9a9da3"), class_="thing")
+
+
+def _camera(number: int, wedge_px: np.ndarray, centre_px: np.ndarray) -> list[Html]:
+    x, y = (f"{v:.1f}" for v in centre_px)
+    colour = f"var(--c{number})"
+    return [
+        tag("polygon", points=_points(wedge_px), fill=colour, fill_opacity=0.18, stroke=colour, stroke_width=1.2),
+        tag("circle", cx=x, cy=y, r=9, fill=colour),
+        tag("text", number, x=x, y=f"{centre_px[1] + 4:.1f}", text_anchor="middle", class_="camera"),
+    ]
+
+
+def _path(start_px: np.ndarray, end_px: np.ndarray) -> list[Html]:
+    length = float(np.linalg.norm(end_px - start_px))
+    if length < 26:  # the two markers touch: there is no room for an arrow
+        return []
+    along = (end_px - start_px) / length
+    side = np.array([-along[1], along[0]])
+    tip, tail = end_px - 11 * along, start_px + 11 * along
+    head = [tip, tip - 7 * along + 4 * side, tip - 7 * along - 4 * side]
+    line = tag("line", x1=f"{tail[0]:.1f}", y1=f"{tail[1]:.1f}", x2=f"{tip[0]:.1f}", y2=f"{tip[1]:.1f}", class_="path")
+    return [line, tag("polygon", points=_points(np.array(head)), class_="tip")]
+
+
+def _scale_bar(scale_px_per_m: float) -> list[Html]:
+    length_m = max((m for m in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50) if m * scale_px_per_m <= SIZE / 3), default=0.01)
+    end = 8 + length_m * scale_px_per_m
+    return [
+        tag("path", d=f"M8 {SIZE - 10}v4h{end - 8:.1f}v-4", class_="bar"),
+        tag("text", f"{length_m:g} m", x=f"{end + 5:.1f}", y=SIZE - 4, class_="small"),
+    ]
+
+
+def _points(points_px: np.ndarray) -> str:
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in points_px)
