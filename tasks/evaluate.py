@@ -10,7 +10,7 @@ from pathlib import Path
 from actial.answers import read_answer
 from actial.errors import UnreadablePicture, UserError
 from actial.evaluation.completions import Ask, Completion, CompletionLog, ask
-from actial.evaluation.score import MODES, accuracy_rows, score, score_table, verdict_of
+from actial.evaluation.score import MODES, accuracy_rows, score, score_table, summary, verdict_of
 from actial.evaluation.standins import STANDINS, standin_completions
 from actial.params import Params
 from actial.prompts import prompt_messages, prompt_sha
@@ -155,8 +155,9 @@ def write_records(out: Path, verdicts: Verdicts) -> None:
 
 
 def write_scores(out: Path, scores: dict) -> None:
-    """scores.json (all), scores.md (to read), accuracy.csv (to plot)."""
+    """scores.json (all), metrics.json (its summary, for `dvc metrics`), accuracy.csv (for `dvc plots`), scores.md (to read)."""
     write_json(out / "scores.json", scores)
+    write_json(out / "metrics.json", summary(scores))
     (out / "scores.md").write_text(score_table(scores), encoding="utf-8")
     rows = accuracy_rows(scores)
     with (out / "accuracy.csv").open("w", encoding="utf-8", newline="") as file:

@@ -196,11 +196,31 @@ def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([line(head), "|" + "|".join("-" * (width + 2) for width in widths) + "|", *map(line, rows)])
 
 
+def summary(scores: Mapping[str, Any]) -> dict[str, Any]:
+    """Overall accuracy by model and mode, beside chance and majority: small enough for `dvc metrics diff`."""
+    overall = scores["questions"][OVERALL]
+    accuracy = {model: {mode: by_group[OVERALL]["accuracy"] for mode, by_group in by_mode.items()} for model, by_mode in _models(scores).items()}
+    return {"accuracy": accuracy, "chance": overall["chance"], "majority": overall["majority"], "n": overall["n"]}
+
+
 def accuracy_rows(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
     """One flat row a model, mode and group, for plots."""
     return [
-        {"model": model, "mode": mode, "group": group, "accuracy": cell["accuracy"], "stderr": cell["stderr"], "chance": scores["questions"][group]["chance"]}
-        for model, by_mode in scores["models"].items()
+        {
+            "label": f"{model} {mode} {group}",
+            "model": model,
+            "mode": mode,
+            "group": group,
+            "accuracy": cell["accuracy"],
+            "stderr": cell["stderr"],
+            "chance": scores["questions"][group]["chance"],
+        }
+        for model, by_mode in _models(scores).items()
         for mode, by_group in by_mode.items()
         for group, cell in by_group.items()
     ]
+
+
+def _models(scores: Mapping[str, Any]) -> dict[str, Any]:
+    """The models that are no stand-ins."""
+    return {model: by_mode for model, by_mode in scores["models"].items() if model not in STANDINS}
