@@ -82,7 +82,9 @@ class BuildQA:
     kinds: tuple[str, ...] = setting("Kinds of questions.", choices=("lateral", "orbit", "turn", "perspective"))
     pairs_per_kind: int = setting('Most pairs of views of a scene that a kind asks about, each in both orders; a third of them are "none".', ge=3)
     wordings: int = setting("Wordings of each kind that are used.", ge=1, le=4)
-    lateral: Band = setting("Sideways movement, shares of the first camera's distance r to the subject; none also needs the whole movement to be below none_below.")
+    lateral: Band = setting(
+        "Sideways movement, shares of the first camera's distance r to the subject; none also needs the whole movement to be below none_below."
+    )
     turn: Band = setting("Turn about the vertical, degrees.")
     orbit: Band = setting("Movement around the subject, degrees; also for perspective.")
     min_level_distance_r: float = setting("Orbit and perspective: least level distance of both cameras from the subject's axis, r.", gt=0, le=1)

@@ -12,9 +12,6 @@ import numpy as np
 
 from actial.geometry.conventions import UP
 
-MAX_PITCH_DEG = 75.0
-"""Cameras pitched beyond this are not asked about: their horizontal viewing direction is ill-defined."""
-
 
 class Motion(NamedTuple):
     """How the camera moved from view 1 to view 2; every field is (n,) float64."""
@@ -39,6 +36,8 @@ class Motion(NamedTuple):
     """Along the left of the object when it faces camera 1: d·(u x â1), in r. Positive: the camera moved to the object's left."""
     radial_log: np.ndarray
     """ln(|C2 - O| / |C1 - O|); positive farther."""
+    bearing_deg: np.ndarray
+    """Where the object's centre stands from camera 1: its level direction against the level viewing direction, left positive, in (-180, 180]."""
     max_pitch_deg: np.ndarray
     """The larger |pitch| of the two cameras."""
     min_level_distance_r: np.ndarray
@@ -76,6 +75,7 @@ def motion_between(T_world_1: np.ndarray, T_world_2: np.ndarray, object_center: 
             orbit_deg=np.degrees(np.arctan2(np.cross(a1, a2)[:, 2], _dot(a1, a2))),
             perspective_r=_dot(d, np.cross(UP, _level_unit(b1))) / r,
             radial_log=np.log(r2 / r),
+            bearing_deg=np.degrees(np.arctan2(np.cross(F1, -a1)[:, 2], _dot(F1, -a1))),
             max_pitch_deg=np.maximum(np.abs(_elevation_deg(f1)), np.abs(_elevation_deg(f2))),
             min_level_distance_r=np.minimum(np.linalg.norm(a1, axis=1), np.linalg.norm(a2, axis=1)) / r,
         )

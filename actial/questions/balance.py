@@ -1,0 +1,56 @@
+"""Which scenes belong to which split, and how a split's questions are thinned until every label is equally frequent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from actial.questions.kinds import LEFT, NONE
+from actial.rng import generator_for, seed_for
+
+SPLITS = ("train", "rl", "val", "test")
+
+
+def split_of_scenes(scene_ids: Sequence[str], shares: Mapping[str, float], seed: int) -> np.ndarray:
+    """(n,) place in `SPLITS` of each scene.
+
+    Scenes are ranked by a seeded hash of their id; the first share of the ranks is train, and so on. The sizes are exact (largest
+    remainder) and do not depend on the order of the scenes.
+    """
+    n = len(scene_ids)
+    exact = np.array([shares[name] * n for name in SPLITS])
+    sizes = np.floor(exact + 1e-9).astype(int)
+    for place in np.argsort(sizes - exact, kind="stable")[: n - sizes.sum()]:
+        sizes[place] += 1
+    hashes = np.array([seed_for(seed, f"{scene_id}/split") for scene_id in scene_ids], dtype=np.int64)
+    split = np.empty(n, dtype=np.int8)
+    split[np.argsort(hashes, kind="stable")] = np.repeat(np.arange(len(SPLITS)), sizes)
+    return split
+
+
+def balanced(labels: np.ndarray, seed: int, name: str) -> np.ndarray:
+    """The largest even-handed choice of pairs: left, right and none are equally frequent among both orders' labels.
+
+    Rule. A pair whose label flips with the order gives one left and one right; a none pair gives two nones; a pair with the same side in
+    both orders gives two of that side, and is kept with one of the opposite side. With a flipping pairs, c of each same-sided sort and b
+    none pairs, 2 b = a + 2 c is reached by dropping, at random by the seed, from whichever side has more; same-sided pairs keep their share.
+
+    Args:
+        labels: (n, 2) places in `kinds.LABELS`, both orders of each pair.
+        seed: root seed.
+        name: what is balanced, for the generator.
+
+    Returns:
+        Places of the pairs kept, ascending.
+    """
+    shuffled = generator_for(seed, f"{name}/balance").permutation(len(labels))
+    first, second = labels[shuffled].T
+    none = shuffled[first == NONE]
+    flipping = shuffled[(first != NONE) & (first != second)]
+    lefts, rights = (shuffled[(first == side) & (second == side)] for side in (LEFT, 1 - LEFT))
+    a, b, c = len(flipping), len(none), min(len(lefts), len(rights))
+    most = min(a + 2 * c, 2 * b) // 2 * 2
+    c = c * most // (a + 2 * c) if a + 2 * c else 0
+    c = max(c, -(-(most - a) // 2))
+    return np.sort(np.concatenate([flipping[: most - 2 * c], lefts[:c], rights[:c], none[: most // 2]]))

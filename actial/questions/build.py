@@ -1,0 +1,166 @@
+"""From scenes to four Parquet files of questions: find candidates, split by scene, balance, put into words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from actial import ids
+from actial.errors import UserError
+from actial.params import BuildQA
+from actial.questions.balance import SPLITS, balanced, split_of_scenes
+from actial.questions.kinds import KINDS, LABELS, TIED_CLASS, Kind
+from actial.questions.pairs import Candidates, find_candidates
+from actial.records import LETTERS, Question
+from actial.rng import generator_for
+from actial.shards import PosedScene, write_questions
+
+
+@dataclass(frozen=True)
+class Built:
+    """What was made; the card is written from it."""
+
+    n_scenes: dict[str, int]
+    """Scenes of each split."""
+    labels: dict[tuple[str, str, str], int]
+    """Questions by (split, kind, label)."""
+    letters: dict[tuple[str, str], Counter[str]]
+    """How often each letter is right, by (split, kind)."""
+    tied: dict[str, int]
+    """Questions in the tied class, by kind."""
+    bits: int
+    """Questions after those of one tied class about one pair are counted once."""
+    n_pairs: int
+    """Ordered pairs of views looked at."""
+    refused: dict[str, int]
+
+    def total(self, split: str) -> int:
+        return sum(n for (s, _, _), n in self.labels.items() if s == split)
+
+
+def build_questions(scenes: Iterable[PosedScene], out: Path, settings: BuildQA, seed: int) -> Built:
+    """Write `{train,rl,val,test}.parquet` into `out`.
+
+    Every pair is asked in both orders, each with its own truth.
+
+    Raises:
+        UserError: no view has a camera pose, no pair is usable, or a split gets no question.
+    """
+    found = find_candidates(scenes, settings, seed)
+    if not found.n_pairs:
+        _complain_about_views(found)
+    split = split_of_scenes(found.scene_ids, settings.splits, seed)
+    kept = _thinned(found, split, seed)
+    sizes = Counter(SPLITS[s] for s in split[found.rows["scene"][kept]])
+    for name in SPLITS:
+        if settings.splits[name] > 0 and not sizes[name]:
+            raise UserError(
+                f"split {name} gets no question from {np.count_nonzero(split == SPLITS.index(name))} of {len(split)} scenes: "
+                "render more scenes or views, with pairs that answer left, right and none, or give it a larger share in build_qa.splits"
+            )
+    tally = _Tally()
+    for s, name in enumerate(SPLITS):
+        rows = found.rows[kept[split[found.rows["scene"][kept]] == s]]
+        write_questions(out / f"{name}.parquet", tally.counted(name, _in_words(rows, found, settings, seed)))
+    n_scenes = {name: int(np.count_nonzero(split == s)) for s, name in enumerate(SPLITS)}
+    refused = {reason: n for reason, n in sorted(found.refused.items()) if n}
+    return Built(n_scenes, dict(tally.labels), tally.letters, dict(tally.tied), tally.bits, found.n_pairs, refused)
+
+
+def _thinned(found: Candidates, split: np.ndarray, seed: int) -> np.ndarray:
+    """Places of the candidates that stay after each kind is balanced within each split, ascending."""
+    kept = [np.empty(0, dtype=int)]
+    for s, split_name in enumerate(SPLITS):
+        for k, kind in enumerate(KINDS):
+            here = np.flatnonzero((split[found.rows["scene"]] == s) & (found.rows["kind"] == k))
+            chosen = here[balanced(found.rows["label"][here], seed, f"{split_name}/{kind}")]
+            found.refused[f"{kind}: thinned to balance labels"] += 2 * (len(here) - len(chosen))
+            kept.append(chosen)
+    return np.sort(np.concatenate(kept))
+
+
+def _in_words(rows: np.ndarray, found: Candidates, settings: BuildQA, seed: int) -> Iterator[Question]:
+    kinds = list(KINDS.values())
+    for row in rows:
+        scene_id, kind = found.scene_ids[row["scene"]], kinds[row["kind"]]
+        views = ids.view_id(scene_id, int(row["first"])), ids.view_id(scene_id, int(row["second"]))
+        family_id = ids.pair_id(*views)
+        for order in (0, 1):
+            yield _question(
+                kind,
+                views if order == 0 else views[::-1],
+                family_id,
+                label=int(row["label"][order]),
+                value=float(row["value"][order]),
+                margin=float(row["margin"][order]),
+                tied=bool(row["tied"][order]),
+                source=found.sources[row["scene"]],
+                wordings=settings.wordings,
+                seed=seed,
+            )
+
+
+def _question(
+    kind: Kind, views: tuple[str, str], family_id: str, *, label: int, value: float, margin: float, tied: bool, source: str, wordings: int, seed: int
+) -> Question:
+    question_id = ids.question_id(ids.pair_id(*views), kind.name)
+    generator = generator_for(seed, question_id)
+    order = [int(i) for i in generator.permutation(len(LABELS))]
+    return Question(
+        question_id=question_id,
+        kind=kind.name,
+        family_id=family_id,
+        view_ids=views,
+        text=kind.texts[int(generator.integers(wordings))],
+        options=tuple(kind.options[i] for i in order),
+        labels=tuple(LABELS[i] for i in order),
+        truth=LETTERS[order.index(label)],
+        deciding_quantity=kind.quantity,
+        deciding_value=value,
+        margin=margin,
+        scene_id=ids.parse(views[0]).scene_id,
+        tied_class=TIED_CLASS if tied else "",
+        source=source,
+    )
+
+
+class _Tally:
+    """Counts questions on their way to disk."""
+
+    def __init__(self) -> None:
+        self.labels: Counter[tuple[str, str, str]] = Counter()
+        self.letters: dict[tuple[str, str], Counter[str]] = {}
+        self.tied: Counter[str] = Counter()
+        self.bits = 0
+        self._scene_id, self._tied_pairs = "", set[tuple[str, ...]]()
+
+    def counted(self, split: str, questions: Iterable[Question]) -> Iterator[Question]:
+        for q in questions:
+            self.labels[split, q.kind, q.label_of(q.truth)] += 1
+            self.letters.setdefault((split, q.kind), Counter())[q.truth] += 1
+            self._count_bit(q)
+            yield q
+
+    def _count_bit(self, q: Question) -> None:
+        if q.scene_id != self._scene_id:
+            self._scene_id, self._tied_pairs = q.scene_id, set()
+        if q.tied_class:
+            self.tied[q.kind] += 1
+        if not q.tied_class or q.view_ids not in self._tied_pairs:
+            self.bits += 1
+        if q.tied_class:
+            self._tied_pairs.add(q.view_ids)
+
+
+def _complain_about_views(found: Candidates) -> None:
+    n_posed = found.refused["views: no camera pose"]
+    if n_posed and not found.refused["views: no subject"] and not found.refused["views: unreadable picture"]:
+        raise UserError(f"none of the {n_posed} views has a camera pose (T_world_cam): viewpoint questions need pictures with known cameras")
+    reasons = ", ".join(f"{n} {reason.removeprefix('views: ')}" for reason, n in found.refused.items() if n)
+    raise UserError(
+        f"the {len(found.scene_ids)} scenes hold no usable pair of views ({reasons or 'every scene has a single view'}): render scenes with at least two"
+    )

@@ -1,0 +1,144 @@
+"""All pairs of views of many scenes at once: what each kind would ask about them, and a bounded choice of each scene's pairs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from actial import ids
+from actial.geometry.angles import Motion, motion_between
+from actial.params import BuildQA
+from actial.questions import kinds
+from actial.rng import generator_for
+from actial.shards import PosedScene
+
+CANDIDATE = np.dtype(
+    [
+        ("scene", np.int32),
+        ("kind", np.int8),
+        ("first", np.int16),
+        ("second", np.int16),
+        ("label", np.int8, 2),
+        ("value", np.float64, 2),
+        ("margin", np.float64, 2),
+        ("tied", np.bool_, 2),
+    ]
+)
+"""A pair of views that a kind asks about in both orders; entry 0 is (first, second), entry 1 (second, first). Views are numbers in their scene."""
+
+SCENES_AT_ONCE = 256
+MOVED_M_PER_R = 1e-3
+"""A subject that stands elsewhere in the second view by more than this share of r moved, and no camera question is asked."""
+
+
+@dataclass
+class Candidates:
+    """What came out of a pass over all scenes."""
+
+    rows: np.ndarray
+    """Of dtype `CANDIDATE`, by scene, kind and pair."""
+    scene_ids: list[str]
+    sources: list[str]
+    n_pairs: int
+    """Ordered pairs looked at."""
+    refused: Counter[str]
+
+
+def find_candidates(scenes: Iterable[PosedScene], settings: BuildQA, seed: int) -> Candidates:
+    """Up to `pairs_per_kind` pairs of each scene for each kind, a third of them none, picked by the seed.
+
+    Memory grows with the pairs chosen (50 bytes each), not with the views.
+
+    Raises:
+        UserError: a view's id is no id of its scene's.
+    """
+    found = Candidates(np.empty(0, CANDIDATE), [], [], 0, Counter())
+    parts = [found.rows]
+    for batch in _batches(scenes):
+        base = len(found.scene_ids)
+        found.scene_ids += [scene.scene_id for scene in batch]
+        found.sources += [scene.source for scene in batch]
+        parts.append(_of_batch(batch, base, settings, seed, found))
+    found.rows = np.concatenate(parts)
+    return found
+
+
+def _of_batch(batch: Sequence[PosedScene], base: int, settings: BuildQA, seed: int, found: Candidates) -> np.ndarray:
+    usable = [_usable_views(scene, found.refused) for scene in batch]
+    numbers = [np.array([ids.parse(scene.view_ids[i]).first for i in views], dtype=np.int16) for scene, views in zip(batch, usable, strict=True)]
+    pairs = [np.triu_indices(len(views), 1) for views in usable]
+    poses = np.concatenate([scene.T_world_cam[views] for scene, views in zip(batch, usable, strict=True)])
+    centers = np.concatenate([scene.subject_center[views] for scene, views in zip(batch, usable, strict=True)])
+    starts = np.cumsum([0, *map(len, usable)])
+    i = np.concatenate([start + first for start, (first, _) in zip(starts, pairs, strict=False)])
+    j = np.concatenate([start + second for start, (_, second) in zip(starts, pairs, strict=False)])
+    found.n_pairs += 2 * len(i)
+    if not len(i):
+        return np.empty(0, CANDIDATE)
+    scene = np.repeat(np.arange(len(batch), dtype=np.int32), [len(first) for first, _ in pairs])
+    number = np.concatenate(numbers)
+    keys = [generator_for(seed, f"{s.scene_id}/pairs").random((len(kinds.KINDS), len(first))) for s, (first, _) in zip(batch, pairs, strict=True)]
+    key = np.concatenate(keys, axis=1)
+
+    motions = motion_between(poses[i], poses[j], centers[i]), motion_between(poses[j], poses[i], centers[j])
+    moved = np.linalg.norm(centers[i] - centers[j], axis=1) > MOVED_M_PER_R * np.linalg.norm(poses[i, :3, 3] - centers[i], axis=1)
+    rows = []
+    for k, kind in enumerate(kinds.KINDS.values()):
+        if kind.name not in settings.kinds:
+            continue
+        codes = [kinds.decide(kind, motion, moved, settings) for motion in motions]
+        picked = _picked(codes, scene, key[k], settings.pairs_per_kind, found.refused, kind.name)
+        row = np.empty(len(picked), CANDIDATE)
+        row["scene"], row["kind"] = base + scene[picked], k
+        row["first"], row["second"] = number[i[picked]], number[j[picked]]
+        for order, motion in enumerate(motions):
+            chosen = Motion(*(field[picked] for field in motion))
+            row["label"][:, order] = codes[order][picked]
+            row["value"][:, order] = getattr(chosen, kind.quantity)
+            row["margin"][:, order] = kinds.margins(kind, chosen, codes[order][picked], settings)
+            row["tied"][:, order] = kinds.lateral_is_tied(chosen, settings) if kind.name == "lateral" else kind.around_subject
+        rows.append(row)
+    joined = np.concatenate(rows)
+    return joined[np.lexsort((joined["second"], joined["first"], joined["kind"], joined["scene"]))]
+
+
+def _picked(codes: Sequence[np.ndarray], scene: np.ndarray, key: np.ndarray, most: int, refused: Counter[str], kind: str) -> np.ndarray:
+    """Places of the pairs that a kind asks about: in each scene those with the smallest keys, two thirds directional, one third none."""
+    for code in codes:
+        for reason, text in kinds.REASONS.items():
+            refused[f"{kind}: {text}"] += int(np.count_nonzero(code == reason))
+    none = codes[0] == kinds.NONE
+    both = (codes[0] >= 0) & (codes[1] >= 0)
+    asked = both & (none == (codes[1] == kinds.NONE))
+    refused[f"{kind}: other order not asked or of another sort"] += int(np.count_nonzero(codes[0][~asked] >= 0) + np.count_nonzero(codes[1][~asked] >= 0))
+    places = np.flatnonzero(asked)
+    order = places[np.lexsort((key[places], none[places], scene[places]))]
+    group = scene[order] * 2 + none[order]
+    is_start = np.r_[True, group[1:] != group[:-1]] if len(group) else np.empty(0, bool)
+    rank = np.arange(len(order)) - np.maximum.accumulate(np.where(is_start, np.arange(len(order)), 0))
+    kept = order[rank < np.where(none[order], most // 3, most - most // 3)]
+    refused[f"{kind}: scene has enough"] += 2 * (len(order) - len(kept))
+    return kept
+
+
+def _usable_views(scene: PosedScene, refused: Counter[str]) -> np.ndarray:
+    posed = np.isfinite(scene.T_world_cam).all(axis=(1, 2))
+    has_subject = np.isfinite(scene.subject_center).all(axis=1)
+    refused["views: unreadable picture"] += int(np.count_nonzero(~scene.picture_is_whole))
+    refused["views: no camera pose"] += int(np.count_nonzero(scene.picture_is_whole & ~posed))
+    refused["views: no subject"] += int(np.count_nonzero(scene.picture_is_whole & posed & ~has_subject))
+    return np.flatnonzero(scene.picture_is_whole & posed & has_subject)
+
+
+def _batches(scenes: Iterable[PosedScene]) -> Iterator[list[PosedScene]]:
+    batch: list[PosedScene] = []
+    for scene in scenes:
+        batch.append(scene)
+        if len(batch) == SCENES_AT_ONCE:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -1,0 +1,76 @@
+"""Scenes without a renderer: random cameras around a subject of coloured parts, plain pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from actial import ids
+from actial.geometry.poses import look_at
+from actial.geometry.projection import intrinsics
+from actial.records import Camera, SceneObject, View
+from actial.rng import generator_for
+from actial.shards import ViewWriter, encode_png
+
+COLORS = ("red", "blue", "green", "yellow", "purple", "orange")
+PLAIN_PICTURE = encode_png(np.full((84, 84, 3), 128, np.uint8))
+
+
+def at(p_world: np.ndarray) -> tuple[float, ...]:
+    """Row-major pose of an unturned object at `p_world`."""
+    T = np.eye(4)
+    T[:3, 3] = p_world
+    return tuple(T.ravel())
+
+
+def toy_objects(generator: np.random.Generator, n_parts: int = 4) -> tuple[SceneObject, ...]:
+    """A subject at a random place and `n_parts` boxes of different colours in and around its middle."""
+    center = generator.uniform([-0.3, -0.3, 0.3], [0.3, 0.3, 0.7])
+    parts = []
+    for color in generator.permutation(COLORS)[:n_parts]:
+        place = center + generator.uniform(-0.45, 0.45, 3)
+        parts.append(SceneObject(f"part-{color}", "box", "boxes", str(color), at(place), (0.2, 0.2, 0.2), part_of="subject"))
+    return (SceneObject("subject", "composite", "boxes", "", at(center), (1.1, 1.1, 1.1)), *parts)
+
+
+def toy_cameras(generator: np.random.Generator, center: np.ndarray, n_views: int = 8) -> list[np.ndarray]:
+    """Poses on an orbit with free steps; then one that only turned, one that only moved, one that moved straight out, one that stayed."""
+    azimuth, poses = generator.uniform(0, 2 * np.pi), []
+
+    def pose(angle: float, distance_m: float, aim: float, height_m: float = 0.8) -> np.ndarray:
+        eye = center + distance_m * np.array([np.cos(angle), np.sin(angle), 0.0]) + [0.0, 0.0, height_m]
+        return look_at(eye, center + generator.uniform(-aim, aim, 3))
+
+    for _ in range(max(n_views - 4, 1)):
+        poses.append(pose(azimuth, generator.uniform(2.6, 3.2), 0.3))
+        azimuth += np.radians(generator.uniform(18, 45))
+    first = poses[0]
+    turn = np.radians(generator.uniform(11, 16)) * generator.choice([-1, 1])
+    turned = first.copy()
+    turned[:3, :3] = np.array([[np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1]]) @ first[:3, :3]
+    moved = first.copy()
+    moved[:3, 3] += first[:3, 0] * generator.uniform(0.6, 0.9) * generator.choice([-1, 1])
+    away = first.copy()
+    away[:2, 3] = center[:2] + (first[:2, 3] - center[:2]) * 1.3
+    stayed = first.copy()
+    stayed[:3, 3] += 0.003
+    return [*poses, turned, moved, away, stayed][:n_views]
+
+
+def toy_views(scene_index: int, seed: int = 3, n_views: int = 8, n_parts: int = 4) -> list[View]:
+    """The views of one toy scene, 84 pixels square."""
+    scene_id = ids.scene_id(scene_index)
+    generator = generator_for(seed, scene_id)
+    objects = toy_objects(generator, n_parts)
+    K = tuple(intrinsics(84, 84, 55.0).ravel())
+    poses = toy_cameras(generator, objects[0].center(), n_views)
+    return [View(ids.view_id(scene_id, i), scene_id, Camera(84, 84, K, tuple(T.ravel())), objects, "toy", "CC0-1.0") for i, T in enumerate(poses)]
+
+
+def write_toy_views(folder: Path, n_scenes: int, n_views: int = 8, seed: int = 3) -> None:
+    """Shards of `n_scenes` toy scenes with plain pictures."""
+    with ViewWriter(folder, shard_mb=256) as writer:
+        for index in range(n_scenes):
+            for view in toy_views(index, seed, n_views):
+                writer.add(view, PLAIN_PICTURE)
