@@ -1,0 +1,163 @@
+"""What is worth writing down about a run, as plain values: settings, scores, versions of code and data. Knows nothing of MLflow."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import socket
+import subprocess
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from actial.params import Params
+from tasks.body import MANIFEST, RUNS, plain
+
+TABLES = {  # stage: (the stage that made the table, the table, MLflow's word for its use)
+    "build_qa": (("render_views", "views", "views"),),
+    "cold_start_mix": (("build_qa", "train.parquet", "training"), ("build_qa", "rl.parquet", "training")),
+    "sft": (("cold_start_mix", "sft.parquet", "training"),),
+    "grpo": (("cold_start_mix", "rl.parquet", "training"),),
+    "evaluate": (("build_qa", "test.parquet", "test"),),
+}
+"""What a stage learns from or is tested on."""
+
+SMALL_SUFFIXES = {".json", ".md", ".html", ".csv", ".png", ".jpg", ".svg"}
+SMALL_BYTES = 5_000_000
+
+
+def process_tags() -> dict[str, str]:
+    """Where a run is at work, and at which commit; no commit outside git."""
+    tags = {"host": socket.gethostname(), "pid": str(os.getpid())}
+    commit = _git("rev-parse", "HEAD")
+    if commit:
+        tags |= {"git.commit": commit, "git.dirty": str(bool(_git("status", "--porcelain", "--untracked-files=no"))).lower()}
+    return tags
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout.strip()
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        return None  # no git here, or no checkout
+
+
+def profile_name(params: Params) -> str:
+    """Name of the profile that params.yaml equals; `custom` where it was edited."""
+    said = plain(params)
+    return next((path.stem for path in sorted(Path("profiles").glob("*.yaml")) if yaml.safe_load(path.read_text(encoding="utf-8")) == said), "custom")
+
+
+def settings(params: Params, sections: Iterable[str]) -> dict[str, str]:
+    """The settings of some sections, flattened: {"sft.lora.rank": "16"}. Prompts stay in the params file, which is an artifact."""
+    values: dict[str, str] = {}
+    for section in sections:
+        if section != "prompt":
+            _flatten(section, plain(getattr(params, section)), values)
+    return values
+
+
+def _flatten(key: str, value: Any, into: dict[str, str]) -> None:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            _flatten(f"{key}.{name}", inner, into)
+    else:
+        into[key] = value if isinstance(value, str) else json.dumps(value)
+
+
+def score_metrics(scores: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers of scores.json that runs are compared by: {"accuracy/grpo.think": 0.81, "accuracy_stderr/grpo.think": 0.02, …}.
+
+    Models stand in the order base, sft, grpo; the stand-ins, which only check the scorer, are left out. What has no data has no entry.
+    """
+    numbers = {f"accuracy/{row}": scores["questions"]["overall"][row] for row in ("chance", "majority")}
+    for model in (m for m in scores["models"] if m in ("base", "sft", "grpo")):
+        for mode, groups in scores["models"][model].items():
+            whole = groups["overall"]
+            numbers |= {f"accuracy/{model}.{mode}": whole["accuracy"], f"accuracy_stderr/{model}.{mode}": whole["stderr"]}
+            numbers |= {f"unparsed/{model}.{mode}": whole["unparsed"]}
+            numbers |= {f"accuracy_by_kind/{model}.{mode}.{name}": group["accuracy"] for name, group in groups.items() if name != "overall"}
+    return {name: value for name, value in numbers.items() if value is not None}
+
+
+def metric_name(text: str) -> str:
+    """As MLflow allows names."""
+    return re.sub(r"[^0-9A-Za-z_\-. :/]", "_", text)
+
+
+def small_files(folder: Path) -> Iterator[Path]:
+    """What a person would look at in a stage's output: cards, tables, sheets, curves. Never weights, shards or a tokenizer."""
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        place = path.relative_to(folder)
+        of_model = "model" in place.parts and place.name != "README.md"
+        if place.suffix in SMALL_SUFFIXES and len(place.parts) <= 2 and not of_model and path.stat().st_size <= SMALL_BYTES:
+            yield path
+
+
+def weights(out: Path) -> dict[str, str]:
+    """SHA-256 of each weights file of a stage's output, from its manifest; {} where it holds no model."""
+    files = json.loads((out / MANIFEST).read_text(encoding="utf-8"))["files"]
+    return {name: sha for name, sha in files.items() if name.startswith("model/") and name.endswith(".safetensors")}
+
+
+def table_digest(folder: Path) -> str:
+    """A short digest of an output folder: DVC's where DVC is at work (it has just made sure of it), else the manifest's."""
+    if "DVC_STAGE" in os.environ:
+        return locked_out(folder.name)[:8]
+    return f"manifest-{md5_of(folder / MANIFEST)[:8]}"
+
+
+def locked_out(stage: str) -> str:
+    """DVC's hash of a stage's output folder."""
+    return _locked(stage)["outs"][0]["md5"]
+
+
+def locked_deps(stage: str) -> dict[str, str]:
+    """The first eight digits of DVC's hash of each input and source file, by path."""
+    return {dep["path"]: dep["md5"][:8] for dep in _locked(stage)["deps"]}
+
+
+def _locked(stage: str) -> Any:
+    return yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))["stages"][stage]
+
+
+def md5_of(path: Path) -> str:
+    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+
+
+def as_yaml(value: Any) -> str:
+    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=1000)
+
+
+def local_minute(time_ms: int) -> str:
+    """Local date and time, to the minute."""
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(time_ms / 1000))
+
+
+# ------------------------------------------------------------------------------------------------ notes in runs/
+
+
+LAST_PIPELINE = RUNS / "pipeline.json"
+"""The newest parent run, and the outputs it stands for."""
+
+
+def produced_file(stage: str) -> Path:
+    """Which run made the stage's newest output, and whether it carries DVC's hashes yet."""
+    return RUNS / stage / "tracked.json"
+
+
+def read_note(path: Path) -> dict[str, Any]:
+    """The note in `path`; {} where there is none."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def write_note(path: Path, value: Mapping[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(value, sort_keys=True), encoding="utf-8")
+    partial.rename(path)
