@@ -1,0 +1,180 @@
+"""What stands in a procedural scene, as pure data: a subject made of coloured parts, a patterned ground, surroundings, sun and sky.
+
+The parts stand at varied heights, on one another, on stands or on arms: a scene in which everything stood on one floor would give
+depth away by height in the picture. The surroundings stand outside the ring of cameras, so they never hide the subject, and no
+picture is without something that stays put.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from actial.records import SceneObject
+from actial.rng import generator_for
+from actial.views.arrangements import ARRANGEMENTS, Solid
+
+Rgb = tuple[float, float, float]
+
+PALETTE: dict[str, Rgb] = {
+    "red": (0.70, 0.02, 0.02),
+    "orange": (0.90, 0.24, 0.01),
+    "yellow": (0.90, 0.68, 0.02),
+    "green": (0.03, 0.38, 0.04),
+    "cyan": (0.03, 0.62, 0.66),
+    "blue": (0.02, 0.07, 0.62),
+    "pink": (0.86, 0.10, 0.48),
+    "white": (0.88, 0.88, 0.86),
+}
+"""The colours of parts, as linear albedo."""
+
+STAND_RGB: Rgb = (0.10, 0.10, 0.11)
+
+MUTED: tuple[Rgb, ...] = (
+    (0.22, 0.16, 0.11),
+    (0.30, 0.26, 0.20),
+    (0.12, 0.15, 0.11),
+    (0.16, 0.19, 0.23),
+    (0.28, 0.28, 0.29),
+    (0.20, 0.13, 0.12),
+    (0.10, 0.11, 0.14),
+    (0.33, 0.30, 0.27),
+)
+"""Colours of surroundings and grounds, away from the palette of parts."""
+
+PATTERNS = ("checker", "stripes", "patches")
+
+SURROUNDINGS_FROM_M = 7.0
+"""No surrounding thing comes nearer to the subject than this; cameras stay well inside."""
+
+
+class SceneSettings(Protocol):
+    """What of the params a scene depends on (section `render_views`)."""
+
+    @property
+    def views_per_scene(self) -> int: ...
+    @property
+    def width_px(self) -> int: ...
+    @property
+    def height_px(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """The plane z = 0 with its pattern."""
+
+    pattern: str
+    tones: tuple[Rgb, Rgb]
+    """Linear albedo of the two tones; `patches` lie between them."""
+    cell_m: float
+    yaw_rad: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sky:
+    """Sun and sky light."""
+
+    sun_azimuth_rad: float
+    """Where the sun stands, counter-clockwise from +X."""
+    sun_elevation_rad: float
+    sun_strength: float
+    """Irradiance, W/m2, as Blender's sun lights have it."""
+    horizon: Rgb
+    zenith: Rgb
+    """Linear radiance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A procedural scene; metres, +Z up, the ground at z = 0."""
+
+    scene_id: str
+    family: str
+    """Name of the arrangement: the unit that can be held out."""
+    parts: tuple[Solid, ...]
+    stands: tuple[Solid, ...]
+    """Grey posts, legs and arms that carry parts."""
+    surroundings: tuple[Solid, ...]
+    ground: Ground
+    sky: Sky
+
+    @property
+    def subject_solids(self) -> tuple[Solid, ...]:
+        return self.parts + self.stands
+
+    def subject_box(self) -> tuple[np.ndarray, np.ndarray]:
+        """(3,) lowest and (3,) highest corner of the subject's bounding box, world, metres."""
+        corners = self.subject_corners()
+        return corners.min(axis=0), corners.max(axis=0)
+
+    def subject_corners(self) -> np.ndarray:
+        """(8 n, 3) corners of the boxes around the n parts and stands, world, metres."""
+        return np.concatenate([s.corners() for s in self.subject_solids])
+
+    def objects(self) -> tuple[SceneObject, ...]:
+        """The subject, then its coloured parts. Stands count to the subject's box and have no row of their own."""
+        low, high = self.subject_box()
+        T = np.eye(4)
+        T[:3, 3] = (low + high) / 2
+        subject = SceneObject("subject", "composite", self.family, "", tuple(T.ravel().tolist()), tuple((high - low).tolist()))
+        rows = (SceneObject(p.name, p.shape, self.family, p.color, tuple(p.pose().ravel().tolist()), p.size_m, part_of="subject") for p in self.parts)
+        return (subject, *rows)
+
+
+def compose_scene(root_seed: int, scene_id: str) -> Scene:
+    """Draw a scene. The result depends on the seed and the id only."""
+    rng = generator_for(root_seed, f"{scene_id}/scene")
+    family = str(rng.choice(sorted(ARRANGEMENTS)))
+    parts, stands = ARRANGEMENTS[family](rng)
+    parts, stands = _placed(parts, stands, rng)
+    colors = [str(c) for c in rng.permutation(sorted(PALETTE))[: len(parts)]]
+    parts = [p.with_look(f"{color}_{p.shape}", color, PALETTE[color]) for p, color in zip(parts, colors, strict=True)]
+    stands = [s.with_look(f"stand_{i}", "gray", STAND_RGB) for i, s in enumerate(stands)]
+    return Scene(scene_id, family, tuple(parts), tuple(stands), _surroundings(rng), _ground(rng), _sky(rng))
+
+
+def _placed(parts: list[Solid], stands: list[Solid], rng: np.random.Generator) -> tuple[list[Solid], list[Solid]]:
+    """Scale and turn the whole subject and put its middle near the origin."""
+    scale, yaw_rad = rng.uniform(0.9, 1.1), rng.uniform(-np.pi, np.pi)
+    corners = np.concatenate([s.corners() for s in parts + stands])
+    middle = (corners.min(axis=0) + corners.max(axis=0))[:2] / 2
+    target = rng.uniform(-0.4, 0.4, size=2)
+    return [s.moved(middle, scale, yaw_rad, target) for s in parts], [s.moved(middle, scale, yaw_rad, target) for s in stands]
+
+
+def _surroundings(rng: np.random.Generator) -> tuple[Solid, ...]:
+    n = int(rng.integers(6, 10))
+    start = rng.uniform(0, 2 * np.pi)
+    solids = []
+    for i in range(n):
+        azimuth = start + 2 * np.pi * (i + rng.uniform(-0.3, 0.3)) / n
+        width, depth, height = rng.uniform(0.9, 2.6), rng.uniform(0.9, 2.0), rng.uniform(0.7, 3.6)
+        distance = SURROUNDINGS_FROM_M + np.hypot(width, depth) / 2 + rng.uniform(0, 3.5)
+        shape = str(rng.choice(["box", "box", "cylinder", "cone"]))
+        center = (float(distance * np.cos(azimuth)), float(distance * np.sin(azimuth)), float(height / 2))
+        size = (float(width), float(depth if shape == "box" else width), float(height))
+        rgb = MUTED[int(rng.integers(len(MUTED)))]
+        solids.append(Solid(shape, size, center, float(rng.uniform(-np.pi, np.pi)), f"surrounding_{i}", "", rgb))
+    return tuple(solids)
+
+
+def _ground(rng: np.random.Generator) -> Ground:
+    base = np.array(MUTED[int(rng.integers(len(MUTED)))])
+    base = base * (rng.uniform(0.16, 0.30) / base.mean())
+    contrast = rng.uniform(1.35, 1.9)
+    tones = tuple(tuple(float(x) for x in base * f) for f in (1 / np.sqrt(contrast), np.sqrt(contrast)))
+    return Ground(str(rng.choice(PATTERNS)), (tones[0], tones[1]), float(rng.uniform(0.5, 1.1)), float(rng.uniform(-np.pi, np.pi)))  # type: ignore[arg-type]  # tuples of three
+
+
+def _sky(rng: np.random.Generator) -> Sky:
+    warm = rng.uniform(-0.06, 0.06)
+    horizon, zenith = rng.uniform(0.75, 1.0), rng.uniform(0.45, 0.7)
+    return Sky(
+        sun_azimuth_rad=float(rng.uniform(-np.pi, np.pi)),
+        sun_elevation_rad=float(np.radians(rng.uniform(32, 65))),
+        sun_strength=float(rng.uniform(1.6, 2.8)),
+        horizon=(float(horizon * (0.92 + warm)), float(horizon * 0.94), float(horizon * (0.98 - warm))),
+        zenith=(float(zenith * (0.62 + warm)), float(zenith * 0.80), float(zenith * (1.05 - warm))),
+    )

@@ -1,0 +1,99 @@
+"""Stage render_views: procedural scenes, their cameras, their pictures."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from actial import ids
+from actial.errors import UserError
+from actial.params import RenderViews
+from actial.shards import ViewWriter, decode_picture, encode_png
+from actial.views import boxes, committed
+from actial.views.blender import SceneDone, Supervisor
+from actial.views.cameras import NoCameras
+from actial.views.committed import Plan
+from actial.views.progress import ViewProgress
+from tasks import body
+from tasks.body import Job, Made
+
+CONTACT_SHEET = "contact_sheet.png"
+SHEET_SCENES, SHEET_VIEWS = 12, 8
+
+
+def make(job: Job) -> Made:
+    """Render every scene that is not whole in scratch yet, then write all of them in order."""
+    settings = job.params.render_views
+    plan = Plan(job.params.seed, settings.backend, settings.views_per_scene, settings.width_px, settings.height_px, settings.samples)
+    folder = job.scratch / "scenes"
+    folder.mkdir(parents=True, exist_ok=True)
+    committed.sweep(folder)
+    scene_ids = [ids.scene_id(i) for i in range(settings.n_scenes)]
+    todo = [s for s in scene_ids if not committed.is_whole(folder / s, settings.views_per_scene)]
+    refused: dict[str, str] = {}
+    n_workers = job.machine.workers or os.cpu_count() or 1
+    with ViewProgress(len(scene_ids) * settings.views_per_scene, (len(scene_ids) - len(todo)) * settings.views_per_scene) as progress:
+        for done in _rendered(plan, folder, job.scratch / "logs", todo, n_workers):
+            if done.refused is not None:
+                refused[done.scene_id] = done.refused
+                _check_share(refused, settings, job.scratch / "logs")
+            progress.add(settings.views_per_scene)
+    whole = [s for s in scene_ids if s not in refused]
+    with ViewWriter(job.out / "views", settings.shard_mb) as writer:
+        for scene_id in whole:
+            for view, picture, mask in committed.read(folder / scene_id):
+                writer.add(view, picture, mask)
+    (job.out / CONTACT_SHEET).write_bytes(encode_png(contact_sheet(folder, whole)))
+    reasons = Counter(f"scenes ({reason})" for reason in refused.values())
+    return Made(counts={"scenes": len(whole), "views": writer.n_views}, refused=dict(sorted(reasons.items())), look=CONTACT_SHEET)
+
+
+def contact_sheet(folder: Path, scene_ids: list[str]) -> np.ndarray:
+    """Rows of scenes, columns of views, (h, w, 3) uint8, evenly chosen from finished scenes below `folder`."""
+    chosen = [scene_ids[i] for i in np.unique(np.linspace(0, len(scene_ids) - 1, min(SHEET_SCENES, len(scene_ids))).astype(int))]
+    rows = []
+    for scene_id in chosen:
+        views = committed.read(folder / scene_id)[:SHEET_VIEWS]
+        tiles = [np.pad(np.asarray(decode_picture(picture, view.view_id)), ((2, 2), (2, 2), (0, 0)), constant_values=255) for view, picture, _ in views]
+        rows.append(np.concatenate(tiles, axis=1))
+    return np.concatenate(rows)
+
+
+def _rendered(plan: Plan, folder: Path, logs: Path, todo: list[str], n_workers: int) -> Iterator[SceneDone]:
+    if not todo:
+        return
+    if plan.source == "boxes":
+        yield from (_drawn(plan, folder, scene_id) for scene_id in todo)
+    else:
+        yield from Supervisor(plan, folder.resolve(), logs, n_workers, _scene_limit_s(plan)).render(todo)
+
+
+def _drawn(plan: Plan, folder: Path, scene_id: str) -> SceneDone:
+    try:
+        scene, shots = committed.composed(plan, scene_id)
+    except NoCameras as error:
+        return SceneDone(scene_id, str(error))
+    committed.commit(folder, plan, scene, shots, boxes.render_scene(scene, shots))
+    return SceneDone(scene_id, None)
+
+
+def _scene_limit_s(plan: Plan) -> float:
+    """Beyond this a scene counts as hung: two minutes, and fifty times what Cycles takes for its samples on one core (measured: 2 µs each)."""
+    return 120 + 50 * 2e-6 * plan.width_px * plan.height_px * plan.samples * plan.views_per_scene
+
+
+def _check_share(refused: dict[str, str], settings: RenderViews, logs: Path) -> None:
+    if len(refused) > settings.max_refused_share * settings.n_scenes:
+        reason = Counter(refused.values()).most_common(1)[0][0]
+        share = f"render_views.max_refused_share ({settings.max_refused_share:g})"
+        raise UserError(
+            f"{len(refused)} of {settings.n_scenes} scenes had to be set aside, more than {share} allows; most often because: {reason}; logs are in {logs}"
+        )
+
+
+if __name__ == "__main__":
+    body.main("render_views", make)
