@@ -34,6 +34,14 @@ def completion_text(mode: Mode, answer: str, reasoning: str = "") -> str:
     return f"{thought}{ANSWER_OPEN}{answer}{ANSWER_CLOSE}"
 
 
+def content_parts(content: str) -> list[dict[str, str]]:
+    """A turn's text with `<image>` marks as the parts that chat templates take: text, and a placeholder for each picture."""
+    parts: list[dict[str, str]] = []
+    for i, text in enumerate(content.split(IMAGE_MARK)):
+        parts += [{"type": "image"}] * (i > 0) + [{"type": "text", "text": text}] * bool(text)
+    return parts
+
+
 def prompt_sha(prompt: Prompt) -> str:
     """Twelve hex digits that name the prompt section's content."""
     return hashlib.sha256(json.dumps(asdict(prompt), sort_keys=True).encode()).hexdigest()[:12]
