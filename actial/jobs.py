@@ -13,9 +13,12 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from actial.errors import PREFIX, UserError
+
+if TYPE_CHECKING:
+    from psutil import Process
 
 PROGRESS_EVERY_S = 10.0
 """A progress bar that redraws itself (lines ended by a carriage return) is logged at most this often."""
@@ -137,13 +140,14 @@ def _lines(child: subprocess.Popen[bytes]) -> Iterator[str]:
         yield text
 
 
-def _below(processes: Sequence[object]) -> list[object]:
-    import psutil
+def _below(processes: Sequence[Process]) -> list[Process]:
+    """What descends from these processes and still runs."""
+    from psutil import NoSuchProcess
 
-    found: list[object] = []
+    found: list[Process] = []
     for process in processes:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            found += process.children(recursive=True)  # type: ignore[attr-defined]  # psutil is imported late
+        with contextlib.suppress(NoSuchProcess):
+            found += process.children(recursive=True)
     return found
 
 

@@ -1,7 +1,8 @@
 """The flow `actial`: six stages in order, each cached by DVC. Run by `actial run`, by the deployment `full-pipeline`, or by a worker."""
 
-from __future__ import annotations
+# No `from __future__ import annotations` here: Prefect loads this file for a worker and reads the flow's types from it.
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,18 +10,21 @@ from pathlib import Path
 from typing import Any, Literal
 
 from prefect import flow, get_run_logger
-from prefect.artifacts import create_table_artifact
+from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
 from actial.errors import UserError
 from actial.params import STAGES
-from tasks import versioning
-from tasks.stage import REFUSED, stage, why_text, workspace_lock
+from tasks import tracking, versioning
+from tasks.stage import CACHED, REFUSED, RESTORED, stage, workspace_lock
 
 Stage = Literal["render_views", "build_qa", "cold_start_mix", "sft", "grpo", "evaluate"]
 
 PARAMS = Path("params.yaml")
+SCORES = Path("outputs/evaluate/scores.md")
+REPORT = Path("runs/report/index.html")
 
 
 @dataclass(frozen=True)
@@ -42,30 +46,48 @@ def pipeline(only: list[Stage] | None = None, from_stage: Stage | None = None, f
         force: stages that run even when they are fresh.
 
     Returns:
-        The list of `Outcome`s, one a stage; or a failed state whose message is one sentence.
+        The `Outcome`s, one a stage; or a failed state (`Refused` for a user's mistake) whose message says why.
     """
     log = get_run_logger().info
     outcomes: list[Outcome] = []
     try:
         versioning.require_checkout()
         selected = select(only, from_stage, force)
-        with workspace_lock(log):
-            params_at_start = _params_bytes()
-            refuse_stale_inputs(selected, log)
-            for name in selected:
-                if _params_bytes() != params_at_start:
-                    raise UserError(
-                        f"{PARAMS} was edited while the flow ran: it stopped before {name}, what was finished is kept; run again with the new settings"
-                    )
-                state, seconds = _timed(name, name in (force or ()))
-                outcomes.append(Outcome(name, state.name or "", seconds))
-                if not state.is_completed():
-                    return Failed(name=state.name, message=state.message)
-            return Completed(data=outcomes, message=", ".join(f"{o.stage} {o.state}" for o in outcomes))
+        with workspace_lock(log), tracking.pipeline_run(flow_run.name, flow_run.ui_url) as tracked:
+            stopped = bring_up_to_date(selected, set(force or ()), outcomes, tracked, log)
+            if stopped:
+                tracked.failed(stopped.message or "")
+        if not stopped:
+            refresh_report(log)
+        publish(outcomes, tracked)
+        return stopped or Completed(data=outcomes, message=", ".join(f"{o.stage} {o.state}" for o in outcomes))
     except UserError as error:
         return Failed(name=REFUSED, message=str(error))
-    finally:
-        publish(outcomes)
+
+
+def bring_up_to_date(
+    selected: tuple[str, ...], forced: set[str], outcomes: list[Outcome], tracked: tracking.Pipeline, log: Callable[[str], None]
+) -> State[Any] | None:
+    """Run the selected stages in order and note their outcomes; returns the state at which it stopped, or None.
+
+    Raises:
+        UserError: an input is stale, or params.yaml was edited meanwhile.
+    """
+    at_start = params_bytes()
+    refuse_stale_inputs(selected, log)
+    for name in selected:
+        if params_bytes() != at_start:
+            raise UserError(f"{PARAMS} was edited while the flow ran: it stopped before {name} and kept what was finished; run again with the new settings")
+        start_s = time.monotonic()
+        state = stage(name, name in forced, tracked.begin, return_state=True)
+        outcomes.append(Outcome(name, state.name or "", time.monotonic() - start_s))
+        if not state.is_completed():
+            return Failed(name=state.name, message=state.message)
+        tracked.finished(name, _TRACKED_AS.get(state.name or "", "ran"))
+    return None
+
+
+_TRACKED_AS: dict[str, tracking.State] = {CACHED: "cached", RESTORED: "restored"}
 
 
 def select(only: list[Any] | None, from_stage: str | None, force: list[Any] | None) -> tuple[str, ...]:
@@ -88,39 +110,56 @@ def refuse_stale_inputs(selected: tuple[str, ...], log: Callable[[str], None] = 
     Raises:
         UserError: an input is stale; the sentence says which, and why.
     """
-    needed = [(name, above) for name in selected for above in versioning.ancestors(name) if above not in selected]
+    needed = {above: name for name in reversed(selected) for above in versioning.ancestors(name) if above not in selected}
     if not needed:
         return
-    reasons = versioning.all_changes(tuple(s for s in STAGES if s in {above for _, above in needed}), log)
-    for above in STAGES:
-        for name, needs in needed:
-            if needs == above and reasons[above]:
-                raise UserError(
-                    f"{name} is not run, because its input {above} is stale ({why_text(reasons[above])}): "
-                    f"run `actial run`, or `actial run --from {above}`, which bring it up to date first"
-                )
+    reasons = versioning.all_changes(tuple(s for s in STAGES if s in needed), log)
+    for above in reasons:
+        if reasons[above]:
+            raise UserError(
+                f"{needed[above]} is not run, because its input {above} is stale ({versioning.why_text(reasons[above])}): "
+                f"run `actial run`, or `actial run --from {above}`, which bring it up to date first"
+            )
 
 
-def publish(outcomes: list[Outcome]) -> None:
-    """Put what happened to each stage on the flow run's page in Prefect."""
-    if outcomes:
-        rows = [{"stage": o.stage, "state": o.state, "seconds": round(o.seconds, 1), "output md5": _md5(o.stage)} for o in outcomes]
-        create_table_artifact(table=rows, key="dvc-status", description="What DVC says of each stage's output")
+def refresh_report(log: Callable[[str], None]) -> None:
+    """Write the report anew when an output has changed since it was written."""
+    shown = REPORT.with_name("shows.txt")
+    now = "".join(f"{s} {md5}\n" for s in STAGES for md5 in versioning.output_md5s(s))
+    if REPORT.exists() and shown.exists() and shown.read_text(encoding="utf-8") == now:
+        return
+    from actial.report.build import write_report
 
-
-def _timed(name: str, force: bool) -> tuple[State[Any], float]:
-    start_s = time.monotonic()
-    return stage(name, force, return_state=True), time.monotonic() - start_s
-
-
-def _md5(name: str) -> str:
     try:
-        return next(iter(versioning.locked(name).outs.values()), "")
-    except KeyError:
-        return ""
+        write_report(Path("outputs"), REPORT)
+    except UserError as error:
+        log(f"no report: {error}")
+        return
+    shown.write_text(now, encoding="utf-8")
+    log(f"report: {REPORT}")
 
 
-def _params_bytes() -> bytes:
+def publish(outcomes: list[Outcome], tracked: tracking.Pipeline) -> None:
+    """Put what happened to each stage, the scores and where to look on the flow run's page in Prefect."""
+    if outcomes:
+        rows = [{"stage": o.stage, "state": o.state, "seconds": round(o.seconds, 1), "output": " ".join(versioning.output_md5s(o.stage))} for o in outcomes]
+        create_table_artifact(table=rows, key="dvc-status", description="What DVC says of each stage's output")
+    if SCORES.exists() and any(o.stage == "evaluate" for o in outcomes):
+        create_markdown_artifact(markdown=SCORES.read_text(encoding="utf-8"), key="scores", description="Percent right on the held-out test")
+    if REPORT.exists():
+        create_link_artifact(link=REPORT.resolve().as_uri(), link_text=str(REPORT), key="report", description="The report, on the machine that ran the flow")
+    if tracked.run_id:
+        place = f"#/experiments/{tracking.experiment_id(tracking.tracking_uri())}/runs/{tracked.run_id}"
+        mlflow_ui = os.environ.get("ACTIAL_MLFLOW_UI", "http://127.0.0.1:5000")
+        create_link_artifact(link=f"{mlflow_ui}/{place}", link_text=tracked.run_id, key="mlflow-run", description="This run in MLflow (`actial up` serves it)")
+
+
+def params_bytes() -> bytes:
+    """params.yaml as it stands now.
+
+    Raises:
+        UserError: there is none.
+    """
     try:
         return PARAMS.read_bytes()
     except FileNotFoundError:

@@ -101,6 +101,20 @@ def locked(stage: str) -> StageRecord:
     return StageRecord(entry["cmd"], md5s("deps"), params, md5s("outs"))
 
 
+def output_md5s(stage: str) -> tuple[str, ...]:
+    """What DVC calls a stage's outputs; empty where it was never made."""
+    try:
+        return tuple(locked(stage).outs.values())
+    except KeyError:
+        return ()
+
+
+def why_text(reasons: Reasons, most: int = 6) -> str:
+    """Reasons as one line: `params.yaml: sft.method modified, tasks/sft.py modified`."""
+    said = [f"{what} {how}" for what, how in reasons.items()]
+    return ", ".join(said[:most]) + (f" and {len(said) - most} more" if len(said) > most else "")
+
+
 def reproduce(stage: str, log: Callable[[str], None], force: bool = False, env: dict[str, str] | None = None) -> How:
     """Bring one stage up to date with `dvc repro --single-item`; its output goes to `log` while it runs.
 
@@ -111,14 +125,14 @@ def reproduce(stage: str, log: Callable[[str], None], force: bool = False, env: 
         JobFailed: the stage failed.
     """
     # --wait-for-lock: a stage that ran for hours must not fail because someone looks at `dvc status` when it ends
-    cmd = [sys.executable, "-m", "dvc", "repro", "--wait-for-lock", "--single-item", *(["--force"] if force else []), stage]
+    cmd = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", *(["--force"] if force else []), stage]
     waiting = False
     while True:
         lines: list[str] = []
 
         def heard(line: str, lines: list[str] = lines) -> None:
             lines.append(line)
-            if not any(says in line for says in _BUSY):
+            if not any(says in line for says in _BUSY + _ADVICE):
                 log(line)
 
         try:
@@ -134,6 +148,7 @@ def reproduce(stage: str, log: Callable[[str], None], force: bool = False, env: 
         return _how(stage, lines)
 
 
+_ADVICE = ("To track the changes with git", "git add dvc.lock", "To enable auto staging", "dvc config core.autostage", "Use `dvc push`")
 _BUSY = ("Unable to acquire lock", "is busy, it is being blocked by")
 
 
@@ -200,13 +215,6 @@ def _reasons(stage: str, status: list[Any]) -> Reasons:
             else:
                 reasons[path] = how
         reasons |= {f"output {path}": how for path, how in entry.get("changed outs", {}).items()}
-    if reasons and not _was_made(stage):
+    if reasons and not output_md5s(stage):
         return {stage: "never made here"}
     return reasons
-
-
-def _was_made(stage: str) -> bool:
-    try:
-        return bool(locked(stage).outs)
-    except KeyError:
-        return False

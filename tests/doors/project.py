@@ -22,7 +22,7 @@ def toy_dvc_yaml() -> dict:
     for name, entry in real["stages"].items():
         inputs = [d for d in entry["deps"] if str(d).startswith("outputs/")]
         stages[name] = entry | {"cmd": f"python -m toy.{name}", "deps": [*inputs, f"toy/{name}.py", "toy/body.py"]}
-    return {"stages": stages, "metrics": ["outputs/evaluate/scores.json"]}
+    return {"stages": stages, "metrics": ["outputs/evaluate/metric.json"]}
 
 
 class Project:
@@ -30,7 +30,12 @@ class Project:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.env = os.environ | {"PYTHONPATH": str(REPO), "ACTIAL_TRACKING": "off", "DVC_SITE_CACHE_DIR": str(root.parent / "dvc-site"), "GIT_CONFIG_GLOBAL": "/dev/null"}
+        self.env = os.environ | {
+            "PYTHONPATH": str(REPO),
+            "ACTIAL_TRACKING": "off",
+            "DVC_SITE_CACHE_DIR": str(root.parent / "dvc-site"),
+            "GIT_CONFIG_GLOBAL": "/dev/null",
+        }
         self.env |= {f"GIT_{who}_{what}": "toy" if what == "NAME" else "toy@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
         self.env["PATH"] = str(Path(sys.executable).parent) + os.pathsep + self.env["PATH"]
 

@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import sys
-import time
 from pathlib import Path
 
 from actial.errors import UserError
@@ -31,7 +30,7 @@ def make_with(effect: str):
         inputs = "".join((folder / "digest.txt").read_text() for folder in job.inputs.values())
         digest = hashlib.sha256((effect + section + str(job.params.seed) + inputs).encode()).hexdigest()
         (job.out / "digest.txt").write_text(digest)
-        write_json(job.out / "scores.json", {"accuracy": int(digest[:4], 16) / 65536})
+        write_json(job.out / "metric.json", {"accuracy": int(digest[:4], 16) / 65536})
         print(f"{job.stage} is at work")
         return body.Made({"digests": 1}, {}, "digest.txt")
 
