@@ -27,12 +27,24 @@ class Machine:
     train_processes: int = setting("Training processes (one a GPU).", ge=1)
     device: str = setting("Where models run: auto, cpu or cuda.", choices=("auto", "cpu", "cuda"))
     rows_per_device: int = setting("Training rows a process takes at once; the batch of params is split into these.", ge=1)
+    data_workers: int = setting("Processes that open and prepare pictures ahead of each SFT process; 0 for none.", ge=0)
+    checkpoint_steps: int = setting("Optimizer steps between checkpoints, rounded up to whole points of the curve or rollouts.", ge=1)
     threads: int = setting("CPU threads of each training or evaluation process.", ge=1)
     activation_checkpointing: bool = setting("Recompute activations in the backward pass: less memory, a third slower.")
     generate_rows: int = setting("Prompts a process completes at once in evaluation.", ge=1)
 
 
-_DEFAULTS = Machine(workers=0, train_processes=1, device="auto", rows_per_device=32, threads=1, activation_checkpointing=False, generate_rows=64)
+_DEFAULTS = Machine(
+    workers=0,
+    train_processes=1,
+    device="auto",
+    rows_per_device=32,
+    data_workers=0,
+    checkpoint_steps=100,
+    threads=1,
+    activation_checkpointing=False,
+    generate_rows=64,
+)
 
 
 def load_machine(folder: str | Path = ".") -> Machine:

@@ -113,11 +113,31 @@ class Lora:
 
 
 @dataclass(frozen=True)
+class Optimizer:
+    """AdamW and its learning rate: a linear rise, a plateau, a fall to 0."""
+
+    learning_rate: float = setting("Learning rate of the plateau.", gt=0, le=1)
+    warmup_steps: int = setting("Steps over which the learning rate rises from 0.", ge=0)
+    decay_share: float = setting("Share of the steps after the rise over which the learning rate falls to 0, at the end; 0 keeps it constant.", ge=0, le=1)
+    decay_shape: str = setting("Shape of that fall.", choices=("linear", "cosine"))
+    adam_beta2: float = setting("Decay rate of AdamW's second moment.", gt=0, le=0.99999)
+    weight_decay: float = setting("AdamW's decoupled weight decay.", ge=0)
+    max_grad_norm: float = setting("Norm to which gradients are clipped.", gt=0)
+
+
+@dataclass(frozen=True)
 class Sft:
     """Supervised fine-tuning."""
 
     method: str = setting("full: all weights; lora: adapters, merged afterwards.", choices=("full", "lora"))
+    freeze_vision: bool = setting("Leave the vision tower and its projection as they are (method full; lora never touches them).")
     lora: Lora = setting("Adapters, used by method lora.")
+    optimizer: Optimizer = setting("AdamW and its learning rate.")
+    batch_rows: int = setting("Conversations of one optimizer step, over all processes.", ge=1)
+    epochs: float = setting("Passes over the conversations; the last step is filled up from the next pass.", gt=0)
+    max_steps: int | None = setting("Optimizer steps after which training ends before its epochs do; null for no such limit.", ge=1)
+    logging_steps: int = setting("Optimizer steps of one point of the curve.", ge=1)
+    max_refused_share: float = setting("Share of conversations that may be set aside for unreadable pictures before the stage fails.", ge=0, le=1)
 
 
 @dataclass(frozen=True)
@@ -125,7 +145,21 @@ class Grpo:
     """Group-relative policy optimisation from the SFT checkpoint."""
 
     method: str = setting("full: all weights; lora: adapters, merged afterwards.", choices=("full", "lora"))
+    freeze_vision: bool = setting("Leave the vision tower and its projection as they are (method full; lora never touches them).")
     lora: Lora = setting("Adapters, used by method lora.")
+    optimizer: Optimizer = setting("AdamW and its learning rate.")
+    rollouts: int = setting("Times that completions are sampled from the present model.", ge=1)
+    prompts_per_rollout: int = setting("Prompts of one rollout, over all processes.", ge=1)
+    n_generations: int = setting("Completions sampled for each prompt: the group.", ge=2)
+    updates_per_rollout: int = setting("Optimizer steps that the completions of one rollout are split into.", ge=1)
+    max_new_tokens: int = setting("Longest completion, tokens.", ge=1)
+    temperature: float = setting("Sampling temperature.", gt=0)
+    loss_type: str = setting("How the loss is averaged: grpo (paper), dapo, dr_grpo or bnpo, as TRL names them.", choices=("grpo", "dapo", "dr_grpo", "bnpo"))
+    scale_rewards: str = setting("Whose standard deviation divides advantages.", choices=("group", "batch", "none"))
+    epsilon: float = setting("Clip range of the probability ratio.", gt=0, le=1)
+    beta: float = setting("Weight of the KL divergence from the SFT checkpoint; 0 for none, which also saves that model's memory.", ge=0)
+    reward_weights: dict[str, float] = setting("Weight of each reward: format, accuracy.", ge=0)
+    max_refused_share: float = setting("Share of prompts that may be set aside for unreadable pictures before the stage fails.", ge=0, le=1)
 
 
 @dataclass(frozen=True)
@@ -286,6 +320,17 @@ def _prompt_placeholders(params: Params) -> None:
             raise UserError(f"prompt.question is {params.prompt.question!r}; it lacks {placeholder}")
 
 
+def _grpo_divides(params: Params) -> None:
+    grpo = params.grpo
+    if grpo.prompts_per_rollout * grpo.n_generations % grpo.updates_per_rollout:
+        raise UserError(
+            f"grpo.updates_per_rollout is {grpo.updates_per_rollout}; it must divide the {grpo.prompts_per_rollout * grpo.n_generations} completions "
+            "of a rollout (grpo.prompts_per_rollout x grpo.n_generations)"
+        )
+    if set(grpo.reward_weights) != {"format", "accuracy"} or not any(grpo.reward_weights.values()):
+        raise UserError(f"grpo.reward_weights is {grpo.reward_weights}; it must give weights to exactly format and accuracy, not both 0")
+
+
 def _pixels_in_order(params: Params) -> None:
     if params.model.min_pixels > params.model.max_pixels:
         raise UserError(f"model.min_pixels is {params.model.min_pixels}; it must not exceed model.max_pixels ({params.model.max_pixels})")
@@ -299,4 +344,4 @@ def _evaluated_modes(params: Params) -> None:
         raise UserError(f"evaluate.models is {list(models)}; it must name at least one checkpoint, each once")
 
 
-_CROSS_FIELD_RULES = (_evaluated_modes, _shares_sum_to_one, _bands_in_order, _pairs_by_threes, _prompt_placeholders, _pixels_in_order)
+_CROSS_FIELD_RULES = (_grpo_divides, _evaluated_modes, _shares_sum_to_one, _bands_in_order, _pairs_by_threes, _prompt_placeholders, _pixels_in_order)
