@@ -68,10 +68,10 @@ def _kinds(settings: BuildQA) -> str:
         for kind in kinds_of(settings)
     ]
     notes = (
-        "Labels are left, right and none; for orbit, left is counter-clockwise seen from above. r is the first camera's distance to the subject's centre. "
+        "Labels are left, right, none; for orbit, left is counter-clockwise from above. r is the first camera's distance to the subject's centre. "
         "Perspective is the view of an object that faces the first camera. "
-        f"Not asked: cameras pitched beyond {settings.max_pitch_deg:g} deg; for orbit and perspective, cameras within {settings.min_level_distance_r:g} r of the "
-        "subject's vertical axis. Sizes between none and asked are ambiguous and left out.\n"
+        f"Not asked: cameras pitched beyond {settings.max_pitch_deg:g} deg; for orbit and perspective, cameras within {settings.min_level_distance_r:g} r of "
+        "the subject's vertical axis. Sizes between none and asked are ambiguous and left out.\n"
     )
     wordings = f"Each kind has {settings.wordings} wording{'s' if settings.wordings > 1 else ''}; the order of the options is drawn for each question.\n"
     header = ["kind", "first wording", "options (left / right / none)", "decided by", "asked when its size is", "none when"]

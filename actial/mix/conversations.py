@@ -1,0 +1,103 @@
+"""Conversations of each mode, made from questions and views."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from actial import ids
+from actial.mix.descriptions import describe_pair
+from actial.mix.lengths import TokenCounter
+from actial.mix.reasoning import NoChain, tell
+from actial.mix.verification import FalseClaim, verify
+from actial.mix.wording import in_words, most_parts
+from actial.params import ColdStartMix, Prompt
+from actial.prompts import completion_text, prompt_messages, prompt_sha
+from actial.records import Conversation, Message, Mode, Question, View
+from actial.rng import generator_for
+
+ViewOf = Callable[[str], View]
+
+
+@dataclass(frozen=True)
+class Scribe:
+    """What every conversation is written with."""
+
+    prompt: Prompt
+    settings: ColdStartMix
+    views: ViewOf
+    counter: TokenCounter | None
+    seed: int
+
+    def conversation(self, question: Question, mode: Mode, reasoning: str = "", answered: bool = True) -> Conversation:
+        """One row; without the assistant's turn where it is not `answered`."""
+        messages = prompt_messages(self.prompt, question, mode)
+        if answered:
+            messages += (Message("assistant", completion_text(mode, self._answer(question), reasoning)),)
+        sizes_px = [(v.camera.width_px, v.camera.height_px) for v in map(self.views, question.view_ids)]
+        return Conversation(
+            question_id=question.question_id,
+            view_ids=question.view_ids,
+            kind=question.kind,
+            mode=mode,
+            messages=messages,
+            options=question.options,
+            labels=question.labels,
+            truth=question.truth,
+            scene_id=question.scene_id,
+            prompt_sha=prompt_sha(self.prompt),
+            n_tokens=self.counter.conversation_tokens(messages, sizes_px) if self.counter else 0,
+        )
+
+    def _answer(self, question: Question) -> str:
+        if not question.options:
+            return ""
+        return question.truth if self.prompt.answer == "letter" else question.options[question.labels.index(question.label_of(question.truth))]
+
+
+def written_chains(scribe: Scribe, questions: Sequence[Question]) -> tuple[list[tuple[Question, str]], Counter[str]]:
+    """Questions with a verified chain of thought, at most `settings.chains` of them, and why others have none.
+
+    Which questions are tried first is drawn by the seed; the order returned is that of `questions`.
+    """
+    settings, refused = scribe.settings, Counter[str]()
+    limit = settings.chains or len(questions)
+    chains: dict[int, str] = {}
+    for i in generator_for(scribe.seed, "chains").permutation(len(questions)):
+        if len(chains) == limit:
+            break
+        question = questions[i]
+        first, second = (scribe.views(v) for v in question.view_ids)
+        try:
+            story = tell(question, first, second, settings.wording == "full", most_parts(settings.wording, settings.max_words))
+            chain = in_words(story, settings.wording, settings.max_words, generator_for(scribe.seed, f"{question.question_id}/chain"))
+            verify(chain, question, first, second)
+        except NoChain as reason:
+            refused[f"chains: {reason}"] += 1
+        except FalseClaim:
+            refused["chains: not verified"] += 1
+        else:
+            chains[int(i)] = chain
+    return [(questions[i], chains[i]) for i in sorted(chains)], refused
+
+
+def written_descriptions(scribe: Scribe, questions: Sequence[Question]) -> tuple[list[tuple[Question, str]], Counter[str]]:
+    """One description for each ordered pair that the questions are about, and why others have none."""
+    found, refused, done = [], Counter[str](), set[tuple[str, ...]]()
+    for question in questions:
+        if question.view_ids in done:
+            continue
+        done.add(question.view_ids)
+        first, second = (scribe.views(v) for v in question.view_ids)
+        if text := describe_pair(first, second, scribe.settings.wording, scribe.settings.grid_cells):
+            found.append((_about_pair(question), text))
+        else:
+            refused["descriptions: no named part seen"] += 1
+    return found, refused
+
+
+def _about_pair(question: Question) -> Question:
+    """The question's pair, asked to be described."""
+    described = ids.question_id(ids.pair_id(*question.view_ids), "describe")
+    return replace(question, question_id=described, kind="describe", options=(), labels=(), truth="", tied_class="")

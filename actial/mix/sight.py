@@ -1,0 +1,75 @@
+"""Which parts of the subject a picture shows, and where: what descriptions and chains of thought may speak of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from actial.geometry.projection import project
+from actial.records import SceneObject, View
+
+COVER = 0.8
+"""A part hides what is behind its bounding box shrunk by this, as round and pointed parts do not fill theirs."""
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """A part that a picture shows."""
+
+    part: SceneObject
+    pixel: tuple[float, float]
+    """Where its centre appears."""
+
+
+def sightings(view: View) -> dict[str, Sighting]:
+    """The parts of the subject whose centre lies inside the picture and behind no other part, by name, left to right.
+
+    Raises:
+        ValueError: the view has no pose.
+    """
+    parts = [o for o in view.objects if o.part_of == view.objects[0].name]
+    if not parts:
+        return {}
+    T_world_cam = view.camera.pose()
+    centers = np.stack([o.center() for o in parts])
+    uv, _ = project(centers, view.camera.intrinsics(), T_world_cam)
+    inside = np.all((uv >= 0) & (uv < [view.camera.width_px, view.camera.height_px]), axis=1)  # NaN, behind the camera, is not inside
+    hidden = hidden_by_others(T_world_cam[:3, 3], parts)
+    seen = [Sighting(part, (float(u), float(v))) for part, (u, v), ok in zip(parts, uv, inside & ~hidden, strict=True) if ok]
+    return {s.part.name: s for s in sorted(seen, key=lambda s: s.pixel)}
+
+
+def hidden_by_others(eye: np.ndarray, parts: list[SceneObject]) -> np.ndarray:
+    """(n,) bool: whether the way from `eye` to each part's centre runs through another part's box (slab test)."""
+    targets = np.stack([o.center() for o in parts])
+    hidden = np.zeros(len(parts), dtype=bool)
+    for i, other in enumerate(parts):
+        T = np.array(other.T_world_obj).reshape(4, 4)
+        start, ways = (eye - T[:3, 3]) @ T[:3, :3], (targets - eye) @ T[:3, :3]
+        half = np.array(other.size_m) / 2 * COVER
+        with np.errstate(divide="ignore", invalid="ignore"):
+            at = np.stack([(-half - start) / ways, (half - start) / ways])
+        enter, leave = np.nanmax(at.min(axis=0), axis=1), np.nanmin(at.max(axis=0), axis=1)
+        hit = (enter < leave) & (leave > 0) & (enter < 1)
+        hit[i] = False
+        hidden |= hit
+    return hidden
+
+
+def spoken_names(objects: tuple[SceneObject, ...], with_shape: bool) -> dict[str, str]:
+    """What each part is called, by its name: its colour, or colour and shape; parts that share both are left out.
+
+    Args:
+        objects: the objects of a view, the subject first.
+        with_shape: say the shape even where the colour alone is clear.
+    """
+    parts = [o for o in objects if o.part_of == objects[0].name and o.color]
+    colors, looks = [o.color for o in parts], [(o.color, o.shape) for o in parts]
+    names = {}
+    for o in parts:
+        if colors.count(o.color) == 1 and not with_shape:
+            names[o.name] = o.color
+        elif looks.count((o.color, o.shape)) == 1:
+            names[o.name] = f"{o.color} {o.shape}"
+    return names

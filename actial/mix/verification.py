@@ -1,0 +1,272 @@
+"""Is a chain of thought true? Reads the text and checks every claim against the cameras and the projected centres of the parts.
+
+Shares no code with what writes chains: its own grammar; projection by OpenCV; positions read off in pixels and brought to a camera that faces the
+subject (`cv2.undistortPoints` with a rectifying rotation); angles on the map as complex numbers. A claim that is not understood is not true.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+
+import cv2
+import numpy as np
+
+from actial.records import Question, View
+
+SLID_SHARE, KEPT_SHARE = 0.04, 0.035
+"""A part slid, or kept its place, when it is more or less than these shares of the subject's extent from where it was."""
+SIDE_SHARE = 0.03
+BEARING_DEG, STILL_DEG, STILL_R = 1.5, 2.0, 0.02
+
+_NO_DISTORTION = np.zeros(5)
+
+
+class FalseClaim(Exception):
+    """A chain says something that is not so, or that cannot be read; the message says what."""
+
+
+def verify(chain: str, question: Question, first: View, second: View) -> None:
+    """Check every claim of a chain, and that its conclusion is the truth of the question.
+
+    Raises:
+        FalseClaim: the first claim that is false or not understood.
+    """
+    scene = _Scene(first, second)
+    stated: list[str] = []
+    rules = _RULES[question.kind]
+    for clause in _clauses(chain):
+        for pattern, check in rules:
+            if match := pattern.fullmatch(clause):
+                check(scene, match, stated)
+                break
+        else:
+            raise FalseClaim(f"not understood: {clause!r}")
+    if sum(s.startswith("part") for s in stated) < 2:
+        raise FalseClaim("fewer than two parts as evidence")
+    concluded = [s.removeprefix("answer ") for s in stated if s.startswith("answer ")]
+    if concluded != [question.label_of(question.truth)]:
+        raise FalseClaim(f"concludes {', '.join(concluded) or 'nothing'}")
+
+
+def _clauses(chain: str) -> list[str]:
+    """Sentences of a full chain; the comma-separated clauses of a short one."""
+    text = chain.strip()
+    if text[:1].isupper():
+        return [s if s.endswith(".") else s + "." for s in re.split(r"(?<=\.)\s+", text)]
+    return [c.strip() for c in re.split(r"[,:]", text.removesuffix("."))]
+
+
+class _Scene:
+    """Two cameras and the parts of a subject, measured with OpenCV."""
+
+    def __init__(self, first: View, second: View) -> None:
+        self.views = (first, second)
+        subject = first.objects[0]
+        self.subject = np.array(subject.T_world_obj).reshape(4, 4)[:3, 3]
+        self.extent_m = max(subject.size_m)
+        self.parts = [o for o in first.objects if o.part_of == subject.name]
+        self.eyes = [np.array(v.camera.T_world_cam).reshape(4, 4)[:3, 3] for v in self.views]
+        on_map = [complex(*(eye - self.subject)[:2]) for eye in self.eyes]
+        aims = [complex(*(-np.array(v.camera.T_world_cam).reshape(4, 4)[:2, 2])) for v in self.views]
+        self.orbit_deg = float(np.degrees(np.angle(on_map[1] / on_map[0])))
+        self.turn_deg = float(np.degrees(np.angle(aims[1] / aims[0])))
+        step = complex(*(self.eyes[1] - self.eyes[0])[:2])
+        self.rightward_r = -(step * aims[0].conjugate()).imag / abs(aims[0]) / float(np.linalg.norm(self.eyes[0] - self.subject))
+        self.moved_r = float(np.linalg.norm(self.eyes[1] - self.eyes[0]) / np.linalg.norm(self.eyes[0] - self.subject))
+
+    def part(self, words: str) -> np.ndarray:
+        """(3,) centre of the one part that the words name."""
+        named = [o for o in self.parts if words in (o.color, f"{o.color} {o.shape}")]
+        if len(named) != 1:
+            raise FalseClaim(f"{words!r} names {len(named)} parts")
+        return np.array(named[0].T_world_obj).reshape(4, 4)[:3, 3]
+
+    def measured(self, p_world: np.ndarray) -> tuple[float, float]:
+        """How far a point slid right against the subject's middle, and how far it is on the near side, in extents of the subject."""
+        (x1, near1), (x2, near2) = (self._facing(i, p_world) for i in (0, 1))
+        return (x2 - x1) / self.extent_m, (near1 + near2) / 2 / self.extent_m
+
+    def bearing_deg(self, i: int) -> float:
+        """How far right of the picture's middle column the subject appears, once the camera is held level."""
+        T = np.array(self.views[i].camera.T_world_cam).reshape(4, 4)
+        ahead = -T[:3, 2] * [1.0, 1.0, 0.0]
+        return float(np.degrees(np.arctan(self._seen_by_level(i, self.subject, ahead)[0])))
+
+    def _facing(self, i: int, p_world: np.ndarray) -> tuple[float, float]:
+        way = (self.subject - self.eyes[i]) * [1.0, 1.0, 0.0]
+        distance_m = float(np.hypot(*way[:2]))
+        x, depth_m = self._seen_by_level(i, p_world, way)
+        if depth_m <= 0:
+            raise FalseClaim("speaks of a part behind the camera")
+        return x * distance_m, distance_m - depth_m
+
+    def _seen_by_level(self, i: int, p_world: np.ndarray, ahead: np.ndarray) -> tuple[float, float]:
+        """Normalised image column, and depth, of a point for a level camera that looks along `ahead`, by way of its pixel in the real picture."""
+        camera = self.views[i].camera
+        K = np.array(camera.K).reshape(3, 3)
+        T = np.array(camera.T_world_cam).reshape(4, 4)
+        R_cam_world = np.stack([T[:3, 0], -T[:3, 1], -T[:3, 2]])
+        pixel, _ = cv2.projectPoints(p_world[None], cv2.Rodrigues(R_cam_world)[0], -R_cam_world @ self.eyes[i], K, _NO_DISTORTION)
+        u, v = pixel[0, 0]
+        if not (0 <= u < camera.width_px and 0 <= v < camera.height_px) and not np.array_equal(p_world, self.subject):
+            raise FalseClaim("speaks of a part outside the picture")
+        ahead = ahead / np.linalg.norm(ahead)
+        R_level_world = np.stack([[ahead[1], -ahead[0], 0.0], [0.0, 0.0, -1.0], ahead])
+        rectified = cv2.undistortPoints(pixel, K, _NO_DISTORTION, R=R_level_world @ R_cam_world.T)
+        return float(rectified[0, 0, 0]), float((p_world - self.eyes[i]) @ ahead)
+
+
+Check = Callable[[_Scene, re.Match[str], list[str]], None]
+
+
+def _part_slid(scene: _Scene, match: re.Match[str], stated: list[str]) -> None:
+    slid, near = scene.measured(scene.part(match["name"]))
+    _require((slid if match["way"] == "right" else -slid) > SLID_SHARE, match)
+    _require((near if match["side"] == "near" else -near) > SIDE_SHARE, match)
+    stated.append(f"part {match['side']} {match['way']}")
+
+
+def _part_still(scene: _Scene, match: re.Match[str], stated: list[str]) -> None:
+    slid, _ = scene.measured(scene.part(match["name"]))
+    _require(abs(slid) < KEPT_SHARE, match)
+    stated.append("part still")
+
+
+def _went(scene: _Scene, match: re.Match[str], stated: list[str]) -> None:
+    """The way around the subject must be so, and must be what every part says."""
+    way = match["way"]
+    _require(scene.orbit_deg * (1 if way == "right" else -1) > 0, match)
+    near, far = ("left", "right") if way == "right" else ("right", "left")
+    _require(all(s in (f"part near {near}", f"part far {far}") for s in stated), match)
+    if "near" in match.groupdict():
+        _require((match["near"], match["far"]) == (near, far), match)
+
+
+def _went_nowhere(scene: _Scene, match: re.Match[str], stated: list[str]) -> None:
+    _require(abs(scene.orbit_deg) < STILL_DEG and set(stated) == {"part still"}, match)
+
+
+def _lateral(scene: _Scene, match: re.Match[str], stated: list[str]) -> None:
+    _went(scene, match, stated)
+    _require(scene.rightward_r * (1 if match["way"] == "right" else -1) > STILL_R, match)
+    stated.append(f"answer {match['way']}")
+
+
+def _no_lateral(scene: _Scene, match: re.Match[str], stated: list[str]) -> None:
+    _went_nowhere(scene, match, stated)
+    _require(scene.moved_r < STILL_R, match)
+    stated.append("answer none")
+
+
+def _orbit(scene: _Scene, match: re.Match[str], stated: list[str]) -> None:
+    counter = "counter" in match[0]
+    if "way" in match.groupdict():
+        _require(match["way"] == ("right" if counter else "left"), match)
+    _require(scene.orbit_deg * (1 if counter else -1) > STILL_DEG, match)
+    stated.append("answer left" if counter else "answer right")
+
+
+def _perspective(scene: _Scene, match: re.Match[str], stated: list[str]) -> None:
+    side = match["side"]
+    if "way" in match.groupdict():
+        _require(match["way"] != side, match)
+    _require(scene.orbit_deg * (1 if side == "left" else -1) > STILL_DEG, match)
+    stated.append(f"answer {side}")
+
+
+def _not_around(scene: _Scene, match: re.Match[str], stated: list[str]) -> None:
+    _require(abs(scene.orbit_deg) < STILL_DEG, match)
+    stated.append("answer none")
+
+
+def _all_slid(scene: _Scene, match: re.Match[str], stated: list[str]) -> None:
+    """Slide of the whole subject: its bearings, read off the pictures; `less`, `more`, `as much` against the way around."""
+    slide_deg = scene.bearing_deg(1) - scene.bearing_deg(0)
+    if match["slid"] in ("still", None):
+        _require(abs(slide_deg) < BEARING_DEG, match)
+        return
+    _require(slide_deg * (1 if match["slid"] == "right" else -1) > BEARING_DEG, match)
+    against = slide_deg * scene.orbit_deg < 0 and abs(scene.orbit_deg) > STILL_DEG
+    size = {
+        None: not against,
+        "less": abs(slide_deg) < abs(scene.orbit_deg),
+        "more": abs(slide_deg) > abs(scene.orbit_deg),
+        "as much": abs(scene.turn_deg) < STILL_DEG,
+    }
+    _require(size[match["size"]] and (match["size"] is None or against), match)
+
+
+def _turned(scene: _Scene, match: re.Match[str], stated: list[str]) -> None:
+    if match["turn"]:
+        _require(scene.turn_deg * (1 if match["turn"] == "left" else -1) > STILL_DEG, match)
+    else:
+        _require(abs(scene.turn_deg) < STILL_DEG, match)
+    stated.append(f"answer {match['turn'] or 'none'}")
+
+
+def _slid_and_turned(scene: _Scene, match: re.Match[str], stated: list[str]) -> None:
+    _all_slid(scene, match, stated)
+    _turned(scene, match, stated)
+
+
+def _require(holds: bool | np.bool_, match: re.Match[str]) -> None:
+    if not holds:
+        raise FalseClaim(f"not so: {match[0]!r}")
+
+
+def _rules(*rules: tuple[str, Check]) -> list[tuple[re.Pattern[str], Check]]:
+    return [(re.compile(pattern), check) for pattern, check in rules]
+
+
+def _common() -> Iterable[tuple[str, Check]]:
+    name, side, way = r"(?P<name>[a-z]+(?: [a-z_]+)?)", r"(?P<side>near|far)", r"(?P<way>left|right)"
+    yield rf"{name} {side} {way}", _part_slid
+    yield rf"(?!camera\b|all\b|object\b){name} still", _part_still
+    yield rf"The {name} is on the {side} side of the object and slides {way} against its middle\.", _part_slid
+    yield rf"On the {side} side of the object, the {name} shifts to the {way}\.", _part_slid
+    yield rf"Measured from the object's middle, the {name} drifts {way}; it stands on the {side} side\.", _part_slid
+    yield rf"The {name} keeps its place beside the object's middle\.", _part_still
+    yield rf"Against the object's middle, the {name} does not shift\.", _part_still
+
+
+_WENT = (
+    r"camera (?P<way>left|right)",
+    r"When near parts slide (?P<near>left|right) and far parts (?P<far>left|right), the camera has gone to the (?P<way>left|right)\.",
+    r"Near parts slipping (?P<near>left|right) with far parts slipping (?P<far>left|right) means that the camera moved (?P<way>left|right)\.",
+)
+_NOWHERE = (
+    r"camera still",
+    r"With nothing shifting sideways, the camera did not go to either side\.",
+    r"So the camera kept to its line of sight and did not move sideways\.",
+)
+_AROUND = [*((p, _went) for p in _WENT), *((p, _went_nowhere) for p in _NOWHERE)]
+_RULES = {
+    "lateral": _rules(*_common(), *((p, _lateral) for p in _WENT), *((p, _no_lateral) for p in _NOWHERE)),
+    "orbit": _rules(
+        *_common(),
+        *_AROUND,
+        (r"counter-clockwise|clockwise", _orbit),
+        (r"Facing the object, going (?P<way>left|right) is (?:counter-)?clockwise seen from above\.", _orbit),
+        (r"not around|It went neither way around the object\.", _not_around),
+    ),
+    "perspective": _rules(
+        *_common(),
+        *_AROUND,
+        (r"object (?P<side>left|right)", _perspective),
+        (r"The object faces the first camera, so the camera's (?P<way>left|right) is the object's (?P<side>left|right)\.", _perspective),
+        (r"object ahead|For the object, the camera stayed straight ahead\.", _not_around),
+    ),
+    "turn": _rules(
+        *_common(),
+        *_AROUND,
+        (r"all (?P<slid>left|right|still)(?: (?P<size>less|more|as much))?", _all_slid),
+        (r"(?:no turn|turned (?P<turn>left|right))", _turned),
+        (
+            r"In the picture, the whole object (?:keeps its place|slides (?P<slid>left|right))"
+            r"(?:, (?:which is|just) (?P<size>less|more|as much)(?: than| as) the way around accounts for)?,"
+            r" so the camera (?:did not turn|turned (?P<turn>left|right))\.",
+            _slid_and_turned,
+        ),
+    ),
+}

@@ -1,0 +1,105 @@
+"""Stories in words: clipped for a tiny model, whole sentences for a large one. `verification` reads both back."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from actial.mix.reasoning import Evidence, NoChain, Story
+
+WORDS_PER_PART = {"short": 3, "full": 14}
+WORDS_AROUND = {"short": 8, "full": 40}
+"""Most words of one part's clause, and of all the rest."""
+
+_PART = (
+    "The {name} is on the {side} side of the object and slides {slid} against its middle.",
+    "On the {side} side of the object, the {name} shifts to the {slid}.",
+    "Measured from the object's middle, the {name} drifts {slid}; it stands on the {side} side.",
+)
+_PART_STILL = (
+    "The {name} keeps its place beside the object's middle.",
+    "Against the object's middle, the {name} does not shift.",
+)
+_WENT = (
+    "When near parts slide {near} and far parts {far}, the camera has gone to the {went}.",
+    "Near parts slipping {near} with far parts slipping {far} means that the camera moved {went}.",
+)
+_NOT_WENT = ("With nothing shifting sideways, the camera did not go to either side.", "So the camera kept to its line of sight and did not move sideways.")
+
+_ORBIT = {
+    "left": "Facing the object, going right is counter-clockwise seen from above.",
+    "right": "Facing the object, going left is clockwise seen from above.",
+    "none": "It went neither way around the object.",
+}
+_PERSPECTIVE = {
+    "left": "The object faces the first camera, so the camera's right is the object's left.",
+    "right": "The object faces the first camera, so the camera's left is the object's right.",
+    "none": "For the object, the camera stayed straight ahead.",
+}
+_SLID = "In the picture, the whole object slides {slid}"
+_TURN = {"left": "so the camera turned left.", "right": "so the camera turned right.", "none": "so the camera did not turn."}
+_COMPARED = {
+    "": ", ",
+    "less": ", which is less than the way around accounts for, ",
+    "more": ", which is more than the way around accounts for, ",
+    "as much": ", just as much as the way around accounts for, ",
+}
+
+
+def most_parts(wording: str, max_words: int) -> int:
+    """Parts that a chain of at most `max_words` may speak of."""
+    return (max_words - WORDS_AROUND[wording]) // WORDS_PER_PART[wording]
+
+
+def in_words(story: Story, wording: str, max_words: int, generator: np.random.Generator) -> str:
+    """The chain of thought, without tags.
+
+    Raises:
+        NoChain: it would be longer than `max_words`.
+    """
+    text = _short(story) if wording == "short" else _full(story, generator)
+    if len(text.split()) > max_words:
+        raise NoChain("longer than max_words")
+    return text
+
+
+def _short(story: Story) -> str:
+    clauses = [f"{e.name} still" if e.slid == "none" else f"{e.name} {'near' if e.near else 'far'} {e.slid}" for e in story.evidence]
+    went = "camera still" if story.went == "none" else f"camera {story.went}"
+    return f"{', '.join(clauses)}: {went}{_short_conclusion(story)}."
+
+
+def _short_conclusion(story: Story) -> str:
+    if story.kind == "orbit":
+        return ", " + {"left": "counter-clockwise", "right": "clockwise", "none": "not around"}[story.label]
+    if story.kind == "perspective":
+        return ", object " + {"left": "left", "right": "right", "none": "ahead"}[story.label]
+    if story.kind == "turn":
+        slid = "all still" if story.slid == "none" else " ".join(["all", str(story.slid), *story.compared.split()])
+        return f", {slid}, " + {"left": "turned left", "right": "turned right", "none": "no turn"}[story.label]
+    return ""
+
+
+def _full(story: Story, generator: np.random.Generator) -> str:
+    sentences = [_part_sentence(e, generator) for e in story.evidence]
+    if story.went == "none":
+        sentences.append(_one_of(_NOT_WENT, generator))
+    else:
+        near, far = ("left", "right") if story.went == "right" else ("right", "left")
+        sentences.append(_one_of(_WENT, generator).format(near=near, far=far, went=story.went))
+    if story.kind == "orbit":
+        sentences.append(_ORBIT[story.label])
+    elif story.kind == "perspective":
+        sentences.append(_PERSPECTIVE[story.label])
+    elif story.kind == "turn":
+        slid = "In the picture, the whole object keeps its place" if story.slid == "none" else _SLID.format(slid=story.slid)
+        sentences.append(slid + _COMPARED[story.compared] + _TURN[story.label])
+    return " ".join(sentences)
+
+
+def _part_sentence(e: Evidence, generator: np.random.Generator) -> str:
+    variants = _PART_STILL if e.slid == "none" else _PART
+    return _one_of(variants, generator).format(name=e.name, side="near" if e.near else "far", slid=e.slid)
+
+
+def _one_of(variants: tuple[str, ...], generator: np.random.Generator) -> str:
+    return variants[int(generator.integers(len(variants)))]
