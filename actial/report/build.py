@@ -45,7 +45,7 @@ def report(outputs: Outputs, n_questions: int = N_QUESTIONS) -> str:
     sections = [
         ("scores", "Scores", score_section(outputs)),
         ("training", "Training", curves_section(outputs)),
-        ("questions", "Questions", gallery.question_browser(questions, len(test), verdicts, views)),
+        ("questions", "Questions", gallery.question_browser(questions, test, verdicts, views)),
         ("rollouts", "Rollouts", rollout_section(groups, outputs.rollouts, by_id, views)),
         ("data", "Data", data_section(outputs)),
         ("settings", "Settings", settings_section(outputs)),

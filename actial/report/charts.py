@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,6 +50,47 @@ def line_chart(title: str, series: Sequence[Series], x_label: str, y_label: str)
         legend.append(tag("span", tag("i", style=f"background:{colour}"), f"{one.name}{note}", class_="key"))
     svg = tag("svg", *marks, viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=f"{title}: {y_label} by {x_label}", class_="chart")
     return tag("figure", tag("figcaption", title), svg, tag("div", *legend, class_="legend"))
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A share with its standard error (None: unknown), in a group of rows."""
+
+    group: str
+    name: str
+    share: float
+    stderr: float | None
+
+
+def interval_chart(title: str, intervals: Sequence[Interval], marks: Mapping[str, float]) -> Html:
+    """Dots with two standard errors to either side, on an axis from 0 to 100 %; `marks` are shares drawn as lines across all rows.
+
+    Rows come in the order given; a group's name stands at its first row, and its rows share a colour.
+    """
+    row_px, top, left = 22, 30, 120
+    height = top + row_px * len(intervals) + 34
+    to_x = lambda share: left + share * (WIDTH - left - 24)  # noqa: E731
+    groups = list(dict.fromkeys(i.group for i in intervals))
+    drawn = [tag("title", title)]
+    for share in (0, 0.2, 0.4, 0.6, 0.8, 1):
+        x = f"{to_x(share):.1f}"
+        drawn.append(tag("line", x1=x, x2=x, y1=top, y2=height - 34, class_="grid"))
+        drawn.append(tag("text", f"{100 * share:.0f} %", x=x, y=height - 18, text_anchor="middle"))
+    for i, (name, share) in enumerate(marks.items()):
+        x = f"{to_x(share):.1f}"
+        drawn.append(tag("line", x1=x, x2=x, y1=top - 4, y2=height - 34, class_="mark"))
+        drawn.append(tag("text", name, x=x, y=top - 8 - 12 * (i % 2), text_anchor="middle"))
+    for i, interval in enumerate(intervals):
+        y, colour = top + row_px * (i + 0.5), f"var(--c{groups.index(interval.group) % 6 + 1})"
+        if i == 0 or intervals[i - 1].group != interval.group:
+            drawn.append(tag("text", interval.group, x=4, y=f"{y + 4:.1f}", class_="strong"))
+        drawn.append(tag("text", interval.name, x=left - 10, y=f"{y + 4:.1f}", text_anchor="end"))
+        if interval.stderr is not None:
+            low, high = (to_x(min(max(interval.share + k * interval.stderr, 0), 1)) for k in (-2, 2))
+            drawn.append(tag("line", x1=f"{low:.1f}", x2=f"{high:.1f}", y1=f"{y:.1f}", y2=f"{y:.1f}", stroke=colour, stroke_width=2))
+        drawn.append(tag("circle", cx=f"{to_x(interval.share):.1f}", cy=f"{y:.1f}", r=5, fill=colour))
+    svg = tag("svg", *drawn, viewBox=f"0 0 {WIDTH} {height}", role="img", aria_label=title, class_="chart")
+    return tag("figure", tag("figcaption", title), svg, class_="intervals")
 
 
 def nice_ticks(low: float, high: float, n: int = 5) -> list[float]:

@@ -26,23 +26,26 @@ def sample_of(questions: Sequence[Question], asked: Iterable[str], n: int) -> li
     return [q for q in questions if q.question_id in kept]
 
 
-def question_browser(questions: Sequence[Question], n_all: int, verdicts: Mapping[str, Sequence[Verdict]], views: ViewStore | None) -> Html:
+def question_browser(questions: Sequence[Question], test: Sequence[Question], verdicts: Mapping[str, Sequence[Verdict]], views: ViewStore | None) -> Html:
     """Filters, list and one article a question; the script shows one article at a time.
 
     Args:
         questions: those to show.
-        n_all: how many the test split holds.
+        test: all of the test split.
         verdicts: by question id, stand-ins left out.
     """
     if not questions:
         return missing("There are no test questions yet: the stage build_qa has not run.")
     asked = [f"{model}/{mode}" for model, mode in sorted({(v.model, v.mode) for q in questions for v in verdicts.get(q.question_id, ())}, key=in_order)]
-    said = f"{len(questions):,} of {n_all:,} test questions, drawn by a hash of their ids." if len(questions) < n_all else f"All {n_all:,} test questions."
+    n_test, n_gone = len(test), len(set(verdicts) - {q.question_id for q in test})
+    said = f"{len(questions):,} of {n_test:,} test questions, drawn by a hash of their ids." if len(questions) < n_test else f"All {n_test:,} test questions."
+    stale = f"{n_gone:,} questions that models answered are no longer among the test questions: build_qa is newer than evaluate."
     keys = join([tag("kbd", "←"), " ", tag("kbd", "→"), " previous and next, ", tag("kbd", "/"), " search. Every question has its own address."])
     return join(
         [
             tag("p", said, " ", keys, class_="faint"),
             None if asked else missing("No model has answered them yet: the stage evaluate has not run."),
+            missing(stale) if n_gone else None,
             _filters(sorted({q.kind for q in questions}), asked),
             tag(
                 "div",

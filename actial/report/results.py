@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from actial.report.charts import Series, line_chart
+from actial.report.charts import Interval, Series, interval_chart, line_chart
 from actial.report.outputs import STAND_INS, Outputs, in_order
 from actial.report.page import Html, join, missing, table, tag
 
@@ -23,19 +23,25 @@ def score_section(outputs: Outputs) -> Html:
         return missing("There are no scores yet: the stage evaluate has not run.")
     models = {m: v for m, v in scores["models"].items() if m not in STAND_INS}
     stand_ins = {m: v for m, v in scores["models"].items() if m in STAND_INS}
-    parts = [_score_table(scores, models, "Trained models and their base")] if models else [missing("No model was evaluated, only the stand-ins.")]
+    parts = [_chart(scores, models), _score_table(scores, models, "Accuracy")] if models else [missing("No model was evaluated, only the stand-ins.")]
     parts.append(tag("p", _HOW_TO_READ, class_="faint"))
     if any(scores.get("versus_base", {}).values()):
         parts.append(_difference_table(scores))
-    if scores.get("set_aside"):
-        said = ", ".join(f"{n:,} because {reason}" for reason, n in scores["set_aside"].items())
-        parts.append(tag("p", f"Test questions that were not asked: {said}."))
+    if said := ", ".join(f"{n:,} {reason}" for reason, n in scores.get("set_aside", {}).items() if n):
+        parts.append(tag("p", f"Not asked: {said}."))
     if stand_ins:
         why = (
             "They know the truth and go through the same reader and scorer: oracle must get 100, silent 0 with all unparsed, constant exactly the majority row."
         )
         parts.append(tag("details", tag("summary", "Stand-ins: does the scorer work?"), tag("p", why), _score_table(scores, stand_ins, "Stand-ins")))
     return join(parts)
+
+
+def _chart(scores: Mapping[str, Any], models: Mapping[str, Any]) -> Html:
+    found = [(model, mode, by_group["overall"]) for model, mode, by_group in _by_model(models)]
+    intervals = [Interval(model, mode, cell["accuracy"], cell["stderr"]) for model, mode, cell in found if cell["accuracy"] is not None]
+    marks = {name: share for name in ("chance", "majority") if (share := scores["questions"]["overall"][name]) is not None}
+    return interval_chart("Accuracy overall, with two standard errors to either side", intervals, marks)
 
 
 def _score_table(scores: Mapping[str, Any], models: Mapping[str, Any], caption: str) -> Html:

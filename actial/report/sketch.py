@@ -10,6 +10,8 @@ from actial.report.page import Html, tag
 
 SIZE = 300
 _MARGIN = 26
+_MARKER_PX = 9
+"""Radius of a camera's number; numbers that would hide each other are set side by side."""
 _ROUND = frozenset({"sphere", "cylinder", "cone", "torus", "capsule"})
 _CSS = {
     "red": "#d83a34",
@@ -48,8 +50,9 @@ def top_down(first: View, second: View) -> Html | None:
     marks = [tag("title", f"From above: {first.view_id} is camera 1, {second.view_id} is camera 2")]
     marks += [_polygon(to_px(points), o) for o, points in outlines]
     marks += _path(to_px(cameras[0]), to_px(cameras[1]))
+    aside_px = _MARKER_PX + 1 if np.linalg.norm(to_px(cameras[1]) - to_px(cameras[0])) < 2 * _MARKER_PX else 0
     for number, (wedge, centre) in enumerate(zip(wedges, cameras, strict=True), start=1):
-        marks += _camera(number, to_px(wedge), to_px(centre))
+        marks += _camera(number, to_px(wedge), to_px(centre) + [(-aside_px, aside_px)[number - 1], 0])
     marks += _scale_bar(scale)
     return tag("svg", *marks, viewBox=f"0 0 {SIZE} {SIZE}", role="img", aria_label="Both cameras and the scene from above", class_="sketch")
 
@@ -114,18 +117,18 @@ def _camera(number: int, wedge_px: np.ndarray, centre_px: np.ndarray) -> list[Ht
     colour = f"var(--c{number})"
     return [
         tag("polygon", points=_points(wedge_px), fill=colour, fill_opacity=0.18, stroke=colour, stroke_width=1.2),
-        tag("circle", cx=x, cy=y, r=9, fill=colour),
+        tag("circle", cx=x, cy=y, r=_MARKER_PX, fill=colour),
         tag("text", number, x=x, y=f"{centre_px[1] + 4:.1f}", text_anchor="middle", class_="camera"),
     ]
 
 
 def _path(start_px: np.ndarray, end_px: np.ndarray) -> list[Html]:
     length = float(np.linalg.norm(end_px - start_px))
-    if length < 26:  # the two markers touch: there is no room for an arrow
+    if length < 2 * _MARKER_PX + 8:  # the two markers touch: there is no room for an arrow
         return []
     along = (end_px - start_px) / length
     side = np.array([-along[1], along[0]])
-    tip, tail = end_px - 11 * along, start_px + 11 * along
+    tip, tail = end_px - (_MARKER_PX + 2) * along, start_px + (_MARKER_PX + 2) * along
     head = [tip, tip - 7 * along + 4 * side, tip - 7 * along - 4 * side]
     line = tag("line", x1=f"{tail[0]:.1f}", y1=f"{tail[1]:.1f}", x2=f"{tip[0]:.1f}", y2=f"{tip[1]:.1f}", class_="path")
     return [line, tag("polygon", points=_points(np.array(head)), class_="tip")]
