@@ -185,11 +185,7 @@ def _brief(questions: Iterable[tuple[str, Question]], found: Outputs) -> Iterato
         if v.model not in STAND_INS:
             judged.setdefault(v.question_id, []).append(v)
     for split, q in listed:
-        became = [
-            f"{n} {what}"
-            for what, n in (("SFT rows", taught[q.question_id]), ("GRPO prompts", prompted[q.question_id]), ("rollouts", sampled[q.question_id]))
-            if n
-        ]
+        became = [f"{rows[q.question_id]} {what}" for what, rows in counts.items() if rows[q.question_id]]
         verdicts = sorted(judged.get(q.question_id, []), key=lambda v: in_order((v.model, v.mode)))
         became += [f"{v.model}/{v.mode} {'right' if v.correct else 'unparsed' if v.answer is None else 'wrong'}" for v in verdicts]
         decided = f"truth {q.truth} [{q.label_of(q.truth)}], {q.deciding_quantity} {q.deciding_value:+.3f}"

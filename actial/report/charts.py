@@ -67,7 +67,7 @@ def interval_chart(title: str, intervals: Sequence[Interval], marks: Mapping[str
 
     Rows come in the order given; a group's name stands at its first row, and its rows share a colour.
     """
-    row_px, top, left = 22, 30, 120
+    row_px, top, left = 22, 42, 130
     height = top + row_px * len(intervals) + 34
     to_x = lambda share: left + share * (WIDTH - left - 24)  # noqa: E731
     groups = list(dict.fromkeys(i.group for i in intervals))
@@ -79,7 +79,7 @@ def interval_chart(title: str, intervals: Sequence[Interval], marks: Mapping[str
     for i, (name, share) in enumerate(marks.items()):
         x = f"{to_x(share):.1f}"
         drawn.append(tag("line", x1=x, x2=x, y1=top - 4, y2=height - 34, class_="mark"))
-        drawn.append(tag("text", name, x=x, y=top - 8 - 12 * (i % 2), text_anchor="middle"))
+        drawn.append(tag("text", name, x=x, y=top - 9 - 16 * (i % 2), text_anchor="middle"))
     for i, interval in enumerate(intervals):
         y, colour = top + row_px * (i + 0.5), f"var(--c{groups.index(interval.group) % 6 + 1})"
         if i == 0 or intervals[i - 1].group != interval.group:

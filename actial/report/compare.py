@@ -9,7 +9,7 @@ from pathlib import Path
 
 from actial.records import Verdict
 from actial.report.outputs import in_order
-from actial.report.page import page, table, tag
+from actial.report.page import Html, join, page, table, tag
 
 LISTED = 200
 """Changed answers that are listed in the page and the Markdown; the CSV file holds all."""
@@ -109,8 +109,8 @@ def _scores(a: ComparedRun, b: ComparedRun, differences: Mapping[str, Difference
         for name in sorted({key.removeprefix(prefix) for key in (*a.metrics, *b.metrics) if key.startswith(prefix)}, key=_order):
             values = [run.metrics.get(prefix + name) for run in (a, b)]
             errors = [run.metrics.get(f"accuracy_stderr/{name}") if prefix == "accuracy/" else None for run in (a, b)]
-            cells = [_percent(v, e) for v, e in zip(values, errors, strict=True)]
-            rows.append((name.replace(".", " "), *cells, _gain(*values, differences.get(name) if prefix == "accuracy/" else None)))
+            gain = _gain(values[0], values[1], differences.get(name) if prefix == "accuracy/" else None)
+            rows.append((name.replace(".", " "), _percent(values[0], errors[0]), _percent(values[1], errors[1]), gain))
         note = "B − A is paired by question; ± is one standard error, clustered by scene." if prefix == "accuracy/" and differences else ""
         yield Part(title, ("", "A", "B", "B − A"), rows, note if rows else "Neither run has scores.", (1, 2, 3))
 
@@ -197,7 +197,5 @@ def _markdown(part: Part) -> str:
     return "\n".join(lines)
 
 
-def _html(part: Part) -> object:
-    from actial.report.page import join
-
+def _html(part: Part) -> Html:
     return join([tag("p", part.note) if part.note else None, table(part.header, part.rows, numeric=part.numeric, caption=part.title) if part.rows else None])

@@ -50,8 +50,9 @@ def table(header: Sequence[object], rows: Iterable[Sequence[object]], *, caption
     side = lambda i: "number" if i in numeric else None  # noqa: E731  (two uses, one line)
     head = tag("tr", *(tag("th", cell, scope="col", class_=side(i)) for i, cell in enumerate(header)))
     body = [tag("tr", *(tag("td", cell, class_=side(i)) for i, cell in enumerate(row))) for row in rows]
-    inner = tag("table", tag("caption", caption) if caption else None, tag("thead", head), tag("tbody", *body), class_=class_)
-    return tag("div", inner, class_="scroll", tabindex="0", role="region", aria_label=caption or "table")
+    body_of_table = tag("table", tag("thead", head), tag("tbody", *body), class_=class_)
+    scroll = tag("div", body_of_table, class_="scroll", tabindex="0", role="region", aria_label=caption or "table")
+    return join([tag("p", caption, class_="caption") if caption else None, scroll])
 
 
 def section(identifier: str, title: str, *children: object) -> Html:

@@ -27,7 +27,7 @@ def score_section(outputs: Outputs) -> Html:
     parts.append(tag("p", _HOW_TO_READ, class_="faint"))
     if any(scores.get("versus_base", {}).values()):
         parts.append(_difference_table(scores))
-    if said := ", ".join(f"{n:,} {reason}" for reason, n in scores.get("set_aside", {}).items() if n):
+    if said := ", ".join(f"{reason} ({n:,})" for reason, n in scores.get("set_aside", {}).items() if n):
         parts.append(tag("p", f"Not asked: {said}."))
     if stand_ins:
         why = (

@@ -50,9 +50,10 @@ def top_down(first: View, second: View) -> Html | None:
     marks = [tag("title", f"From above: {first.view_id} is camera 1, {second.view_id} is camera 2")]
     marks += [_polygon(to_px(points), o) for o, points in outlines]
     marks += _path(to_px(cameras[0]), to_px(cameras[1]))
-    aside_px = _MARKER_PX + 1 if np.linalg.norm(to_px(cameras[1]) - to_px(cameras[0])) < 2 * _MARKER_PX else 0
+    overlap = np.linalg.norm(to_px(cameras[1]) - to_px(cameras[0])) < 2 * _MARKER_PX
+    aside_px = (_MARKER_PX + 1) * np.array([[-1, 0], [1, 0]]) * overlap
     for number, (wedge, centre) in enumerate(zip(wedges, cameras, strict=True), start=1):
-        marks += _camera(number, to_px(wedge), to_px(centre) + [(-aside_px, aside_px)[number - 1], 0])
+        marks += _camera(number, to_px(wedge), to_px(centre) + aside_px[number - 1])
     marks += _scale_bar(scale)
     return tag("svg", *marks, viewBox=f"0 0 {SIZE} {SIZE}", role="img", aria_label="Both cameras and the scene from above", class_="sketch")
 
