@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from actial.errors import UserError, exit_on_user_error
-from actial.params import Model
+from actial.params import Lora, Model
 
 if TYPE_CHECKING:
+    from peft import LoraConfig
     from transformers import PreTrainedModel
 
     from actial.models.processor import PairProcessor
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 MODEL_TYPE = "qwen2_5_vl"
 VISION_PREFIX = "model.visual."
 """Names of the vision tower's parameters, its projection into the language model included."""
+LORA_LAYERS = r"model\.language_model\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
+"""A pattern, since the vision tower has layers of the same names."""
 
 
 def folder_sha256(folder: str | Path) -> str:
@@ -127,6 +130,13 @@ def freeze_vision(model: Any) -> None:
     for name, parameter in model.named_parameters():
         if name.startswith(VISION_PREFIX):
             parameter.requires_grad_(False)
+
+
+def lora_config(lora: Lora) -> LoraConfig:
+    """Adapters on every linear layer of the language model, and on nothing of the vision tower."""
+    from peft import LoraConfig
+
+    return LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=LORA_LAYERS, task_type="CAUSAL_LM")
 
 
 def _revision(source: str | Path, model: Model) -> str | None:

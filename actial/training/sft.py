@@ -1,0 +1,68 @@
+"""Stage sft in its training processes: `accelerate launch --module actial.training.sft PLAN`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from trl import SFTConfig, SFTTrainer
+
+from actial.errors import exit_on_user_error
+from actial.shards import ViewStore
+from actial.training.checks import ROWS_CHECKED, check_labels, check_pictures, check_tags, check_trainable
+from actial.training.common import adapters, fit, load_for_training, one_at_a_time, save_result, sft_steps, start_process, trainer_arguments
+from actial.training.data import load_rows, schedule, sft_dataset
+from actial.training.plan import TrainingPlan, split_batch
+from actial.training.resume import ExactResumeMixin
+
+
+class PairSFTTrainer(ExactResumeMixin, SFTTrainer):
+    """TRL's trainer with a resume that restores this model."""
+
+
+def train(plan: TrainingPlan) -> None:
+    """Fine-tune on the assistant's turns of `plan.rows` and write the result to `plan.out`.
+
+    Raises:
+        UserError: the model, the rows or the settings cannot be trained with.
+    """
+    settings = plan.params.sft
+    rows, views = load_rows(plan), ViewStore(plan.views)
+    steps = sft_steps(settings, len(rows))
+    model, processor = load_for_training(plan, settings)
+    order = schedule(len(rows), steps * settings.batch_rows, plan.params.seed, "sft")
+    trainer = PairSFTTrainer(
+        model=model,
+        args=SFTConfig(**sft_arguments(plan, steps)),
+        train_dataset=sft_dataset(rows, order, views),
+        processing_class=processor,
+        peft_config=adapters(settings),
+    )
+    check_tags(processor)
+    check_trainable(trainer.model, settings.method, settings.freeze_vision)
+    first = [rows[i] for i in order[:ROWS_CHECKED]]
+    batch = trainer.data_collator([trainer.train_dataset[i] for i in range(len(first))])
+    check_pictures(processor, model, batch, sum(len(row.view_ids) for row in first))
+    check_labels(processor, batch, first)
+    fit(trainer, plan)
+    save_result(trainer, processor, plan, settings)
+
+
+def sft_arguments(plan: TrainingPlan, steps: int) -> dict[str, Any]:
+    """Settings of TRL's trainer. Nothing is cut: a cut through picture tokens would break the row."""
+    settings = plan.params.sft
+    split = split_batch(settings.batch_rows, "sft.batch_rows", plan.machine)
+    arguments = trainer_arguments(plan, settings.optimizer, split, steps, settings.logging_steps)
+    return arguments | {"max_length": None, "train_sampling_strategy": "sequential", "dataloader_num_workers": plan.machine.data_workers}
+
+
+def main() -> None:
+    plan = TrainingPlan.load(Path(sys.argv[1]))
+    start_process(plan)
+    with one_at_a_time(plan):
+        train(plan)
+
+
+if __name__ == "__main__":
+    sys.exit(exit_on_user_error(main))
