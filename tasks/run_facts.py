@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import os
@@ -83,6 +84,15 @@ def score_metrics(scores: Mapping[str, Any]) -> dict[str, float]:
             numbers |= {f"unparsed/{model}.{mode}": whole["unparsed"]}
             numbers |= {f"accuracy_by_kind/{model}.{mode}.{name}": group["accuracy"] for name, group in groups.items() if name != "overall"}
     return {name: value for name, value in numbers.items() if value is not None}
+
+
+def final_numbers(out: Path) -> dict[str, float]:
+    """The last value of each column of a training stage's curve.csv: {"final/loss": 0.31}; {} where there is no curve."""
+    path, last = out / "curve.csv", {}
+    if path.exists():
+        with path.open(encoding="utf-8", newline="") as rows:
+            last = {name: float(value) for row in csv.DictReader(rows) for name, value in row.items() if value}
+    return {f"final/{name}": value for name, value in last.items()}
 
 
 def metric_name(text: str) -> str:

@@ -84,6 +84,7 @@ def stage_run(job: Job) -> Iterator[Callable[[Made], None]]:
     def finish(made: Made) -> None:
         counts = {f"made/{noun}": n for noun, n in made.counts.items()} | {f"refused/{reason}": n for reason, n in made.refused.items()}
         log.metrics(counts | {"seconds": time.monotonic() - start_s})
+        log.metrics(log.attempt(lambda client, run: run_facts.final_numbers(job.out)) or {})
         if job.stage == "evaluate":
             log.scores(job.out)
         log.attempt(lambda client, run: _log_files(client, run, job.out))
@@ -311,6 +312,8 @@ class RunLog:
         self.attempt(log)
 
     def metrics(self, numbers: Mapping[str, float]) -> None:
+        """Log numbers that have no steps."""
+
         def log(client: MlflowClient, run: str) -> None:
             from mlflow.entities import Metric
 
@@ -380,7 +383,7 @@ def connect(uri: str) -> MlflowClient:
 
 @functools.cache
 def experiment_id(uri: str) -> str:
-    """The id of our experiment. A local database's artifacts stand beside it, in ./mlruns.
+    """The id of our experiment. Artifacts of the database in the project's folder stand beside it, in mlruns.
 
     Raises:
         UserError: the database was moved and would write artifacts to where it came from.
@@ -388,7 +391,7 @@ def experiment_id(uri: str) -> str:
     from mlflow.exceptions import MlflowException
 
     client = connect(uri)
-    place = Path(uri.removeprefix("sqlite:///")).with_name("mlruns").as_uri() if uri.startswith("sqlite:///") else None
+    place = Path("mlruns").resolve().as_uri() if "MLFLOW_TRACKING_URI" not in os.environ else None
     experiment = client.get_experiment_by_name(EXPERIMENT)
     if experiment is None:
         try:
