@@ -127,6 +127,7 @@ def run(stage: str, make: Callable[[Job], Made]) -> int:
         refuse_if_edited(spec, scratch)
         move_into_place(out, spec.out)
         note_duration(stage, time.monotonic() - start_s)
+        shutil.rmtree(scratch, ignore_errors=True)  # gigabytes of checkpoints, and a forced rerun must really run
     print_summary(stage, spec.out, made)
     return 0
 

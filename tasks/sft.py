@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from actial.models.load import check_base
 from actial.shards import ViewStore
 from actial.training.plan import TrainingPlan, launch, split_batch, usable_rows
@@ -21,7 +19,7 @@ def make(job: Job) -> Made:
     check_base(job.params.model)
     split_batch(settings.batch_rows, "sft.batch_rows", job.machine)
     rows, views = job.inputs["cold_start_mix"] / "sft.parquet", job.inputs["render_views"] / "views"
-    n_rows, broken, refused = usable_rows(Path(rows), ViewStore(views), "assistant", settings.max_refused_share, "sft.max_refused_share")
+    n_rows, broken, refused = usable_rows(rows, ViewStore(views), "assistant", settings.max_refused_share, "sft.max_refused_share")
     plan = TrainingPlan(
         stage=job.stage,
         params=job.params,

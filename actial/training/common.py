@@ -70,7 +70,8 @@ def trainer_arguments(plan: TrainingPlan, optimizer: Optimizer, split: Split, st
         "weight_decay": optimizer.weight_decay,
         "max_grad_norm": optimizer.max_grad_norm,
         "bf16": plan.params.model.dtype == "bfloat16",
-        "gradient_checkpointing": machine.activation_checkpointing,
+        "activation_checkpointing": machine.activation_checkpointing,
+        "use_cache": True,  # goes into the saved config: without it, a finished model would generate slowly
         "use_cpu": use_cpu,
         "dataloader_pin_memory": not use_cpu,
         "remove_unused_columns": False,

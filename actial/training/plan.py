@@ -139,6 +139,7 @@ def launch(plan: TrainingPlan, module: str) -> None:
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "TRANSFORMERS_VERBOSITY": "error",
         "TQDM_DISABLE": "1",
+        "PYTHONWARNINGS": "ignore::FutureWarning",
     }
     if machine.device == "cpu":
         environment["ACCELERATE_USE_CPU"] = "true"
