@@ -97,7 +97,7 @@ class ColdStartMix:
 
     modes: dict[str, float] = setting("Share of rows in each mode: think, direct, describe.", ge=0, le=1)
     n_rows: int = setting("Rows for SFT; a mode with fewer distinct rows than its share repeats them evenly.", ge=1)
-    chains: int | None = setting("Most questions that get a chain of thought; null for every question that can have one.", ge=1)
+    chains: int | None = setting("Most questions that get a chain of thought, evenly over kinds and labels; null for every question that can have one.", ge=1)
     wording: str = setting("Chains and descriptions in clipped words (short) or whole sentences (full).", choices=("short", "full"))
     max_words: int = setting("Longest chain of thought, words; parts of the subject are left out to keep to it.", ge=12)
     grid_cells: int = setting("Columns and rows of the grid that descriptions place parts on.", ge=2, le=100)
@@ -303,6 +303,13 @@ def _bands_in_order(params: Params) -> None:
             raise UserError(f"build_qa.{name} has none_below {band.none_below:g}, asked_from {band.asked_from:g}, asked_to {band.asked_to}; they must ascend")
 
 
+def _kinds_once(params: Params) -> None:
+    kinds = params.build_qa.kinds
+    twice = [kind for kind in kinds if kinds.count(kind) > 1]
+    if twice or not kinds:
+        raise UserError(f"build_qa.kinds names {twice[0]} twice; name each kind once" if twice else "build_qa.kinds is empty; name at least one kind")
+
+
 def _pairs_by_threes(params: Params) -> None:
     if params.build_qa.pairs_per_kind % 3:
         raise UserError(f"build_qa.pairs_per_kind is {params.build_qa.pairs_per_kind}; it must be a multiple of 3, one third of it for each answer")
@@ -344,4 +351,13 @@ def _evaluated_modes(params: Params) -> None:
         raise UserError(f"evaluate.models is {list(models)}; it must name at least one checkpoint, each once")
 
 
-_CROSS_FIELD_RULES = (_grpo_divides, _evaluated_modes, _shares_sum_to_one, _bands_in_order, _pairs_by_threes, _prompt_placeholders, _pixels_in_order)
+_CROSS_FIELD_RULES = (
+    _grpo_divides,
+    _evaluated_modes,
+    _shares_sum_to_one,
+    _bands_in_order,
+    _kinds_once,
+    _pairs_by_threes,
+    _prompt_placeholders,
+    _pixels_in_order,
+)

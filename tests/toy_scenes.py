@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
+import yaml
 
 from actial import ids
 from actial.geometry.poses import look_at
@@ -74,3 +79,28 @@ def write_toy_views(folder: Path, n_scenes: int, n_views: int = 8, seed: int = 3
         for index in range(n_scenes):
             for view in toy_views(index, seed, n_views):
                 writer.add(view, PLAIN_PICTURE)
+
+
+REPO = Path(__file__).resolve().parents[1]
+
+
+def make_project(root: Path, n_scenes: int, **changes: object) -> Path:
+    """A project folder with the tiny profile (dotted keys changed), the code, and toy views as if rendered."""
+    root.mkdir(parents=True, exist_ok=True)
+    for name in ("actial", "tasks"):
+        (root / name).symlink_to(REPO / name)
+    shutil.copy(REPO / "dvc.yaml", root)
+    params = yaml.safe_load((REPO / "profiles/tiny.yaml").read_text(encoding="utf-8"))
+    for key, value in changes.items():
+        section, name = key.split("__")
+        params[section][name] = value
+    (root / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    if n_scenes:
+        write_toy_views(root / "outputs/render_views/views", n_scenes)
+    return root
+
+
+def run_stage(root: Path, stage: str) -> subprocess.CompletedProcess[str]:
+    """`python -m tasks.<stage>` in a project folder."""
+    env = os.environ | {"ACTIAL_TRACKING": "off"}
+    return subprocess.run([sys.executable, "-m", f"tasks.{stage}"], cwd=root, env=env, capture_output=True, text=True, check=False)

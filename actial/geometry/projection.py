@@ -27,7 +27,7 @@ def project(p_world: np.ndarray, K: np.ndarray, T_world_cam: np.ndarray) -> tupl
     """
     p_cam = transformed(inverse(opencv_from_blender(T_world_cam)), np.asarray(p_world, float))
     depth_m = p_cam[:, 2]
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         uv = (p_cam @ K.T)[:, :2] / depth_m[:, None]
     uv[depth_m <= 0] = np.nan
     return uv, depth_m

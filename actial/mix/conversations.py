@@ -57,29 +57,41 @@ class Scribe:
 
 
 def written_chains(scribe: Scribe, questions: Sequence[Question]) -> tuple[list[tuple[Question, str]], Counter[str]]:
-    """Questions with a verified chain of thought, at most `settings.chains` of them, and why others have none.
+    """Questions with a verified chain of thought, and why others have none.
 
-    Which questions are tried first is drawn by the seed; the order returned is that of `questions`.
+    Within a kind every label gets equally many chains, at most `settings.chains` in all: questions are tried in an order drawn by the seed, and what
+    the rarest label cannot match is left out. The order returned is that of `questions`.
     """
     settings, refused = scribe.settings, Counter[str]()
-    limit = settings.chains or len(questions)
-    chains: dict[int, str] = {}
+    sorts = {(q.kind, label) for q in questions for label in q.labels}
+    quota = max(1, settings.chains // len(sorts)) if settings.chains and sorts else len(questions)
+    chains: dict[tuple[str, str], list[tuple[int, str]]] = {sort: [] for sort in sorted(sorts)}
     for i in generator_for(scribe.seed, "chains").permutation(len(questions)):
-        if len(chains) == limit:
-            break
         question = questions[i]
-        first, second = (scribe.views(v) for v in question.view_ids)
+        found = chains[question.kind, question.label_of(question.truth)]
+        if len(found) == quota:
+            continue
         try:
-            story = tell(question, first, second, settings.wording == "full", most_parts(settings.wording, settings.max_words))
-            chain = in_words(story, settings.wording, settings.max_words, generator_for(scribe.seed, f"{question.question_id}/chain"))
-            verify(chain, question, first, second)
+            found.append((int(i), _verified_chain(scribe, question)))
         except NoChain as reason:
             refused[f"chains: {reason}"] += 1
         except FalseClaim:
             refused["chains: not verified"] += 1
-        else:
-            chains[int(i)] = chain
-    return [(questions[i], chains[i]) for i in sorted(chains)], refused
+    kept: dict[int, str] = {}
+    for (kind, _), found in chains.items():
+        rarest = min(len(others) for (other, _), others in chains.items() if other == kind)
+        kept |= dict(found[:rarest])
+        refused["chains: thinned to balance labels"] += len(found) - rarest
+    return [(questions[i], kept[i]) for i in sorted(kept)], refused
+
+
+def _verified_chain(scribe: Scribe, question: Question) -> str:
+    settings = scribe.settings
+    first, second = (scribe.views(v) for v in question.view_ids)
+    story = tell(question, first, second, settings.wording == "full", most_parts(settings.wording, settings.max_words))
+    chain = in_words(story, settings.wording, settings.max_words, generator_for(scribe.seed, f"{question.question_id}/chain"))
+    verify(chain, question, first, second)
+    return chain
 
 
 def written_descriptions(scribe: Scribe, questions: Sequence[Question]) -> tuple[list[tuple[Question, str]], Counter[str]]:

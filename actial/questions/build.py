@@ -19,6 +19,9 @@ from actial.records import LETTERS, Question
 from actial.rng import generator_for
 from actial.shards import PosedScene, write_questions
 
+DIGITS = 9
+"""Decimals of the numbers written: the last bits of an arctangent differ between processors, the files must not."""
+
 
 @dataclass(frozen=True)
 class Built:
@@ -95,8 +98,8 @@ def _in_words(rows: np.ndarray, found: Candidates, settings: BuildQA, seed: int)
                 views if order == 0 else views[::-1],
                 family_id,
                 label=int(row["label"][order]),
-                value=float(row["value"][order]),
-                margin=float(row["margin"][order]),
+                value=round(float(row["value"][order]), DIGITS),
+                margin=round(float(row["margin"][order]), DIGITS),
                 tied=bool(row["tied"][order]),
                 source=found.sources[row["scene"]],
                 wordings=settings.wordings,

@@ -1,0 +1,254 @@
+"""build_qa from views on disk to questions on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from toy_scenes import PLAIN_PICTURE, REPO, make_project, run_stage, toy_views, write_toy_views
+
+from actial.geometry.angles import motion_between
+from actial.params import BuildQA, load_params
+from actial.questions.balance import SPLITS
+from actial.questions.build import Built, build_questions
+from actial.questions.kinds import KINDS, NONE, decide
+from actial.records import Question, View
+from actial.shards import ViewStore, ViewWriter, encode_png, picture_is_whole, read_questions, scan_scenes
+
+SETTINGS: BuildQA = load_params(REPO / "profiles/tiny.yaml").build_qa
+SEED, N_SCENES = 7, 40
+
+
+@pytest.fixture(scope="module")
+def views(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("toy") / "views"
+    write_toy_views(folder, N_SCENES)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def built(views: Path) -> Built:
+    return build_questions(scan_scenes(views), views.parent / "out", SETTINGS, SEED)
+
+
+@pytest.fixture(scope="module")
+def questions(views: Path, built: Built) -> dict[str, list[Question]]:
+    return {name: read_questions(views.parent / "out" / f"{name}.parquet") for name in SPLITS}
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.iterdir())}
+
+
+def test_splits_share_no_scene(questions: dict[str, list[Question]]) -> None:
+    scenes = [{q.scene_id for q in questions[name]} for name in SPLITS]
+    assert all(scenes) and all(not a & b for a, b in itertools.combinations(scenes, 2))
+
+
+def test_every_kind_is_balanced_in_every_split_and_asked_in_both_orders(questions: dict[str, list[Question]], built: Built) -> None:
+    for name, rows in questions.items():
+        counts = Counter((q.kind, q.label_of(q.truth)) for q in rows)
+        assert {kind for kind, _ in counts} == set(KINDS)
+        assert all(len({counts[kind, label] for label in ("left", "right", "none")}) == 1 for kind in KINDS)
+        assert all(built.labels[name, kind, label] == n for (kind, label), n in counts.items())
+        asked = {(q.kind, q.view_ids) for q in rows}
+        assert len(asked) == len(rows) and all((kind, pair[::-1]) in asked for kind, pair in asked)
+        families = Counter((q.kind, q.family_id) for q in rows)
+        assert set(families.values()) == {2}
+        per_scene = Counter((q.kind, q.scene_id) for q in rows)
+        assert max(per_scene.values()) <= 2 * SETTINGS.pairs_per_kind
+
+
+def test_truths_are_those_of_the_stored_views(views: Path, questions: dict[str, list[Question]]) -> None:
+    store = ViewStore(views)
+    for q in questions["test"]:
+        first, second = (store[v] for v in q.view_ids)
+        m = motion_between(first.camera.pose()[None], second.camera.pose()[None], first.objects[0].center())
+        code = decide(KINDS[q.kind], m, np.array([False]), SETTINGS)[0]
+        assert q.label_of(q.truth) == ("left", "right", "none")[code]
+        assert q.deciding_value == pytest.approx(getattr(m, q.deciding_quantity)[0], abs=1e-8)
+        assert q.options[q.labels.index("none")] == KINDS[q.kind].options[NONE]
+        assert sorted(q.labels) == ["left", "none", "right"] and set(q.options) == set(KINDS[q.kind].options)
+        assert q.margin >= 0
+
+
+def test_every_ordered_pair_is_asked_or_counted_as_left_out(questions: dict[str, list[Question]], built: Built) -> None:
+    assert built.n_pairs == N_SCENES * 8 * 7
+    for kind in KINDS:
+        asked = sum(q.kind == kind for rows in questions.values() for q in rows)
+        left_out = sum(n for reason, n in built.refused.items() if reason.startswith(f"{kind}:"))
+        assert asked + left_out == built.n_pairs
+
+
+def test_every_order_of_options_occurs_and_wordings_are_drawn(views: Path, tmp_path: Path) -> None:
+    build_questions(scan_scenes(views), tmp_path, replace(SETTINGS, wordings=4), SEED)
+    rows = read_questions(tmp_path / "train.parquet")
+    assert len({q.labels for q in rows}) == 6
+    for kind in KINDS.values():
+        assert {q.text for q in rows if q.kind == kind.name} == set(kind.texts)
+
+
+def test_orbit_and_perspective_of_one_pair_are_one_bit(questions: dict[str, list[Question]], built: Built) -> None:
+    rows = [q for split in questions.values() for q in split]
+    by_pair: dict[tuple[str, ...], dict[str, str]] = {}
+    for q in rows:
+        assert (q.tied_class == "sideways") or q.kind in ("lateral", "turn")
+        if q.tied_class:
+            by_pair.setdefault(q.view_ids, {})[q.kind] = q.label_of(q.truth)
+    both = [answers for answers in by_pair.values() if {"orbit", "perspective"} <= answers.keys()]
+    assert both and all(a["orbit"] == a["perspective"] for a in both)
+    flipped = {"left": "right", "right": "left", "none": "none"}
+    assert all(a["lateral"] == flipped[a["orbit"]] for a in by_pair.values() if {"orbit", "lateral"} <= a.keys())
+    assert built.bits == len(by_pair) + sum(not q.tied_class for q in rows)
+
+
+def test_the_same_seed_is_the_same_bytes_however_the_views_are_cut(views: Path, tmp_path: Path) -> None:
+    cut = tmp_path / "cut"
+    with ViewWriter(cut, shard_mb=256) as writer:  # row groups of 60: scenes straddle them
+        for index in range(N_SCENES):
+            for view in toy_views(index):
+                writer.add(view, PLAIN_PICTURE)
+    for name, folder, rows_at_once in (("a", views, 128), ("b", cut, 5)):
+        build_questions(scan_scenes(folder, rows_at_once), tmp_path / name, SETTINGS, SEED)
+    build_questions(scan_scenes(views), tmp_path / "other", SETTINGS, SEED + 1)
+    assert digests(tmp_path / "a") == digests(tmp_path / "b")
+    assert digests(tmp_path / "a") != digests(tmp_path / "other")
+
+
+def changed(view: View, **changes: object) -> View:
+    return replace(view, **changes)  # type: ignore[arg-type]  # keyword names are checked by replace itself
+
+
+def write_views(folder: Path, rows: list[tuple[View, bytes]]) -> Path:
+    with ViewWriter(folder, shard_mb=256) as writer:
+        for view, picture in rows:
+            writer.add(view, picture)
+    return folder
+
+
+def test_broken_views_are_set_aside_and_counted(tmp_path: Path) -> None:
+    rows = [(view, PLAIN_PICTURE) for index in range(N_SCENES) for view in toy_views(index)]
+    rows[0] = (rows[0][0], PLAIN_PICTURE[:-20])
+    flipped = bytearray(PLAIN_PICTURE)
+    flipped[len(flipped) // 2] ^= 1
+    rows[9] = (rows[9][0], bytes(flipped))
+    rows[18] = (changed(rows[18][0], camera=replace(rows[18][0].camera, T_world_cam=None)), PLAIN_PICTURE)
+    rows[27] = (changed(rows[27][0], objects=()), PLAIN_PICTURE)
+    built = build_questions(scan_scenes(write_views(tmp_path / "views", rows)), tmp_path / "out", SETTINGS, SEED)
+    assert {reason: n for reason, n in built.refused.items() if reason.startswith("views:")} == {
+        "views: unreadable picture": 2,
+        "views: no camera pose": 1,
+        "views: no subject": 1,
+    }
+    assert built.n_pairs == (N_SCENES - 4) * 56 + 4 * 42
+    asked = {v for name in SPLITS for q in read_questions(tmp_path / "out" / f"{name}.parquet") for v in q.view_ids}
+    assert not asked & {rows[i][0].view_id for i in (0, 9, 18, 27)}
+
+
+def test_a_picture_is_whole_only_with_every_byte() -> None:
+    from io import BytesIO
+
+    from PIL import Image
+
+    noise = np.random.Generator(np.random.PCG64(0)).integers(0, 255, (20, 20, 3), np.uint8)
+    png = encode_png(noise)
+    assert picture_is_whole(png) and not picture_is_whole(b"") and not picture_is_whole(None) and not picture_is_whole(b"no picture")
+    assert not any(picture_is_whole(png[:n]) for n in range(len(png)))
+    for i in range(8, len(png)):
+        assert not picture_is_whole(png[:i] + bytes([png[i] ^ 4]) + png[i + 1 :])
+    jpeg = BytesIO()
+    Image.fromarray(noise).save(jpeg, "JPEG")
+    assert picture_is_whole(jpeg.getvalue()) and not picture_is_whole(jpeg.getvalue()[: len(jpeg.getvalue()) // 2])
+
+
+def test_the_stage_makes_a_data_set_that_datasets_opens(tmp_path: Path) -> None:
+    import datasets
+
+    root = make_project(tmp_path / "project", 24)
+    done = run_stage(root, "build_qa")
+    assert done.returncode == 0, done.stderr
+    out = root / "outputs/build_qa"
+    manifest = json.loads((out / "manifest.json").read_text())
+    opened = datasets.load_dataset(str(out), cache_dir=str(tmp_path / "cache"))
+    assert {name: len(rows) for name, rows in opened.items()} == {name: manifest["made"][f"{name} questions"] for name in SPLITS}
+    assert opened["rl"][0]["labels"] and opened["test"].features["view_ids"].feature.dtype == "string"
+    card = (out / "README.md").read_text()
+    assert "| train | orbit |" in card and "33.3%" in card and "between none and asked" in card and "Tied class" in card
+    assert str(tmp_path) not in card
+    assert "made" in done.stdout and "refused" in done.stdout and "README.md" in done.stdout
+
+
+def without_poses(folder: Path) -> None:
+    write_views(folder, [(changed(v, camera=replace(v.camera, T_world_cam=None)), PLAIN_PICTURE) for i in range(4) for v in toy_views(i)])
+
+
+def with_a_view_twice(folder: Path) -> None:
+    write_views(folder, [(v, PLAIN_PICTURE) for i in range(3) for v in [*toy_views(i), toy_views(i)[0]]])
+
+
+def with_a_scene_twice(folder: Path) -> None:
+    write_views(folder, [(v, PLAIN_PICTURE) for i in (0, 1, 0) for v in toy_views(i)])
+
+
+def with_single_views(folder: Path) -> None:
+    write_views(folder, [(toy_views(i)[0], PLAIN_PICTURE) for i in range(4)])
+
+
+def with_broken_pictures(folder: Path) -> None:
+    write_views(folder, [(v, b"") for i in range(4) for v in toy_views(i)])
+
+
+def too_few(folder: Path) -> None:
+    write_toy_views(folder, 3)
+
+
+def no_shards(folder: Path) -> None:
+    folder.mkdir(parents=True)
+
+
+def not_parquet(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    (folder / "views-00000.parquet").write_text("this is no Parquet file")
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (without_poses, "none of the 32 views has a camera pose"),
+        (with_a_view_twice, "scene-000000.v00 stands in the folder twice"),
+        (with_a_scene_twice, "views of scene-000000 stand apart"),
+        (with_single_views, "no usable pair of views"),
+        (with_broken_pictures, "32 unreadable picture"),
+        (too_few, "split val gets no question"),
+        (no_shards, "holds no views"),
+        (not_parquet, "is not a readable shard"),
+    ],
+)
+def test_views_that_cannot_be_asked_about_are_refused_in_one_sentence(tmp_path: Path, make: object, said: str) -> None:
+    root = make_project(tmp_path / "project", 0)
+    make(root / "outputs/render_views/views")  # type: ignore[operator]  # one of the makers above
+    done = run_stage(root, "build_qa")
+    assert done.returncode == 2 and said in done.stderr and done.stderr.count("\n") == 1 and "Traceback" not in done.stderr
+    assert not (root / "outputs/build_qa").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"build_qa__orbit": {"none_below": 20.0, "asked_from": 15.0, "asked_to": 150.0}}, "build_qa.orbit has none_below 20"),
+        ({"build_qa__pairs_per_kind": 4}, "multiple of 3"),
+        ({"build_qa__kinds": ["lateral", "sideways"]}, "build_qa.kinds[1] is 'sideways'"),
+        ({"build_qa__kinds": ["lateral", "lateral"]}, "build_qa.kinds names lateral twice"),
+        ({"prompt__question": "{question}"}, "lacks {options}"),
+        ({"prompt__picture": "Picture {place}: "}, "only placeholders are {number}"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(tmp_path: Path, changes: dict[str, object], said: str) -> None:
+    done = run_stage(make_project(tmp_path / "project", 0, **changes), "build_qa")
+    assert done.returncode == 2 and said in done.stderr and "Traceback" not in done.stderr

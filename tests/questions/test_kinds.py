@@ -1,0 +1,159 @@
+"""Is the truth of a question true? By pixels, by mirrors, by both orders, at the thresholds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from actial.geometry.angles import motion_between
+from actial.geometry.poses import look_at
+from actial.geometry.projection import intrinsics
+from actial.params import BuildQA, load_params
+from actial.questions.kinds import BETWEEN, BEYOND, KINDS, LABELS, LEFT, NEAR_AXIS, NONE, PITCHED, RIGHT, SUBJECT_MOVED, UNDEFINED, decide, lateral_is_tied
+
+REPO = Path(__file__).resolve().parents[2]
+SETTINGS: BuildQA = load_params(REPO / "profiles/tiny.yaml").build_qa
+CENTER = np.array([0.0, 0.0, 1.0])
+FIRST = look_at(np.array([0.0, -4.0, 1.0]), CENTER)
+
+
+def label(kind: str, second: np.ndarray, first: np.ndarray = FIRST, center: np.ndarray = CENTER) -> str | int:
+    code = int(decide(KINDS[kind], motion_between(first[None], second[None], center), np.array([False]), SETTINGS)[0])
+    return LABELS[code] if code >= 0 else code
+
+
+def around(angle_deg: float, distance_m: float = 4.0, aim_deg: float = 0.0, height_m: float = 1.0) -> np.ndarray:
+    """A camera at `angle_deg` counter-clockwise around the subject from FIRST, its aim turned left of the subject by `aim_deg`."""
+    a = np.radians(angle_deg - 90)
+    eye = np.array([distance_m * np.cos(a), distance_m * np.sin(a), height_m])
+    way = np.radians(angle_deg + 90 + aim_deg)
+    return look_at(eye, eye + np.array([np.cos(way), np.sin(way), 0.0]))
+
+
+def shifted(right_m: float, turn_deg: float = 0.0) -> np.ndarray:
+    eye, way = np.array([right_m, -4.0, 1.0]), np.radians(90 + turn_deg)
+    return look_at(eye, eye + np.array([np.cos(way), np.sin(way), 0.0]))
+
+
+@pytest.mark.parametrize(
+    ("kind", "second", "expected"),
+    [
+        ("lateral", shifted(0.61), "right"),
+        ("lateral", shifted(-0.61, turn_deg=-30), "left"),
+        ("lateral", shifted(0.039, turn_deg=30), "none"),
+        ("lateral", shifted(0.3), BETWEEN),
+        ("lateral", around(0, 5.0), BETWEEN),  # straight back: no sideways part, yet not without movement
+        ("turn", shifted(0.61, turn_deg=11), "left"),
+        ("turn", shifted(0.0, turn_deg=-11), "right"),
+        ("turn", shifted(2.0, turn_deg=0.9), "none"),
+        ("turn", shifted(0.0, turn_deg=5), BETWEEN),
+        ("turn", shifted(0.0, turn_deg=151), BEYOND),
+        ("orbit", around(16), "left"),
+        ("orbit", around(-149), "right"),
+        ("orbit", around(151), BEYOND),
+        ("orbit", around(0.9, 6.0), "none"),
+        ("orbit", around(10), BETWEEN),
+        ("orbit", around(60, 1.19), NEAR_AXIS),
+        ("orbit", around(0, aim_deg=30), "none"),
+        ("perspective", around(16), "left"),
+        ("perspective", around(-16, aim_deg=40), "right"),
+        ("perspective", around(0, 2.0), "none"),
+        ("turn", look_at(np.array([0.0, -1.0, 7.0]), CENTER), PITCHED),
+        ("lateral", look_at(np.array([0.0, -1.0, 7.0]), CENTER), PITCHED),
+    ],
+)
+def test_cases_worked_out_by_hand(kind: str, second: np.ndarray, expected: str | int) -> None:
+    assert label(kind, second) == expected
+
+
+def test_what_is_undefined_or_moved_is_not_asked() -> None:
+    down = np.eye(4)
+    down[:3, 3] = [0, -1, 5]
+    straight_down = motion_between(down[None], FIRST[None], CENTER)
+    assert decide(KINDS["turn"], straight_down, np.array([False]), SETTINGS)[0] == UNDEFINED
+    m = motion_between(FIRST[None], around(30)[None], CENTER)
+    assert all(decide(kind, m, np.array([True]), SETTINGS)[0] == SUBJECT_MOVED for kind in KINDS.values())
+
+
+degrees = st.floats(-180, 180)
+
+
+@given(degrees, degrees, st.floats(1, 8), st.floats(-25, 25), st.floats(-25, 25), st.floats(0.2, 3))
+def test_a_scene_mirrored_in_x_flips_left_and_right_of_every_kind(
+    angle_deg: float, start_deg: float, distance_m: float, aim1_deg: float, aim2_deg: float, height_m: float
+) -> None:
+    first, second = around(start_deg, 4.0, aim1_deg), around(start_deg + angle_deg, distance_m, aim2_deg, height_m)
+    mirror = np.diag([-1.0, 1, 1, 1])
+    for kind in KINDS:
+        seen, mirrored = label(kind, second, first), label(kind, mirror @ second @ mirror, mirror @ first @ mirror)
+        assert mirrored == {"left": "right", "right": "left"}.get(str(seen), seen)
+
+
+@given(st.floats(15.5, 149), st.floats(2, 8), st.booleans(), st.floats(-17, 17), st.floats(-17, 17))
+def test_sides_seen_in_pixels_are_the_sides_that_are_asked(orbit_deg: float, distance_m: float, left: bool, aim1_deg: float, aim2_deg: float) -> None:
+    """OpenCV's projection decides, on two lines of sight and two beacons, without any angle of ours.
+
+    - lateral: camera 2's place, moved far ahead of camera 1, appears right of the middle of picture 1 when camera 2 is to its right;
+    - turn: a beacon far ahead of camera 1 slides right in the picture when the camera turns left;
+    - orbit, perspective: from a camera set up at the subject that faces camera 1, camera 2 appears on the left when it is on the subject's left.
+    """
+    orbit_deg = orbit_deg if left else -orbit_deg
+    first, second = around(0, 4.0, aim1_deg), around(orbit_deg, distance_m, aim2_deg)
+    ahead = -first[:3, 2]
+    column = lambda T, p: _column(p, T)  # noqa: E731
+    codes = {kind: label(kind, second, first) for kind in KINDS}
+    if codes["lateral"] in ("left", "right"):
+        assert codes["lateral"] == ("right" if column(first, second[:3, 3] + 50 * ahead) > 0 else "left")
+    turned_beacon = _column(second[:3, 3] + 100 * ahead, second)
+    if codes["turn"] in ("left", "right") and turned_beacon is not None and abs(orbit_deg) < 70:
+        assert codes["turn"] == ("left" if turned_beacon > 0 else "right")
+    from_subject = look_at(CENTER, first[:3, 3])
+    if abs(orbit_deg) < 85:
+        side = "left" if _column(second[:3, 3], from_subject) < 0 else "right"
+        assert codes["orbit"] == codes["perspective"] == side
+
+
+def _column(p_world: np.ndarray, T: np.ndarray) -> float:
+    """Column of a point, right of the picture's middle, by OpenCV."""
+    K = intrinsics(84, 84, 55.0)
+    R = np.stack([T[:3, 0], -T[:3, 1], -T[:3, 2]])
+    pixel, _ = cv2.projectPoints(p_world[None], cv2.Rodrigues(R)[0], -R @ T[:3, 3], K, None)
+    return float(pixel[0, 0, 0] - 42.0)
+
+
+@given(degrees, st.floats(0.5, 12), st.floats(-80, 80), st.floats(-60, 60), st.floats(-2, 4))
+def test_where_lateral_is_tied_it_never_disagrees_with_the_orbit(
+    angle_deg: float, distance_m: float, aim1_deg: float, aim2_deg: float, height_m: float
+) -> None:
+    first, second = around(0, 4.0, aim1_deg / 8), around(angle_deg, distance_m, aim2_deg, height_m)
+    m = motion_between(first[None], second[None], CENTER)
+    assume(lateral_is_tied(m, SETTINGS)[0])
+    lateral, orbit = label("lateral", second, first), label("orbit", second, first)
+    if lateral in ("left", "right") and orbit in ("left", "right"):
+        assert lateral != orbit  # to the camera's right is counter-clockwise, which is called left
+
+
+def test_where_the_subject_is_off_the_middle_lateral_is_its_own_bit() -> None:
+    first = around(0, 4.0, 40)
+    assert not lateral_is_tied(motion_between(first[None], around(20, 2.0)[None], CENTER), SETTINGS)[0]
+    disagreeing = around(16, 8.0)
+    assert {label("lateral", disagreeing, around(0, 4.0, 60)), label("orbit", disagreeing, around(0, 4.0, 60))} == {"left"}
+
+
+def test_pairs_are_decided_alone() -> None:
+    second = np.stack([around(a) for a in (20, -20, 0.5, 10)])
+    first = np.repeat(FIRST[None], 4, axis=0)
+    codes = decide(KINDS["orbit"], motion_between(first, second, CENTER), np.zeros(4, bool), SETTINGS)
+    assert codes.tolist() == [LEFT, RIGHT, NONE, BETWEEN]
+
+
+def test_thresholds_come_from_the_settings() -> None:
+    strict = replace(SETTINGS, orbit=replace(SETTINGS.orbit, asked_from=30.0))
+    m = motion_between(FIRST[None], around(20)[None], CENTER)
+    assert decide(KINDS["orbit"], m, np.array([False]), strict)[0] == BETWEEN
