@@ -6,6 +6,7 @@ Only the pictures are plain, and the models' completions are written down here: 
 from __future__ import annotations
 
 import csv
+import functools
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -39,6 +40,7 @@ _RGB = {
 }
 
 
+@functools.cache
 def toy_params() -> Params:
     return load_params(ROOT / "profiles" / "tiny.yaml")
 

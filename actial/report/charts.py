@@ -10,7 +10,7 @@ import numpy as np
 from actial.report.page import Html, tag
 
 WIDTH, HEIGHT = 560, 280
-_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 14, 12, 44
+_LEFT, _RIGHT, _TOP, _BOTTOM = 74, 16, 12, 48
 _MAX_POINTS = 800
 """A longer curve is drawn by every k-th point; its moving mean is taken before."""
 
