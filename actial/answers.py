@@ -3,7 +3,7 @@
 1. the body of the last `<answer>` of the conclusion (what follows the last `</think>`);
 2. the conclusion itself, where it carries no tag: as a whole, by the phrases that declare an answer, by its one line that is an option,
    by the letter it starts with;
-3. the last `<answer>` inside the thought, where the conclusion is blank.
+3. the last `<answer>` inside the thought, where the conclusion is blank or the thought never ends (nothing else in an unfinished thought counts).
 
 A rule that finds two different options stops the reading: ambiguous is `Unparsed`, never a guess. Letters count only if they are options.
 Everything is linear in the length of the text.
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from actial.prompts import ANSWER_CLOSE, ANSWER_OPEN, THINK_CLOSE, THINK_OPEN
@@ -36,10 +36,10 @@ class Unparsed:
     """No option could be read."""
 
     reason: str
-    """`nothing written`, `no answer found`, `empty tag`, `not an option`, `ambiguous` or `letter and text disagree`."""
+    """`nothing written`, `unfinished thought`, `no answer found`, `empty tag`, `not an option`, `ambiguous` or `letter and text disagree`."""
 
 
-EMPTY, NOT_FOUND, EMPTY_TAG = Unparsed("nothing written"), Unparsed("no answer found"), Unparsed("empty tag")
+EMPTY, UNFINISHED, NOT_FOUND, EMPTY_TAG = Unparsed("nothing written"), Unparsed("unfinished thought"), Unparsed("no answer found"), Unparsed("empty tag")
 NOT_AN_OPTION, AMBIGUOUS, DISAGREE = Unparsed("not an option"), Unparsed("ambiguous"), Unparsed("letter and text disagree")
 
 Reading = Answer | Unparsed
@@ -65,7 +65,9 @@ def read_answer(completion: str, options: Sequence[str]) -> Reading:
         reading = _read_tag(choice, conclusion)
         return _read_conclusion(choice, conclusion) if reading is None else reading
     reading = _read_tag(choice, thought)
-    return NOT_FOUND if reading is None else _renamed(reading, "thought")
+    if reading is None:
+        return NOT_FOUND if _THINK_CLOSE.search(completion) else UNFINISHED
+    return _renamed(reading, "thought")
 
 
 def is_well_formed(completion: str, mode: Mode) -> bool:
@@ -96,13 +98,16 @@ def _between(text: str, tags: Sequence[str]) -> list[str]:
 # ------------------------------------------------------------------------------------------------ parts of a completion
 
 _ANSWER_TAG = re.compile(r"<\s{0,3}(/?)\s{0,3}answer\s{0,3}>", re.IGNORECASE)
+_THINK_OPEN = re.compile(r"<\s{0,3}think\s{0,3}>", re.IGNORECASE)
 _THINK_CLOSE = re.compile(r"<\s{0,3}/\s{0,3}think\s{0,3}>", re.IGNORECASE)
 
 
 def _split_thought(completion: str) -> tuple[str, str]:
-    """What stands before and after the last `</think>`; all of it is conclusion where there is none."""
+    """What stands before and after the last `</think>`. Without one, all is thought where a `<think>` opens, else all is conclusion."""
     ends = [(tag.start(), tag.end()) for tag in _THINK_CLOSE.finditer(completion)]
-    return (completion[: ends[-1][0]], completion[ends[-1][1] :]) if ends else ("", completion)
+    if ends:
+        return completion[: ends[-1][0]], completion[ends[-1][1] :]
+    return (completion, "") if _THINK_OPEN.search(completion) else ("", completion)
 
 
 def _read_tag(choice: _Choice, text: str) -> Reading | None:
@@ -204,29 +209,23 @@ class _Choice:
         if boxes:
             boxed = self.read_whole(boxes[-1])
             return NOT_AN_OPTION if boxed is None else Answer(boxed.letter, "boxed") if isinstance(boxed, Answer) else boxed
-        last: Reading | None = None
-        for _, reading in sorted(self._declarations(text), key=lambda found: found[0]):
-            last = reading
-        return last
-
-    def _declarations(self, text: str) -> Iterator[tuple[int, Reading]]:
-        for match in _DECLARED.finditer(text):
-            if not _is_asserted(text, match.start(), match.end()):
-                continue
-            reading = self._read_from(text, match.end())
-            if reading is not None:
-                yield match.start(), reading
-        for match in _LETTER_IS_RIGHT.finditer(text):
-            if match[1].upper() in self.letters and _is_asserted(text, match.start(), match.end()):
-                yield match.start(), Answer(match[1].upper(), "declared")
+        declarations = [*_DECLARED.finditer(text), *_LETTER_IS_RIGHT.finditer(text)]
+        for match in sorted(declarations, key=lambda m: m.start(), reverse=True):
+            if _is_asserted(text, match.start(), match.end()):
+                letter = match[1].upper() if match.re is _LETTER_IS_RIGHT else None
+                reading = self._read_from(text, match.end()) if letter is None else Answer(letter, "declared") if letter in self.letters else NOT_AN_OPTION
+                if reading is not None:
+                    return reading
+        return None
 
     def _read_from(self, text: str, start: int) -> Reading | None:
         """What a declaration's verb is followed by: an option's whole text, or a letter."""
         end = _CLAUSE_END.search(text, start, start + 400)
         clause = text[start : end.start() if end else start + 400]
-        whole = self.read_whole(clause)
-        if whole is not None:
-            return Answer(whole.letter, "declared") if isinstance(whole, Answer) else whole
+        for stretch in (text[start : start + 400].split("\n", 1)[0], clause):
+            whole = self.read_whole(stretch)
+            if whole is not None:
+                return Answer(whole.letter, "declared") if isinstance(whole, Answer) else whole
         match = _LETTER_AT.match(text, start)
         if match is None:
             return None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from actial.answers import read_answer
 from actial.errors import UnreadablePicture, UserError
-from actial.evaluation.completions import Ask, Completion, CompletionLog, ask
+from actial.evaluation.completions import CompletionLog, ask, log_name
 from actial.evaluation.score import MODES, accuracy_rows, score, score_table, summary, verdict_of
 from actial.evaluation.standins import STANDINS, standin_completions
 from actial.params import Params
@@ -124,25 +124,18 @@ def judge_models(job: Job, questions: list[Question], modes: list[Mode], views: 
     """Ask every checkpoint what is not yet on disk, and judge all of it."""
     params, sha = job.params, prompt_sha(job.params.prompt)
     asks = {mode: [ask(q, mode, prompt_messages(params.prompt, q, mode), views, params.evaluate.max_new_tokens[mode]) for q in questions] for mode in modes}
+    sources = {name: params.model.base if name == "base" else str(job.inputs[name] / "model") for name in params.evaluate.models}
+    logs = {name: CompletionLog(LOGS / f"{log_name(source, params.model)}.jsonl") for name, source in sources.items()}  # checks all before any is asked
     verdicts: Verdicts = {}
-    for name in params.evaluate.models:
-        completions = completions_of(job, name, [a for of_mode in asks.values() for a in of_mode], views)
+    for name, log in logs.items():
+        if missing := log.missing(a for of_mode in asks.values() for a in of_mode):
+            from actial.evaluation.generate import load_and_complete  # torch: only where there is something to ask
+
+            load_and_complete(sources[name], params.model, job.machine, missing, views, log, name)
         for mode, of_mode in asks.items():
-            found = [completions[a.key] for a in of_mode]
+            found = [log.known[a.key] for a in of_mode]
             verdicts[name, mode] = [verdict_of(q, name, mode, c.text, c.n_tokens, sha) for q, c in zip(questions, found, strict=True)]
     return verdicts
-
-
-def completions_of(job: Job, name: str, asks: list[Ask], views: ViewStore) -> dict[str, Completion]:
-    """Completions by key; only the missing ones are asked, and the model is loaded only if there are any."""
-    from actial.evaluation.generate import load_and_complete, log_name
-
-    model = job.params.model
-    source = model.base if name == "base" else str(job.inputs[name] / "model")
-    log = CompletionLog(LOGS / f"{log_name(source, model)}.jsonl")
-    if missing := log.missing(asks):
-        load_and_complete(source, model, job.machine, missing, views, log, name)
-    return log.known
 
 
 def write_records(out: Path, verdicts: Verdicts) -> None:

@@ -9,7 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actial.answers import AMBIGUOUS, DISAGREE, EMPTY, EMPTY_TAG, NOT_AN_OPTION, NOT_FOUND, STRICT_RULES, Answer, Unparsed, is_well_formed, read_answer
+from actial.answers import (
+    AMBIGUOUS,
+    DISAGREE,
+    EMPTY,
+    EMPTY_TAG,
+    NOT_AN_OPTION,
+    NOT_FOUND,
+    STRICT_RULES,
+    UNFINISHED,
+    Answer,
+    Unparsed,
+    is_well_formed,
+    read_answer,
+)
 from actial.prompts import completion_text
 
 WORDS = ("left", "right", "none")
@@ -64,7 +77,9 @@ TABLE = [
     ("made", WORDS, "<think><answer>A</answer></think><answer>B</answer>", A("B", "tag_letter")),
     ("made", WORDS, "<think>So <answer>A</answer></think>", A("A", "thought_tag_letter")),
     ("made", WORDS, "<think><answer>A</answer></think> The answer is B.", A("B", "declared")),
-    ("observed", WORDS, "<think>never closed <answer>C</answer>", A("C", "tag_letter")),
+    ("observed", WORDS, "<think>never closed <answer>C</answer>", A("C", "thought_tag_letter")),
+    ("observed", WORDS, "<think>never closed, so the answer is C", UNFINISHED),
+    ("observed", WORDS, "<think>red near right, red near", UNFINISHED),
     ("made", WORDS, "<think>a</think>b</think><answer>C</answer>", A("C", "tag_letter")),
     # a tag cut off
     ("observed", WORDS, "<think>x</think><answer>B", A("B", "open_tag_letter")),
@@ -125,6 +140,8 @@ TABLE = [
     ("made", WORDS, "I do not think the answer is A.", NOT_FOUND),
     ("made", WORDS, "Maybe the answer is A.", NOT_FOUND),
     ("made", WORDS, "The answer is D.", NOT_AN_OPTION),
+    ("made", SENTENCES, "The answer is B. It moved to the left.", DISAGREE),
+    ("observed", WORDS, "So the answer is option A (left).", A("A", "declared")),
     ("made", SENTENCES, "The answer is B (It moved to the left).", DISAGREE),
     # no tag: lines and starts
     ("observed", WORDS, "The boxes shift to one side.\n\nB", A("B", "line")),
@@ -162,7 +179,7 @@ def test_the_table_is_large_and_reaches_every_outcome():
     assert len(TABLE) >= 80
     outcomes = {reading.rule if isinstance(reading, Answer) else reading.reason for *_, reading in TABLE}
     assert outcomes >= STRICT_RULES | {"tag_lettered", "tag_phrase", "boxed", "declared", "line", "leading", "whole_letter", "whole_text", "whole_lettered"}
-    assert outcomes >= {u.reason for u in (AMBIGUOUS, DISAGREE, EMPTY, EMPTY_TAG, NOT_AN_OPTION, NOT_FOUND)}
+    assert outcomes >= {u.reason for u in (AMBIGUOUS, DISAGREE, EMPTY, EMPTY_TAG, NOT_AN_OPTION, NOT_FOUND, UNFINISHED)}
 
 
 option_texts = st.lists(st.from_regex(r"[c-h]{2,6}( [c-h0-9+.-]{1,6})?", fullmatch=True), min_size=2, max_size=6, unique_by=str.casefold)
@@ -174,7 +191,8 @@ noise = st.lists(
 @given(option_texts, st.data(), noise, st.text("\n \t.!", max_size=5))
 def test_a_well_formed_final_answer_is_read_whatever_stands_before_it(options, data, before, after):
     letter = data.draw(st.sampled_from("ABCDEF"[: len(options)]))
-    assert read_answer(f"{before}<answer>{letter}</answer>{after}", options) == Answer(letter, "tag_letter")
+    reading = read_answer(f"{before}<answer>{letter}</answer>{after}", options)
+    assert reading in (Answer(letter, "tag_letter"), Answer(letter, "thought_tag_letter"))
 
 
 @given(st.sampled_from(["A", "B", "C"]), noise.filter(lambda text: "answer" not in text and "think" not in text), st.sampled_from(["think", "direct"]))
@@ -194,13 +212,15 @@ def test_any_text_is_read_as_an_option_or_as_a_stated_reason(completion, options
         assert reading.letter in "ABCDEF"[: len(options)]
         assert reading.rule
     else:
-        assert reading in {AMBIGUOUS, DISAGREE, EMPTY, EMPTY_TAG, NOT_AN_OPTION, NOT_FOUND}
+        assert reading in {AMBIGUOUS, DISAGREE, EMPTY, EMPTY_TAG, NOT_AN_OPTION, NOT_FOUND, UNFINISHED}
 
 
 @given(noise, st.permutations(SENTENCES))
 def test_the_order_of_the_options_moves_the_letter_and_nothing_else(before, options):
     reading = read_answer(f"{before}<answer>It did not move.</answer>", options)
-    assert reading == Answer("ABC"[list(options).index("It did not move.")], "tag_text")
+    assert isinstance(reading, Answer)
+    assert reading.letter == "ABC"[list(options).index("It did not move.")]
+    assert reading.rule in ("tag_text", "thought_tag_text")
 
 
 ADVERSARIAL = {
@@ -234,15 +254,15 @@ def test_reading_time_is_linear_on_adversarial_texts(unit, frame):
     def seconds(n_chars: int) -> float:
         text = frame.format(unit * (n_chars // len(unit)))
         best = float("inf")
-        for _ in range(3):
+        for _ in range(2):
             start = time.process_time()
             read_answer(text, WORDS)
             is_well_formed(text, "think")
             best = min(best, time.process_time() - start)
         return best
 
-    small, large = seconds(10_000), seconds(60_000)
-    assert large < 20 * max(small, 0.0004), f"6 times the text took {large / small:.0f} times as long"
+    small, large = seconds(5_000), seconds(40_000)
+    assert large < 25 * max(small, 0.0004), f"8 times the text took {large / small:.0f} times as long"
 
 
 @pytest.mark.parametrize(

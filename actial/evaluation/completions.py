@@ -6,8 +6,11 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 
+from actial.models.load import check_base, check_model_folder, folder_sha256
+from actial.params import Model
 from actial.records import Message, Mode, Question
 from actial.shards import ViewStore
 
@@ -41,6 +44,24 @@ def ask(question: Question, mode: Mode, messages: tuple[Message, ...], views: Vi
     for view_id in question.view_ids:
         digest.update(hashlib.sha256(views.picture_bytes(view_id) or b"").digest())
     return Ask(digest.hexdigest()[:24], question.question_id, mode, messages, question.view_ids, max_new_tokens)
+
+
+def log_name(source: str, model: Model) -> str:
+    """A name for all that a model's completions depend on beside the question: its content, and the settings it is run with.
+
+    Args:
+        source: a checkpoint's folder, or `model.base`.
+
+    Raises:
+        UserError: there is no usable model there.
+    """
+    if source == model.base:
+        check_base(model)
+    else:
+        check_model_folder(Path(source), "the checkpoint")
+    content = f"{source}@{model.revision}" if source == model.base and model.revision else folder_sha256(source)
+    settings = asdict(model) | {"base": None, "revision": None, "sha256": None, "torch": version("torch"), "transformers": version("transformers")}
+    return hashlib.sha256(json.dumps([content, settings], sort_keys=True).encode()).hexdigest()[:24]
 
 
 class CompletionLog:

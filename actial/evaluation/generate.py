@@ -2,44 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 from tqdm import tqdm
 from transformers import GenerationConfig
 
 from actial.evaluation.completions import Ask, Completion, CompletionLog
 from actial.machine import Machine
-from actial.models.load import check_base, check_model_folder, folder_sha256, load_model, load_processor
+from actial.models.load import load_model, load_processor
 from actial.params import Model
 from actial.prompts import content_parts
 from actial.records import Message
 from actial.shards import ViewStore
-
-
-def log_name(source: str, model: Model) -> str:
-    """A name for all that a model's completions depend on beside the question: its content, and the settings it is run with.
-
-    Args:
-        source: a checkpoint's folder, or `model.base`.
-
-    Raises:
-        UserError: there is no usable model there.
-    """
-    if source == model.base:
-        check_base(model)
-    else:
-        check_model_folder(Path(source), "checkpoint")
-    content = f"{source}@{model.revision}" if source == model.base and model.revision else folder_sha256(source)
-    settings = asdict(model) | {"base": None, "revision": None, "sha256": None, "torch": torch.__version__, "transformers": transformers.__version__}
-    return hashlib.sha256(json.dumps([content, settings], sort_keys=True).encode()).hexdigest()[:24]
 
 
 def load_and_complete(source: str, model: Model, machine: Machine, asks: Sequence[Ask], views: ViewStore, log: CompletionLog, name: str) -> None:

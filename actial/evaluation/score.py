@@ -3,7 +3,7 @@
 scores.json:
 
     questions   by group: n, n_counted, n_scenes, chance, majority, majority_label
-    models      by model, mode and group: n, accuracy, stderr, unparsed, strict, well_formed
+    models      by model, mode and group: n, accuracy, stderr, unparsed, strict, well_formed, mean_tokens
     versus_base by model, mode and group: n, difference, stderr (paired by question)
     set_aside   test questions that were not asked, by reason
 
@@ -130,6 +130,7 @@ def _score_group(group: _Group, verdicts: Sequence[Verdict]) -> dict[str, Any]:
         "unparsed": group.mean([float(v.answer is None) for v in inside]),
         "strict": group.mean([float(v.correct and is_strict(v)) for v in inside]),
         "well_formed": group.mean([float(is_well_formed(v.completion, v.mode)) for v in inside]),
+        "mean_tokens": group.mean([v.n_tokens for v in inside]),
     }
 
 
