@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from actial.mix.card import write_card
 from actial.mix.conversations import Scribe, written_chains, written_descriptions
 from actial.mix.lengths import token_counter
 from actial.mix.mixture import mixed
@@ -14,30 +15,33 @@ from tasks import body
 
 
 def make(job: body.Job) -> body.Made:
-    """Write sft.parquet (the mixture of the train split) and rl.parquet (prompts of the rl split, mode think)."""
+    """Write sft.parquet (the mixture of the train split), rl.parquet (prompts of the rl split, mode think) and the card."""
     params, settings = job.params, job.params.cold_start_mix
     store = ViewStore(job.inputs["render_views"] / "views")
     train, rl = (read_questions(job.inputs["build_qa"] / f"{name}.parquet") for name in ("train", "rl"))
     scribe = Scribe(params.prompt, settings, store.__getitem__, token_counter(params.model), params.seed)
 
-    rows: dict[Mode, list[tuple[Question, str]]] = {"direct": [(q, "") for q in train], "think": [], "describe": []}
-    refused = Counter[str]()
-    if settings.modes["think"]:
-        rows["think"], why = written_chains(scribe, train)
-        refused += why
-    if settings.modes["describe"]:
-        rows["describe"], why = written_descriptions(scribe, train)
-        refused += why
-
-    mixture = mixed({mode: len(r) for mode, r in rows.items()}, settings.n_rows, settings.modes, params.seed)
-    n_sft = write_conversations(job.out / "sft.parquet", (scribe.conversation(rows[m][i][0], m, rows[m][i][1]) for m, i in mixture))
+    texts, refused = _distinct_rows(scribe, train)
+    distinct = {mode: len(rows) for mode, rows in texts.items()}
+    mixture = mixed(distinct, settings.n_rows, settings.modes, params.seed)
+    rows = Counter(mode for mode, _ in mixture)
+    n_sft = write_conversations(job.out / "sft.parquet", (scribe.conversation(texts[m][i][0], m, texts[m][i][1]) for m, i in mixture))
     order = generator_for(params.seed, "mixture/rl").permutation(len(rl))
     n_rl = write_conversations(job.out / "rl.parquet", (scribe.conversation(rl[i], "think", answered=False) for i in order))
 
+    samples = [scribe.conversation(texts[mode][0][0], mode, texts[mode][0][1]) for mode in rows]
+    write_card(job.out / "README.md", settings, params.seed, rows, distinct, n_rl, refused, samples)
     counts = {"sft rows": n_sft, "rl prompts": n_rl}
-    counts |= {f"{mode} rows": n for mode, n in Counter(mode for mode, _ in mixture).items()}
-    counts |= {f"distinct {mode} rows": len(r) for mode, r in rows.items() if settings.modes[mode]}
-    return body.Made(counts=counts, refused=dict(refused), look="")
+    counts |= {f"{mode} rows": n for mode, n in rows.items()} | {f"distinct {mode} rows": distinct[mode] for mode in rows}
+    return body.Made(counts=counts, refused=dict(refused), look="README.md")
+
+
+def _distinct_rows(scribe: Scribe, train: list[Question]) -> tuple[dict[Mode, list[tuple[Question, str]]], Counter[str]]:
+    """Each mode's rows before mixing: a question and what is written besides its answer; and why some have none."""
+    shares = scribe.settings.modes
+    chains, no_chain = written_chains(scribe, train) if shares["think"] else ([], Counter[str]())
+    descriptions, no_description = written_descriptions(scribe, train) if shares["describe"] else ([], Counter[str]())
+    return {"think": chains, "direct": [(q, "") for q in train], "describe": descriptions}, no_chain + no_description
 
 
 if __name__ == "__main__":

@@ -188,12 +188,9 @@ def _all_slid(scene: _Scene, match: re.Match[str], stated: list[str]) -> None:
         return
     _require(slide_deg * (1 if match["slid"] == "right" else -1) > BEARING_DEG, match)
     against = slide_deg * scene.orbit_deg < 0 and abs(scene.orbit_deg) > STILL_DEG
-    size = {
-        None: not against,
-        "less": abs(slide_deg) < abs(scene.orbit_deg),
-        "more": abs(slide_deg) > abs(scene.orbit_deg),
-        "as much": abs(scene.turn_deg) < STILL_DEG,
-    }
+    cancels = abs(scene.turn_deg) < STILL_DEG
+    more = abs(slide_deg) > abs(scene.orbit_deg)
+    size = {None: not against, "less": not more and not cancels, "more": more and not cancels, "as much": cancels}
     _require(size[match["size"]] and (match["size"] is None or against), match)
 
 

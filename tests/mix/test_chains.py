@@ -1,0 +1,173 @@
+"""Chains of thought: written from geometry, read back by other code; what is edited to be false is found out."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+from toy_scenes import REPO, toy_views, write_toy_views
+
+from actial.mix.conversations import Scribe, written_chains
+from actial.mix.reasoning import NoChain, tell
+from actial.mix.sight import hidden_by_others, sightings, spoken_names
+from actial.mix.verification import FalseClaim, verify
+from actial.mix.wording import in_words, most_parts
+from actial.params import ColdStartMix, load_params
+from actial.questions.build import build_questions
+from actial.records import Question, SceneObject, View
+from actial.rng import generator_for
+from actial.shards import ViewStore, read_questions, scan_scenes
+
+PARAMS = load_params(REPO / "profiles/tiny.yaml")
+MAX_WORDS = {"short": 30, "full": 120}
+Made = tuple[ViewStore, list[Question], dict[str, list[tuple[Question, str]]]]
+
+
+def settings(wording: str) -> ColdStartMix:
+    return replace(PARAMS.cold_start_mix, wording=wording, max_words=MAX_WORDS[wording], chains=None)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """Views, training questions, and the chains in both wordings."""
+    folder = tmp_path_factory.mktemp("toy")
+    write_toy_views(folder / "views", 30)
+    build_questions(scan_scenes(folder / "views"), folder / "out", PARAMS.build_qa, 7)
+    store, questions = ViewStore(folder / "views"), read_questions(folder / "out/train.parquet")
+    chains = {w: written_chains(Scribe(PARAMS.prompt, settings(w), store.__getitem__, None, 7), questions) for w in MAX_WORDS}
+    assert all(not refused["chains: not verified"] for _, refused in chains.values())
+    return store, questions, {w: rows for w, (rows, _) in chains.items()}
+
+
+def views_of(store: ViewStore, question: Question) -> tuple[View, View]:
+    return store[question.view_ids[0]], store[question.view_ids[1]]
+
+
+@pytest.mark.parametrize("wording", ["short", "full"])
+def test_most_questions_get_a_true_chain_that_ends_in_the_truth(made: Made, wording: str) -> None:
+    store, questions, chains = made
+    rows = chains[wording]
+    assert len(rows) > 0.6 * len(questions)
+    for question, chain in rows:
+        verify(chain, question, *views_of(store, question))
+        assert len(chain.split()) <= MAX_WORDS[wording]
+    counts = {sort: sum((q.kind, q.label_of(q.truth)) == sort for q, _ in rows) for sort in {(q.kind, q.label_of(q.truth)) for q, _ in rows}}
+    assert len(counts) == 12
+    assert all(counts[kind, "left"] == counts[kind, "right"] == counts[kind, "none"] for kind, _ in counts)
+
+
+SWAPPED = {"left": "right", "right": "left", "near": "far", "far": "near"}
+
+
+@pytest.mark.parametrize("wording", ["short", "full"])
+def test_every_single_word_turned_round_is_found_out(made: Made, wording: str) -> None:
+    """Left for right or near for far, at each place of each chain: never a true chain again."""
+    store, _, chains = made
+    tried = 0
+    for question, chain in chains[wording][::7]:
+        for match in re.finditer(r"\b(left|right|near|far)\b", chain):
+            edited = chain[: match.start()] + SWAPPED[match[0]] + chain[match.end() :]
+            with pytest.raises(FalseClaim):
+                verify(edited, question, *views_of(store, question))
+            tried += 1
+    assert tried > 100
+
+
+@pytest.mark.parametrize("wording", ["short", "full"])
+@pytest.mark.parametrize(
+    ("pattern", "other"),
+    [
+        (r"\bless\b", "more"),
+        (r"\bas much\b", "less"),
+        (r"counter-clockwise", "clockwise"),
+        (r"(?<!counter-)\bclockwise", "counter-clockwise"),
+        (r"camera still", "camera left"),
+        (r"\bno turn\b", "turned left"),
+        (r"did not turn", "turned right"),
+        (r"\.$", ", probably."),
+    ],
+)
+def test_other_edits_are_found_out(made: Made, wording: str, pattern: str, other: str) -> None:
+    store, _, chains = made
+    for question, chain in chains[wording]:
+        if re.search(pattern, chain):
+            with pytest.raises(FalseClaim):
+                verify(re.sub(pattern, other, chain, count=1), question, *views_of(store, question))
+
+
+def test_a_chain_of_another_pair_or_another_truth_is_false(made: Made) -> None:
+    store, _, chains = made
+    directed = [(q, c) for q, c in chains["short"] if q.label_of(q.truth) != "none"]
+    for question, chain in directed[::5]:
+        first, second = views_of(store, question)
+        with pytest.raises(FalseClaim):
+            verify(chain, question, second, first)
+        none = question.letter_of("none")
+        with pytest.raises(FalseClaim, match="concludes"):
+            verify(chain, replace(question, truth=none), first, second)
+
+
+def test_claims_about_parts_that_are_not_there_or_not_seen_are_false(made: Made) -> None:
+    store, _, chains = made
+    question, chain = next((q, c) for q, c in chains["short"] if "near" in c)
+    first, second = views_of(store, question)
+    color = chain.split()[0]
+    with pytest.raises(FalseClaim, match="names 0 parts"):
+        verify(chain.replace(color, "mauve"), question, first, second)
+    narrow = replace(first, camera=replace(first.camera, width_px=1))
+    with pytest.raises(FalseClaim, match="outside the picture"):
+        verify(chain, question, narrow, second)
+    with pytest.raises(FalseClaim, match="fewer than two parts"):
+        verify(f"{chain.split(',')[0]}:{chain.split(':')[1]}", question, first, second)
+
+
+def test_words_vary_by_question_and_only_by_the_seed(made: Made) -> None:
+    store, _, chains = made
+    question, chain = next((q, c) for q, c in chains["full"] if "near" in c and len(c.split()) < 110)
+    story = tell(question, *views_of(store, question), with_shape=True, most_parts=most_parts("full", 120))
+    texts = {in_words(story, "full", 200, generator_for(seed, "words")) for seed in range(20)}
+    assert len(texts) > 5
+    assert chain == in_words(story, "full", 120, generator_for(7, f"{question.question_id}/chain"))
+
+
+def test_a_limit_gives_every_kind_and_label_as_many_chains(made: Made) -> None:
+    store, questions, _ = made
+    limited = replace(settings("short"), chains=24)
+    rows, _ = written_chains(Scribe(PARAMS.prompt, limited, store.__getitem__, None, 7), questions)
+    assert len(rows) == 24 and len({(q.kind, q.label_of(q.truth)) for q, _ in rows}) == 12
+
+
+def test_without_named_parts_there_is_no_chain(made: Made) -> None:
+    _, questions, _ = made
+    bare = [replace(v, objects=v.objects[:1]) for v in toy_views(0)]
+    with pytest.raises(NoChain, match="fewer than two named parts"):
+        tell(questions[0], bare[0], bare[1], with_shape=False, most_parts=4)
+    assert sightings(bare[0]) == {}
+
+
+def part(name: str, x: float, color: str = "", shape: str = "box") -> SceneObject:
+    T = (1.0, 0, 0, x, 0, 1.0, 0, 0, 0, 0, 1.0, 0, 0, 0, 0, 1.0)
+    return SceneObject(name, shape, "f", color or name, T, (0.5, 0.5, 0.5), part_of="subject")
+
+
+def test_a_part_behind_another_is_hidden() -> None:
+    import numpy as np
+
+    parts = [part("red", 0.0), part("blue", 1.0), part("green", 2.0)]
+    assert hidden_by_others(np.array([-5.0, 0, 0]), parts).tolist() == [False, True, True]
+    assert hidden_by_others(np.array([1.0, -5.0, 0]), parts).tolist() == [False, False, False]
+    assert hidden_by_others(np.array([5.0, 0, 0]), parts).tolist() == [True, True, False]
+
+
+def test_parts_are_named_only_where_the_name_is_theirs_alone() -> None:
+    subject = SceneObject("subject", "composite", "f", "", part("s", 0.0).T_world_obj, (1.0, 1.0, 1.0))
+    objects = (subject, part("a", 0, "red"), part("b", 0, "red", "cone"), part("c", 0, "blue"), part("d", 0, "green"), part("e", 0, "green"))
+    assert spoken_names(objects, with_shape=False) == {"a": "red box", "b": "red cone", "c": "blue"}
+    assert spoken_names(objects, with_shape=True) == {"a": "red box", "b": "red cone", "c": "blue box"}
+
+
+def test_nothing_is_shared_between_writer_and_verifier() -> None:
+    source = (REPO / "actial/mix/verification.py").read_text()
+    imported = re.findall(r"^(?:from|import) (actial\S*)", source, re.M)
+    assert imported == ["actial.records"]

@@ -1,0 +1,143 @@
+"""The stage: rows of three modes, prompts for GRPO, tokens counted, bad input refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from toy_scenes import REPO, make_project, run_stage
+
+from actial.mix.descriptions import describe_pair
+from actial.mix.lengths import TokenCounter, token_counter
+from actial.mix.sight import sightings
+from actial.params import load_params
+from actial.prompts import IMAGE_MARK, prompt_sha
+from actial.records import Conversation, Message
+from actial.shards import ViewStore, read_conversations, read_questions
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = make_project(tmp_path_factory.mktemp("mix") / "project", 24, cold_start_mix__n_rows=600)
+    for stage in ("build_qa", "cold_start_mix"):
+        done = run_stage(root, stage)
+        assert done.returncode == 0, done.stderr
+    return root
+
+
+@pytest.fixture(scope="module")
+def sft(project: Path) -> list[Conversation]:
+    return read_conversations(project / "outputs/cold_start_mix/sft.parquet")
+
+
+def test_shares_and_repeats_are_as_stated(project: Path, sft: list[Conversation]) -> None:
+    assert Counter(c.mode for c in sft) == {"think": 300, "direct": 180, "describe": 120}
+    made = json.loads((project / "outputs/cold_start_mix/manifest.json").read_text())["made"]
+    for mode in ("think", "direct", "describe"):
+        often = Counter(c.question_id for c in sft if c.mode == mode)
+        rounds, extra = divmod(made[f"{mode} rows"], made[f"distinct {mode} rows"])
+        expected = {rounds + 1: extra} | ({rounds: made[f"distinct {mode} rows"] - extra} if rounds else {})
+        assert Counter(often.values()) == {k: n for k, n in expected.items() if n}
+
+
+def test_rows_say_what_their_questions_say(project: Path, sft: list[Conversation]) -> None:
+    params = load_params(project / "params.yaml")
+    questions = {q.question_id: q for q in read_questions(project / "outputs/build_qa/train.parquet")}
+    for c in sft:
+        assert [m.role for m in c.messages] == ["system", "user", "assistant"]
+        assert c.prompt_sha == prompt_sha(params.prompt) and c.messages[1].content.count(IMAGE_MARK) == 2
+        if c.mode == "describe":
+            assert c.kind == "describe" and c.truth == "" and "<" not in c.messages[2].content
+            continue
+        q = questions[c.question_id]
+        assert (c.view_ids, c.kind, c.options, c.labels, c.truth, c.scene_id) == (q.view_ids, q.kind, q.options, q.labels, q.truth, q.scene_id)
+        assert all(f"{letter}. {text}" in c.messages[1].content for letter, text in zip("ABC", q.options, strict=True))
+        pattern = r"<think>[^<>]+</think><answer>(.)</answer>" if c.mode == "think" else r"<answer>(.)</answer>"
+        match = re.fullmatch(pattern, c.messages[2].content)
+        assert match and match[1] == q.truth
+
+
+def test_prompts_for_grpo_are_of_fresh_scenes_and_unanswered(project: Path, sft: list[Conversation]) -> None:
+    rl = read_conversations(project / "outputs/cold_start_mix/rl.parquet")
+    questions = read_questions(project / "outputs/build_qa/rl.parquet")
+    assert sorted(c.question_id for c in rl) == sorted(q.question_id for q in questions)
+    assert all([m.role for m in c.messages] == ["system", "user"] and c.mode == "think" for c in rl)
+    assert not {c.scene_id for c in rl} & {c.scene_id for c in sft}
+
+
+def test_descriptions_place_parts_where_they_are(project: Path) -> None:
+    store = ViewStore(project / "outputs/render_views/views")
+    first, second = store["scene-000000.v00"], store["scene-000000.v01"]
+    short, full = (describe_pair(first, second, wording, 12) for wording in ("short", "full"))
+    said = re.findall(r"([a-z]+) (\d+) (\d+)", short.split(" 2: ")[0])
+    expected = [(s.part.color, int(s.pixel[0] // 7) + 1, int(s.pixel[1] // 7) + 1) for s in sightings(first).values()]
+    assert [(name, int(column), int(row)) for name, column, row in said] == expected and len(expected) >= 2
+    assert all(f"the {color} box in column {column}, row {row}" in full for color, column, row in expected)
+
+
+def test_the_same_params_are_the_same_bytes(project: Path, tmp_path: Path) -> None:
+    before = {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in (project / "outputs/cold_start_mix").iterdir()}
+    assert run_stage(project, "cold_start_mix").returncode == 0
+    assert before == {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in (project / "outputs/cold_start_mix").iterdir()}
+
+
+def test_datasets_opens_the_rows(project: Path, tmp_path: Path) -> None:
+    import datasets
+
+    rows = datasets.load_dataset(str(project / "outputs/cold_start_mix"), "sft", cache_dir=str(tmp_path))["train"]
+    assert rows.num_rows == 600 and rows[0]["messages"][0]["role"] == "system"
+    assert datasets.load_dataset(str(project / "outputs/cold_start_mix"), "rl", cache_dir=str(tmp_path))["train"].num_rows > 0
+
+
+def test_answers_may_be_option_texts(tmp_path: Path) -> None:
+    root = make_project(
+        tmp_path / "project", 24, cold_start_mix__n_rows=50, cold_start_mix__modes={"think": 0.1, "direct": 0.9, "describe": 0.0}, prompt__answer="text"
+    )
+    assert run_stage(root, "build_qa").returncode == 0
+    assert run_stage(root, "cold_start_mix").returncode == 0
+    for c in read_conversations(root / "outputs/cold_start_mix/sft.parquet"):
+        assert c.messages[2].content.endswith(f"<answer>{c.options['ABC'.index(c.truth)]}</answer>")
+        assert c.mode != "describe"
+
+
+def test_a_store_that_lacks_a_view_is_refused_in_one_sentence(project: Path, tmp_path: Path) -> None:
+    root = make_project(tmp_path / "project", 2)
+    (root / "outputs/build_qa").symlink_to(project / "outputs/build_qa")
+    done = run_stage(root, "cold_start_mix")
+    assert done.returncode == 2 and "is not in" in done.stderr and "Traceback" not in done.stderr
+    assert not (root / "outputs/cold_start_mix").exists()
+
+
+def word_counter(min_pixels: int, max_pixels: int) -> TokenCounter:
+    """Every character run is a token: enough to see what is counted."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return TokenCounter(tokenizer, 28, min_pixels, max_pixels)
+
+
+@pytest.mark.parametrize(
+    ("size", "budget"),
+    [((84, 84), (7056, 7056)), ((640, 480), (3136, 12_845_056)), ((1920, 1080), (3136, 518_400)), ((30, 2000), (784, 50_000)), ((20, 20), (7056, 7056))],
+)
+def test_picture_tokens_are_those_of_the_real_processor(size: tuple[int, int], budget: tuple[int, int]) -> None:
+    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
+
+    height_px, width_px = smart_resize(size[1], size[0], factor=28, min_pixels=budget[0], max_pixels=budget[1])
+    assert word_counter(*budget).picture_tokens(*size) == height_px * width_px // 784
+
+
+def test_text_and_pictures_are_counted() -> None:
+    messages = (Message("user", f"one two {IMAGE_MARK} three"),)
+    assert word_counter(7056, 7056).conversation_tokens(messages, [(84, 84)]) == 5 + 9
+
+
+def test_a_hub_model_has_no_counter() -> None:
+    from dataclasses import replace
+
+    assert token_counter(replace(load_params(REPO / "profiles/tiny.yaml").model, base="Qwen/Qwen2.5-VL-7B-Instruct")) is None

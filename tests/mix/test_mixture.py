@@ -1,0 +1,56 @@
+"""The mixing rule: every row as often as stated, the same order on a second build, truly mixed."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actial.errors import UserError
+from actial.mix.mixture import mixed, rows_of_modes
+from actial.records import Mode
+
+whole = st.integers(1, 50)
+
+
+@st.composite
+def shares(draw: st.DrawFn) -> dict[str, float]:
+    think, direct = draw(st.integers(0, 100)), draw(st.integers(0, 100))
+    describe = draw(st.integers(0 if think + direct else 1, 100))
+    total = think + direct + describe
+    return {"think": think / total, "direct": direct / total, "describe": describe / total}
+
+
+@given(whole, whole, whole, st.integers(1, 400), shares(), st.integers(0, 3))
+def test_every_row_stands_as_often_as_stated(think: int, direct: int, describe: int, n_rows: int, share: dict[str, float], seed: int) -> None:
+    distinct: dict[Mode, int] = {"think": think, "direct": direct, "describe": describe}
+    rows = mixed(distinct, n_rows, share, seed)
+    assert len(rows) == n_rows
+    often = Counter(rows)
+    for mode, n in distinct.items():
+        of_mode = [often[mode, i] for i in range(n)]
+        assert abs(sum(of_mode) - share[mode] * n_rows) < 1
+        assert max(of_mode) - min(of_mode) <= 1
+    assert set(often) <= {(mode, i) for mode, n in distinct.items() for i in range(n)}
+    assert rows == mixed(distinct, n_rows, share, seed)
+
+
+@given(st.integers(1, 10_000), shares())
+def test_the_shares_add_up(n_rows: int, share: dict[str, float]) -> None:
+    assert sum(rows_of_modes(n_rows, share).values()) == n_rows
+
+
+def test_modes_are_interleaved_and_the_seed_matters() -> None:
+    share = {"think": 0.1, "direct": 0.9, "describe": 0.0}
+    distinct: dict[Mode, int] = {"think": 10, "direct": 1000, "describe": 0}
+    rows = mixed(distinct, 1000, share, 0)
+    gaps = [sum(mode == "think" for mode, _ in rows[i : i + 100]) for i in range(0, 1000, 100)]
+    assert sum(gaps) == 100 and min(gaps) >= 2 and max(gaps) <= 25
+    assert rows != mixed(distinct, 1000, share, 1)
+
+
+def test_a_mode_without_rows_is_the_users_business() -> None:
+    with pytest.raises(UserError, match="gives think a share"):
+        mixed({"think": 0, "direct": 3, "describe": 3}, 10, {"think": 0.5, "direct": 0.5, "describe": 0.0}, 0)
