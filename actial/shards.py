@@ -327,7 +327,7 @@ def _first_object_poses(objects: pa.ListArray) -> np.ndarray:
 
 
 def _object_row(o: SceneObject) -> dict[str, Any]:
-    row = asdict(o)
+    row = {name: getattr(o, name) for name in ("name", "shape", "family", "color", "part_of")}  # asdict copies deeply: slow, for every view
     return row | {"T_world_obj": list(o.T_world_obj), "size_m": list(o.size_m), "front": None if o.front is None else list(o.front)}
 
 
@@ -397,13 +397,13 @@ def write_questions(path: Path, questions: Iterable[Question]) -> int:
     return _write_rows(path, (asdict(q) for q in questions), _question_schema())
 
 
-def read_questions(path: str | Path) -> list[Question]:
-    """All questions of a Parquet file.
+def read_questions(path: str | Path, scene_id: str | None = None) -> list[Question]:
+    """All questions of a Parquet file, or those about one scene.
 
     Raises:
         UserError: the file is missing or not a table of questions.
     """
-    return [Question(**_with_tuples(row)) for row in _read_rows(Path(path), _question_schema())]
+    return [Question(**_with_tuples(row)) for row in _read_rows(Path(path), _question_schema(), scene_id)]
 
 
 def write_conversations(path: Path, conversations: Iterable[Conversation]) -> int:
@@ -411,13 +411,13 @@ def write_conversations(path: Path, conversations: Iterable[Conversation]) -> in
     return _write_rows(path, (asdict(c) for c in conversations), _conversation_schema())
 
 
-def read_conversations(path: str | Path) -> list[Conversation]:
-    """All conversations of a Parquet file.
+def read_conversations(path: str | Path, scene_id: str | None = None) -> list[Conversation]:
+    """All conversations of a Parquet file, or those about one scene.
 
     Raises:
         UserError: the file is missing or not a table of conversations.
     """
-    rows = _read_rows(Path(path), _conversation_schema())
+    rows = _read_rows(Path(path), _conversation_schema(), scene_id)
     return [Conversation(**_with_tuples(row | {"messages": [Message(**m) for m in row["messages"]]})) for row in rows]
 
 
@@ -461,12 +461,12 @@ def _write_rows(path: Path, rows: Iterator[dict[str, Any]], schema: pa.Schema, b
     return n
 
 
-def _read_rows(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
+def _read_rows(path: Path, schema: pa.Schema, scene_id: str | None = None) -> list[dict[str, Any]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path)
+        table = pq.read_table(path, filters=None if scene_id is None else [("scene_id", "=", scene_id)])
     except FileNotFoundError:
         raise UserError(f"{path} does not exist: run the stage that makes it first") from None
     except (pa.ArrowException, OSError) as error:

@@ -41,12 +41,14 @@ class SceneDone:
 
 @dataclass
 class RenderTimes:
-    """CPU seconds of all workers, for benchmarks."""
+    """CPU seconds of all workers so far, for benchmarks."""
 
     cycles_s: float = 0.0
     """Inside the render call."""
     workers_s: float = 0.0
     """In the worker processes as a whole, start included."""
+    start_s: float = 0.0
+    """In the worker processes until they were ready."""
 
 
 @dataclass
@@ -144,7 +146,9 @@ class Supervisor:
             worker.n_scenes += 1
             worker.scene_id = None
             yield SceneDone(reply["scene"], reply.get("refused"))
-        worker.ready = True
+        else:
+            worker.ready = True
+            self.times.start_s += reply["cpu_s"]
         self._next(worker)
 
     def _next(self, worker: _Worker) -> None:

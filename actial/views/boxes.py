@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from actial.geometry.poses import inverse
 from actial.geometry.projection import project
 from actial.records import Camera
 from actial.rng import generator_for
@@ -43,8 +42,7 @@ def render(scene: Scene, shot: Shot) -> Picture:
         depth, radiance = _ground_and_sky(scene, eye, rays, sun, shot)
         solids = scene.subject_solids + scene.surroundings
         seen = np.full(depth.shape, -1)
-        for i, solid in enumerate(solids):
-            window = _window(solid, camera)
+        for i, (solid, window) in enumerate(zip(solids, _windows(solids, camera), strict=True)):
             if window is None:
                 continue
             t, normal = _intersect(solid, eye, rays[window])
@@ -64,8 +62,7 @@ def part_mask(scene: Scene, camera: Camera) -> np.ndarray:
     depth = np.full(rays.shape[:2], np.inf)
     seen = np.full(depth.shape, -1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        for i, solid in enumerate(scene.subject_solids):
-            window = _window(solid, camera)
+        for i, (solid, window) in enumerate(zip(scene.subject_solids, _windows(scene.subject_solids, camera), strict=True)):
             if window is None:
                 continue
             t, _ = _intersect(solid, eye, rays[window])
@@ -89,16 +86,21 @@ def _rays(camera: Camera) -> tuple[np.ndarray, np.ndarray]:
     return T[:3, 3], directions
 
 
-def _window(solid: Solid, camera: Camera) -> tuple[slice, slice] | None:
-    """Rows and columns of the picture that may show the solid; None where none do."""
-    uv, depth_m = project(solid.corners(), camera.intrinsics(), camera.pose())
-    if (depth_m <= 0).all():
-        return None
-    if (depth_m <= 0).any():
-        return slice(0, camera.height_px), slice(0, camera.width_px)
-    low = np.maximum(np.floor(uv.min(axis=0)).astype(int), 0)
-    high = np.minimum(np.ceil(uv.max(axis=0)).astype(int), [camera.width_px, camera.height_px])
-    return None if (high <= low).any() else (slice(low[1], high[1]), slice(low[0], high[0]))
+def _windows(solids: tuple[Solid, ...], camera: Camera) -> list[tuple[slice, slice] | None]:
+    """For each solid, the rows and columns of the picture that may show it; None where none do."""
+    uv, depth_m = project(np.concatenate([s.corners() for s in solids]), camera.intrinsics(), camera.pose())
+    uv, before = uv.reshape(-1, 8, 2), depth_m.reshape(-1, 8) > 0
+    size = np.array([camera.width_px, camera.height_px])
+    low = np.clip(np.floor(uv.min(axis=1)), 0, size)  # NaN where a corner lies behind the camera
+    high = np.clip(np.ceil(uv.max(axis=1)), 0, size)
+    windows: list[tuple[slice, slice] | None] = []
+    for k in range(len(solids)):
+        if before[k].all():
+            (u0, v0), (u1, v1) = low[k].astype(int), high[k].astype(int)
+            windows.append((slice(v0, v1), slice(u0, u1)) if u1 > u0 and v1 > v0 else None)
+        else:
+            windows.append((slice(0, size[1]), slice(0, size[0])) if before[k].any() else None)
+    return windows
 
 
 def _intersect(solid: Solid, eye: np.ndarray, rays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -106,13 +108,12 @@ def _intersect(solid: Solid, eye: np.ndarray, rays: np.ndarray) -> tuple[np.ndar
 
     The solid is brought to a unit cube centred on the origin; the ray's parameter is the same there.
     """
-    T_obj_world = inverse(solid.pose())
-    size = np.array(solid.size_m)
-    o = (T_obj_world[:3, :3] @ eye + T_obj_world[:3, 3]) / size
-    d = rays @ T_obj_world[:3, :3].T / size
+    R, size = solid.pose()[:3, :3], np.array(solid.size_m)
+    o = (eye - solid.center_m) @ R / size
+    d = rays @ R / size
     t, n = {"box": _hit_box, "sphere": _hit_sphere, "cylinder": _hit_cylinder, "cone": _hit_cone}[solid.shape](o, d)
-    n = (n / size) @ solid.pose()[:3, :3].T
-    return np.where(t > 1e-6, t, np.inf), n / np.maximum(np.linalg.norm(n, axis=-1, keepdims=True), 1e-12)
+    n = (n / size) @ R.T
+    return np.where(t > 1e-6, t, np.inf), n / np.maximum(np.sqrt((n * n).sum(axis=-1, keepdims=True)), 1e-12)
 
 
 def _hit_box(o: np.ndarray, d: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

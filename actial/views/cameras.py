@@ -16,12 +16,12 @@ the motion. Where it does not (`turned`, `shifted`), both places are symmetric a
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from actial.geometry.angles import Motion, motion_between
-from actial.geometry.poses import look_at
 from actial.geometry.projection import intrinsics, project
 from actial.records import Camera
 from actial.views.scenes import Scene, SceneSettings
@@ -71,9 +71,9 @@ class _Stance:
     fov_deg: float
 
     def pose(self) -> np.ndarray:
-        c = np.cos(self.pitch_rad)
-        forward = np.array([c * np.cos(self.yaw_rad), c * np.sin(self.yaw_rad), np.sin(self.pitch_rad)])
-        return look_at(self.eye, self.eye + forward)
+        (cy, sy), (cp, sp) = ((math.cos(a), math.sin(a)) for a in (self.yaw_rad, self.pitch_rad))
+        x, y, z = self.eye
+        return np.array([[sy, -sp * cy, -cp * cy, x], [-cy, -sp * sy, -cp * sy, y], [0, cp, -sp, z], [0, 0, 0, 1]])
 
 
 class NoCameras(Exception):
