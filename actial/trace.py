@@ -29,44 +29,52 @@ def trace(identifier: str, outputs: Path) -> str:
     Raises:
         UserError: nothing was rendered yet, or no record has this id (the nearest one is named).
     """
-    found = Outputs(outputs)
+    identifier = ids.question_of(identifier)
+    scene = identifier.split(".")[0]
+    found = Outputs(outputs, scene)
     if found.views is None:
         raise UserError(f"{outputs} holds no views to trace: run `actial run` or `dvc repro` first")
-    identifier = ids.question_of(identifier)
-    parts = _known_parts(identifier, found)
-    questions = [(split, q) for split, of_split in found.questions.items() for q in of_split if q.scene_id == parts.scene_id]
+    views = [v for v in found.views if v.scene_id == scene]
+    parts = _known_parts(identifier, views, found)
+    questions = [(split, q) for split, of_split in found.questions.items() for q in of_split]
     if parts.first is None:
-        views = found.views.scenes()[parts.scene_id]
-        lines = [*_scene(views), *_brief(questions, found)]
-    elif parts.second is None:
-        lines = [*_view(found.views[identifier]), *_brief([(s, q) for s, q in questions if identifier in q.view_ids], found)]
-    else:
-        pair = ids.view_ids_of(identifier)
-        views = [found.views[v] for v in pair]
-        asked = [(s, q) for s, q in questions if q.view_ids == pair and (parts.kind is None or q.question_id == identifier)]
-        lines = [*(line for view in views for line in _view(view)), *_motion(*views)]
-        lines += [line for split, question in asked for line in _question(split, question, found)]
-    return "\n".join([identifier, *lines]) + "\n"
+        return _text(identifier, _scene(views), _brief(questions, found))
+    if parts.second is None:
+        return _text(identifier, _view(found.views[identifier]), _brief([(s, q) for s, q in questions if identifier in q.view_ids], found))
+    pair = ids.view_ids_of(identifier)
+    asked = [(split, q) for split, q in questions if q.view_ids == pair and identifier in (q.question_id, ids.pair_id(*pair))]
+    described = [c for c in found.conversations.get("sft", []) if c.question_id not in {q.question_id for _, q in questions} and c.view_ids == pair]
+    first, second = (found.views[v] for v in pair)
+    return _text(
+        identifier,
+        _view(first),
+        _view(second),
+        _motion(first, second),
+        *(_question(split, question, found) for split, question in asked),
+        _conversations("sft", [c for c in described if identifier in (c.question_id, ids.pair_id(*pair))]),
+    )
+
+
+def _text(identifier: str, *parts: Iterable[str]) -> str:
+    return "\n".join([identifier, *(line for part in parts for line in part)])
 
 
 # ------------------------------------------------------------------------------------------------ finding
 
 
-def _known_parts(identifier: str, found: Outputs) -> ids.IdParts:
+def _known_parts(identifier: str, views: Sequence[View], found: Outputs) -> ids.IdParts:
     """The parts of an id that some record carries.
 
     Raises:
         UserError: none does.
     """
     assert found.views is not None
-    scene = identifier.split(".")[0]
-    views = [v.view_id for v in found.views if v.scene_id == scene]
-    asked = [q for of_split in found.questions.values() for q in of_split if q.scene_id == scene]
-    known = [scene, *views, *dict.fromkeys(ids.pair_id(*q.view_ids) for q in asked), *(q.question_id for q in asked)] if views else []
+    asked = [q for of_split in found.questions.values() for q in of_split] + [c for of_mix in found.conversations.values() for c in of_mix]
+    below = dict.fromkeys(part for q in asked for part in (ids.pair_id(*q.view_ids), q.question_id))
+    known = [views[0].scene_id, *(v.view_id for v in views), *below] if views else []
     if identifier in known:
         return ids.parse(identifier)
-    candidates = known or sorted({v.scene_id for v in found.views})
-    nearest = difflib.get_close_matches(identifier, candidates, n=1, cutoff=0.0)[0]
+    nearest = difflib.get_close_matches(identifier, known or sorted({v.scene_id for v in found.views}), n=1, cutoff=0.0)[0]
     raise UserError(f"no record in {found.folder} has the id {identifier!r}; the nearest one is {nearest}")
 
 
@@ -224,7 +232,7 @@ def main() -> int:
     parser.add_argument("id", help="scene-000042, scene-000042.v03, scene-000042.v03-v11 or scene-000042.v03-v11.orbit")
     parser.add_argument("--outputs", type=Path, default=Path("outputs"), help="folder of stage outputs")
     arguments = parser.parse_args()
-    print(trace(arguments.id, arguments.outputs), end="")
+    print(trace(arguments.id, arguments.outputs))
     return 0
 
 

@@ -34,6 +34,8 @@ class Outputs:
     """The folder `outputs/`; each part is read when it is first asked for."""
 
     folder: Path
+    scene_id: str | None = None
+    """Where given, only the questions and conversations about this scene are read."""
 
     @cached_property
     def manifests(self) -> dict[str, dict[str, Any]]:
@@ -59,13 +61,13 @@ class Outputs:
     def questions(self) -> dict[str, list[Question]]:
         """By split."""
         paths = {split: self.folder / "build_qa" / f"{split}.parquet" for split in SPLITS}
-        return {split: read_questions(path) for split, path in paths.items() if path.exists()}
+        return {split: read_questions(path, self.scene_id) for split, path in paths.items() if path.exists()}
 
     @cached_property
     def conversations(self) -> dict[str, list[Conversation]]:
         """By use: sft, rl."""
         paths = {mix: self.folder / "cold_start_mix" / f"{mix}.parquet" for mix in MIXES}
-        return {mix: read_conversations(path) for mix, path in paths.items() if path.exists()}
+        return {mix: read_conversations(path, self.scene_id) for mix, path in paths.items() if path.exists()}
 
     @cached_property
     def verdicts(self) -> list[Verdict]:

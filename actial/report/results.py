@@ -11,7 +11,8 @@ from actial.report.page import Html, join, missing, table, tag
 
 _HOW_TO_READ = (
     "Accuracy in percent ± one standard error, clustered by scene: questions about one scene are not independent. "
-    "Where all answers are right, or all wrong, there is no spread, and ± 0.0 does not mean certainty. An unparsed answer counts as wrong and is never guessed. Chance is 1 / number of options. "
+    "Where all answers are right, or all wrong, there is no spread, and ± 0.0 does not mean certainty. "
+    "An unparsed answer counts as wrong and is never guessed. Chance is 1 / number of options. "
     "Majority is the best constant answer of each kind. Strict counts only right answers in exactly the form that was asked for."
 )
 
