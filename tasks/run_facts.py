@@ -129,7 +129,7 @@ def locked_out(stage: str) -> str:
 
 def locked_deps(stage: str) -> dict[str, str]:
     """The first eight digits of DVC's hash of each input and source file, by path."""
-    return {dep["path"]: dep["md5"][:8] for dep in _locked(stage)["deps"]}
+    return {dep["path"]: dep["md5"][:8] for dep in _locked(stage).get("deps", ())}
 
 
 def _locked(stage: str) -> Any:

@@ -45,7 +45,8 @@ def read_run(prefix: str) -> TrackedRun:
     runs = client.search_runs([experiment], order_by=["attributes.start_time DESC"], max_results=10_000)
     found = [run for run in runs if prefix and run.info.run_id.startswith(prefix)]
     if len(found) != 1:
-        newest = ", ".join(f"{run.info.run_id[:8]} ({run.info.run_name})" for run in runs[:5])
+        pipelines = [run for run in runs if run.data.tags.get("stage") == "pipeline"]
+        newest = ", ".join(f"{run.info.run_id[:8]} ({run.info.run_name})" for run in (pipelines or runs)[:5])
         what = f"begins the id of {len(found)} MLflow runs" if found else "is no MLflow run's id"
         raise UserError(f"{prefix!r} {what}; " + (f"the newest are {newest}" if newest else "there is none yet: `actial run` makes the first"))
     run, tags = found[0], found[0].data.tags

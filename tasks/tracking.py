@@ -374,8 +374,8 @@ def connect(uri: str) -> MlflowClient:
         with sqlite3.connect(uri.removeprefix("sqlite:///"), timeout=LOCK_WAIT_S) as connection:
             connection.execute("BEGIN IMMEDIATE")
         connection.close()
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    for name, value in (("MLFLOW_DISABLE_TELEMETRY", "true"), ("MLFLOW_LOGGING_LEVEL", "WARNING"), ("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")):
+        os.environ.setdefault(name, value)
     import mlflow
 
     return mlflow.MlflowClient(uri)

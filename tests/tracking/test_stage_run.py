@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import REPO, Project
+from tracked_project import REPO, Project
 
 from actial.errors import UserError
 from actial.machine import load_machine
@@ -118,6 +118,7 @@ def test_the_environment_lets_a_trainer_draw_into_the_run_and_is_put_back(projec
     assert os.environ["MLFLOW_RUN_ID"] == "theirs" and "MLFLOW_TRACKING_URI" not in os.environ
 
 
+@pytest.mark.slow
 def test_tracked_switched_off_terminated_and_killed_processes(project: Project) -> None:
     """The door itself: `python -m tasks.<stage>`, in four ways at once."""
     wait = Path("hold")
@@ -143,6 +144,40 @@ def test_tracked_switched_off_terminated_and_killed_processes(project: Project) 
     said = stage_program(project.root).communicate()[0]
     assert "MLFLOW IMPORTED True" in said and "warning" not in said and "made 1 views" in said
     assert [run.info.status for run in project.runs()] == ["KILLED", "KILLED", "FINISHED"]
+
+
+TRAINER_PROGRAM = """
+import torch
+from transformers import Trainer, TrainingArguments
+
+class Line(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.w = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, x, labels):
+        return {"loss": ((self.w * x - labels) ** 2).mean()}
+
+rows = [{"x": 1.0, "labels": 2.0}] * 6
+arguments = TrainingArguments("trainer", max_steps=3, per_device_train_batch_size=2, logging_steps=1, report_to=["mlflow"], save_strategy="no", use_cpu=True)
+Trainer(Line(), arguments, train_dataset=rows).train()
+"""
+
+
+@pytest.mark.slow
+def test_a_trainer_in_a_process_of_its_own_draws_its_curve_into_the_run(project: Project) -> None:
+    done = []
+
+    def make(out: Path) -> None:
+        done.append(subprocess.run([sys.executable, "-c", TRAINER_PROGRAM], capture_output=True, text=True, check=False))
+
+    project.run_stage("render_views", make)
+    assert done[0].returncode == 0, done[0].stderr
+    (run,) = project.runs()
+    curve = project.client.get_metric_history(run.info.run_id, "loss")
+    assert [point.step for point in curve] == [1, 2, 3] and curve[-1].value < curve[0].value
+    assert run.info.status == "FINISHED" and run.info.run_name == "render_views" and run.data.metrics["made/things"] == 3
+    assert all(key.split(".")[0] in ("seed", "render_views") for key in run.data.params), "the trainer's hundreds of settings stay out"
 
 
 def test_a_locked_database_costs_one_warning_and_no_stage(project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
