@@ -87,7 +87,7 @@ REPO = Path(__file__).resolve().parents[1]
 def make_project(root: Path, n_scenes: int, **changes: object) -> Path:
     """A project folder with the tiny profile (dotted keys changed), the code, and toy views as if rendered."""
     root.mkdir(parents=True, exist_ok=True)
-    for name in ("actial", "tasks"):
+    for name in ("actial", "tasks", "assets"):
         (root / name).symlink_to(REPO / name)
     shutil.copy(REPO / "dvc.yaml", root)
     params = yaml.safe_load((REPO / "profiles/tiny.yaml").read_text(encoding="utf-8"))

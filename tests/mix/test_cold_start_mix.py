@@ -137,6 +137,28 @@ def test_text_and_pictures_are_counted() -> None:
     assert word_counter(7056, 7056).conversation_tokens(messages, [(84, 84)]) == 5 + 9
 
 
+def test_tokens_are_those_of_the_real_processor(project: Path, sft: list[Conversation]) -> None:
+    from actial.models.load import load_processor
+
+    model = load_params(project / "params.yaml").model
+    processor = load_processor(project / model.base, model)
+    store = ViewStore(project / "outputs/render_views/views")
+    for conversation in sft[:12]:
+        turns = [{"role": m.role, "content": _typed(m.content)} for m in conversation.messages]
+        text = processor.apply_chat_template(turns, tokenize=False)
+        inputs = processor(text=[text], images=[store.picture(v) for v in conversation.view_ids])
+        assert len(inputs["input_ids"][0]) == conversation.n_tokens < 150
+
+
+def _typed(content: str) -> list[dict[str, str]]:
+    """Text with marks, as the processor's chat template takes it."""
+    first, *rest = content.split(IMAGE_MARK)
+    typed = [{"type": "text", "text": first}]
+    for text in rest:
+        typed += [{"type": "image"}, {"type": "text", "text": text}]
+    return [part for part in typed if part.get("text") != ""]
+
+
 def test_a_hub_model_has_no_counter() -> None:
     from dataclasses import replace
 
