@@ -39,7 +39,7 @@ def encode_png(pixels: np.ndarray) -> bytes:
     from PIL import Image
 
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG", compress_level=6)
+    Image.fromarray(pixels).save(buffer, format="PNG", compress_level=3)  # level 6 takes twice as long and saves 5 %
     return buffer.getvalue()
 
 

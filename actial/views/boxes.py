@@ -41,16 +41,11 @@ def render(scene: Scene, shot: Shot) -> Picture:
     with np.errstate(divide="ignore", invalid="ignore"):
         depth, radiance = _ground_and_sky(scene, eye, rays, sun, shot)
         solids = scene.subject_solids + scene.surroundings
-        seen = np.full(depth.shape, -1)
-        for i, (solid, window) in enumerate(zip(solids, _windows(solids, camera), strict=True)):
-            if window is None:
-                continue
-            t, normal = _intersect(solid, eye, rays[window])
-            nearer = t < depth[window]
-            depth[window] = np.where(nearer, t, depth[window])
-            seen[window] = np.where(nearer, i, seen[window])
-            light = _light(normal, sun, scene.sky, shot)
-            radiance[window] = np.where(nearer[..., None], light * solid.rgb, radiance[window])
+        seen = _first_seen(solids, camera, eye, rays, depth)
+    for i in np.unique(seen[seen >= 0]):
+        here = seen == i
+        normal = _normal(solids[i], eye + depth[here, None] * rays[here])
+        radiance[here] = _light(normal, sun, scene.sky, shot) * solids[i].rgb
     noise = generator_for(shot.noise_seed, "noise").normal(scale=0.01, size=radiance.shape)
     pixels = _srgb(np.clip(radiance * 2.0**shot.exposure_ev + noise, 0, 1))
     return Picture((pixels * 255 + 0.5).astype(np.uint8), _part_numbers(seen, len(scene.parts)))
@@ -59,17 +54,22 @@ def render(scene: Scene, shot: Shot) -> Picture:
 def part_mask(scene: Scene, camera: Camera) -> np.ndarray:
     """(h, w) uint8: which part each pixel's centre shows (see `Picture.mask`)."""
     eye, rays = _rays(camera)
-    depth = np.full(rays.shape[:2], np.inf)
-    seen = np.full(depth.shape, -1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        for i, (solid, window) in enumerate(zip(scene.subject_solids, _windows(scene.subject_solids, camera), strict=True)):
-            if window is None:
-                continue
-            t, _ = _intersect(solid, eye, rays[window])
-            nearer = t < depth[window]
-            depth[window] = np.where(nearer, t, depth[window])
-            seen[window] = np.where(nearer, i, seen[window])
+        seen = _first_seen(scene.subject_solids, camera, eye, rays, np.full(rays.shape[:2], np.inf))
     return _part_numbers(seen, len(scene.parts))
+
+
+def _first_seen(solids: tuple[Solid, ...], camera: Camera, eye: np.ndarray, rays: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """(h, w) index of the first solid on each ray, -1 where there is none before `depth` (h, w), which is brought up to date."""
+    seen = np.full(depth.shape, -1)
+    for i, (solid, window) in enumerate(zip(solids, _windows(solids, camera), strict=True)):
+        if window is None:
+            continue
+        t = _depth(solid, eye, rays[window])
+        nearer = t < depth[window]
+        depth[window][nearer] = t[nearer]
+        seen[window][nearer] = i
+    return seen
 
 
 def _part_numbers(seen: np.ndarray, n_parts: int) -> np.ndarray:
@@ -103,62 +103,66 @@ def _windows(solids: tuple[Solid, ...], camera: Camera) -> list[tuple[slice, sli
     return windows
 
 
-def _intersect(solid: Solid, eye: np.ndarray, rays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Depth (h, w) of the first hit (inf: none) and unit normal (h, w, 3) there, world.
+def _depth(solid: Solid, eye: np.ndarray, rays: np.ndarray) -> np.ndarray:
+    """Depth (h, w) of the first hit; inf where there is none.
 
     The solid is brought to a unit cube centred on the origin; the ray's parameter is the same there.
     """
     R, size = solid.pose()[:3, :3], np.array(solid.size_m)
-    o = (eye - solid.center_m) @ R / size
-    d = rays @ R / size
-    t, n = {"box": _hit_box, "sphere": _hit_sphere, "cylinder": _hit_cylinder, "cone": _hit_cone}[solid.shape](o, d)
+    o, d = (eye - solid.center_m) @ R / size, rays @ (R / size)
+    t = {"box": _hit_box, "sphere": _hit_sphere, "cylinder": _hit_cylinder, "cone": _hit_cone}[solid.shape](o, d)
+    return np.where(t > 1e-6, t, np.inf)
+
+
+def _normal(solid: Solid, p_world: np.ndarray) -> np.ndarray:
+    """Unit normals (n, 3) of a solid at points of its surface (n, 3), world."""
+    R, size = solid.pose()[:3, :3], np.array(solid.size_m)
+    p = (p_world - solid.center_m) @ R / size
+    if solid.shape == "box":
+        n = np.sign(p) * (np.abs(p).argmax(axis=-1)[:, None] == np.arange(3))
+    elif solid.shape == "sphere":
+        n = p
+    else:
+        slope = p[:, 2] * 0 + (0.25 if solid.shape == "cone" else 0.0)
+        side = np.column_stack([p[:, :2] / np.maximum(np.linalg.norm(p[:, :2], axis=1, keepdims=True), 1e-9) / 2, slope])
+        on_end = (p[:, 2:] < -0.5 + 1e-6) | ((p[:, 2:] > 0.5 - 1e-6) & (solid.shape == "cylinder"))
+        n = np.where(on_end, np.sign(p) * [0, 0, 1], side)
     n = (n / size) @ R.T
-    return np.where(t > 1e-6, t, np.inf), n / np.maximum(np.sqrt((n * n).sum(axis=-1, keepdims=True)), 1e-12)
+    return n / np.linalg.norm(n, axis=-1, keepdims=True)
 
 
-def _hit_box(o: np.ndarray, d: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    near = (-0.5 * np.sign(d) - o) / d
-    far = (0.5 * np.sign(d) - o) / d
-    axis = near.argmax(axis=-1)
-    t = near.max(axis=-1)
-    t = np.where(t <= far.min(axis=-1), t, np.inf)
-    return t, -np.sign(d) * (axis[..., None] == np.arange(3))
+def _hit_box(o: np.ndarray, d: np.ndarray) -> np.ndarray:
+    to_middle, half = -o / d, 0.5 / np.abs(d)
+    t = (to_middle - half).max(axis=-1)
+    return np.where(t <= (to_middle + half).min(axis=-1), t, np.inf)
 
 
-def _hit_sphere(o: np.ndarray, d: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    t = _first_root((d * d).sum(-1), d @ o, o @ o - 0.25)
-    return t, o + t[..., None] * d
+def _hit_sphere(o: np.ndarray, d: np.ndarray) -> np.ndarray:
+    return _first_root((d * d).sum(-1), d @ o, o @ o - 0.25)
 
 
-def _hit_cylinder(o: np.ndarray, d: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    side = _first_root((d[..., :2] ** 2).sum(-1), d[..., :2] @ o[:2], o[:2] @ o[:2] - 0.25)
+def _hit_cylinder(o: np.ndarray, d: np.ndarray) -> np.ndarray:
+    flat = d[..., :2]
+    side = _first_root((flat * flat).sum(-1), flat @ o[:2], o[:2] @ o[:2] - 0.25)
     side = np.where(np.abs(o[2] + side * d[..., 2]) <= 0.5, side, np.inf)
-    normal = o + side[..., None] * d
-    normal[..., 2] = 0
-    return _with_cap(o, d, side, normal, 0.5 * np.sign(o[2]))
+    return np.minimum(side, _hit_end(o, d, 0.5 * np.sign(o[2])))
 
 
-def _hit_cone(o: np.ndarray, d: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _hit_cone(o: np.ndarray, d: np.ndarray) -> np.ndarray:
     """Apex (0, 0, 0.5), base of radius 0.5 at z = -0.5: x² + y² = ((0.5 - z) / 2)²."""
     p, k = o - [0, 0, 0.5], np.array([1, 1, -0.25])
-    a, b, c = (d * d) @ k, (d * p) @ k, (p * p) @ k
+    a, b, c = (d * d) @ k, d @ (p * k), p @ (p * k)
     root = np.sqrt(b * b - a * c)
-    candidates = np.stack([(-b - root) / a, (-b + root) / a])
-    z = o[2] + candidates * d[..., 2]
-    candidates = np.where((np.abs(z) <= 0.5) & (candidates > 0), candidates, np.inf)
-    side = candidates.min(axis=0)
-    hit = o + side[..., None] * d
-    normal = np.stack([hit[..., 0], hit[..., 1], (0.5 - hit[..., 2]) / 4], axis=-1)
-    return _with_cap(o, d, side, normal, -0.5)
+    t = np.stack([(-b - root) / a, (-b + root) / a])
+    t = np.where((np.abs(o[2] + t * d[..., 2]) <= 0.5) & (t > 0), t, np.inf)
+    return np.minimum(t.min(axis=0), _hit_end(o, d, -0.5))
 
 
-def _with_cap(o: np.ndarray, d: np.ndarray, side: np.ndarray, normal: np.ndarray, cap_z: float) -> tuple[np.ndarray, np.ndarray]:
-    """The nearer of a hit on the round side and one on the flat end at `cap_z`."""
-    cap = (cap_z - o[2]) / d[..., 2]
-    x, y = o[0] + cap * d[..., 0], o[1] + cap * d[..., 1]
-    cap = np.where((x * x + y * y <= 0.25) & (cap > 0), cap, np.inf)
-    on_cap = (cap < side)[..., None]
-    return np.minimum(cap, side), np.where(on_cap, [0, 0, np.sign(cap_z)], normal)
+def _hit_end(o: np.ndarray, d: np.ndarray, z: float) -> np.ndarray:
+    """The flat round end at height `z`."""
+    t = (z - o[2]) / d[..., 2]
+    x, y = o[0] + t * d[..., 0], o[1] + t * d[..., 1]
+    return np.where((x * x + y * y <= 0.25) & (t > 0), t, np.inf)
 
 
 def _first_root(a: np.ndarray, b: np.ndarray, c: float) -> np.ndarray:
