@@ -87,22 +87,30 @@ def check_model_folder(folder: Path, key: str) -> None:
 
 
 def load_processor(source: str | Path, model: Model) -> PairProcessor:
-    """The processor of a folder or hub id, with the profile's pixel limits.
+    """The processor of a folder or hub id, with the profile's pixel limits. It pads on the left, as generation and GRPO need.
+
+    Its parts are loaded one by one: `AutoProcessor` without torchvision returns a bare tokenizer, and with it another resizing.
 
     Raises:
-        UserError: it cannot be loaded, or pads on the right, which generation and GRPO cannot use.
+        UserError: it cannot be loaded.
     """
+    from transformers import AutoTokenizer
+    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
     from actial.models.processor import PairProcessor
 
+    revision = _revision(source, model)
     try:
-        processor = PairProcessor.from_pretrained(str(source), revision=_revision(source, model), backend="pil")
+        size = {"shortest_edge": model.min_pixels, "longest_edge": model.max_pixels}
+        pictures = Qwen2VLImageProcessorPil.from_pretrained(str(source), revision=revision, size=size)
+        tokenizer = AutoTokenizer.from_pretrained(str(source), revision=revision, padding_side="left")
     except (OSError, ValueError) as error:
         raise UserError(f"the processor of {source} cannot be loaded: {error}") from None
-    if not isinstance(processor, PairProcessor):  # transformers falls back to a bare tokenizer in silence
-        raise UserError(f"{source} has no picture processor: its folder needs processor_config.json or preprocessor_config.json")
-    processor.image_processor.size = {"shortest_edge": model.min_pixels, "longest_edge": model.max_pixels}
-    processor.tokenizer.padding_side = "left"
-    return processor
+    if tokenizer.chat_template is None:
+        raise UserError(f"{source} has no chat template (chat_template.jinja): give an instruction-tuned base")
+    for where_from in ("is_local", "local_files_only"):
+        tokenizer.init_kwargs.pop(where_from, None)  # else they would be saved with the tokenizer
+    return PairProcessor(pictures, tokenizer, chat_template=tokenizer.chat_template)
 
 
 def load_model(source: str | Path, model: Model, dtype: str | None = None) -> PreTrainedModel:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import math
 import os
-from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,8 +51,12 @@ def adapters(settings: Sft | Grpo) -> Any:
     return lora_config(settings.lora) if settings.method == "lora" else None
 
 
-def trainer_arguments(plan: TrainingPlan, optimizer: Optimizer, split: Split, steps: int, logging_steps: int) -> dict[str, Any]:
-    """Arguments that both trainers take. Checkpoints stand at whole points of the curve, so that a resumed curve has no gap."""
+def trainer_arguments(plan: TrainingPlan, optimizer: Optimizer, split: Split, steps: int, logging_steps: int, all_have_pictures: bool) -> dict[str, Any]:
+    """Arguments that both trainers take. Checkpoints stand at whole points of the curve, so that a resumed curve has no gap.
+
+    Args:
+        all_have_pictures: every row shows pictures, so that every process uses the vision tower in every pass.
+    """
     machine = plan.machine
     use_cpu = machine.device == "cpu" or (machine.device == "auto" and not torch.cuda.is_available())
     falling_steps = round(optimizer.decay_share * max(steps - optimizer.warmup_steps, 0))
@@ -75,6 +78,7 @@ def trainer_arguments(plan: TrainingPlan, optimizer: Optimizer, split: Split, st
         "use_cpu": use_cpu,
         "dataloader_pin_memory": not use_cpu,
         "remove_unused_columns": False,
+        "ddp_find_unused_parameters": not all_have_pictures,
         "seed": seed_for(plan.params.seed, plan.stage) % 2**32,
         "logging_strategy": "steps",
         "logging_steps": logging_steps,
@@ -97,7 +101,7 @@ def fit(trainer: Any, plan: TrainingPlan) -> None:
     trainer.train(resume_from_checkpoint=checkpoint)
 
 
-def save_result(trainer: Any, processor: PairProcessor, plan: TrainingPlan, settings: Sft | Grpo) -> None:
+def save_result(trainer: Any, plan: TrainingPlan, settings: Sft | Grpo) -> None:
     """Write the trained model with its processor and card, its adapter beside it where there is one, and the curve."""
     trainer.accelerator.wait_for_everyone()
     if not trainer.is_world_process_zero():
@@ -109,7 +113,7 @@ def save_result(trainer: Any, processor: PairProcessor, plan: TrainingPlan, sett
         (out / "adapter" / "README.md").unlink()  # peft's empty form
         model = model.merge_and_unload()
     model.to(getattr(torch, plan.params.model.dtype)).save_pretrained(out / "model")
-    processor.save_pretrained(out / "model")
+    load_processor(plan.source, plan.params.model).save_pretrained(out / "model")  # anew: the one in use has been told to pad otherwise
     (out / "model" / "README.md").write_text(model_card(plan), encoding="utf-8")
     write_curve(out, trainer.state.log_history)
 
@@ -131,6 +135,3 @@ def sft_steps(settings: Sft, n_rows: int) -> int:
 def grpo_steps(settings: Grpo) -> int:
     """Optimizer steps of GRPO."""
     return settings.rollouts * settings.updates_per_rollout
-
-
-Train = Callable[[TrainingPlan], None]

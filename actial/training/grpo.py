@@ -74,7 +74,7 @@ def train(plan: TrainingPlan) -> None:
     order = schedule(len(rows), settings.rollouts * settings.prompts_per_rollout, plan.params.seed, "grpo")
     trainer = PairGRPOTrainer(
         model=model,
-        args=GRPOConfig(**grpo_arguments(plan)),
+        args=GRPOConfig(**grpo_arguments(plan, all(row.view_ids for row in rows))),
         train_dataset=grpo_dataset(rows, order, views),
         processing_class=processor,
         reward_funcs=[format_reward, accuracy_reward],
@@ -85,16 +85,16 @@ def train(plan: TrainingPlan) -> None:
     check_trainable(trainer.model, settings.method, settings.freeze_vision)
     _check_prompts(trainer, processor, model, [rows[i] for i in order[:ROWS_CHECKED]])
     fit(trainer, plan)
-    save_result(trainer, processor, plan, settings)
+    save_result(trainer, plan, settings)
     if trainer.is_world_process_zero():
         write_rollouts(Path(plan.out) / "rollouts.parquet", _sampled(trainer.rollouts_folder, trainer.state.max_steps))
 
 
-def grpo_arguments(plan: TrainingPlan) -> dict[str, Any]:
+def grpo_arguments(plan: TrainingPlan, all_have_pictures: bool) -> dict[str, Any]:
     """Settings of TRL's trainer. A checkpoint stands only between rollouts: completions in use are not part of it."""
     settings = plan.params.grpo
     split = split_batch(completions_per_update(plan.params), "the number of completions of an update of grpo", plan.machine)
-    arguments = trainer_arguments(plan, settings.optimizer, split, grpo_steps(settings), settings.updates_per_rollout)
+    arguments = trainer_arguments(plan, settings.optimizer, split, grpo_steps(settings), settings.updates_per_rollout, all_have_pictures)
     return arguments | {
         "save_steps": round_up(plan.machine.checkpoint_steps, settings.updates_per_rollout),
         "num_generations": settings.n_generations,

@@ -18,7 +18,15 @@ from actial.training.resume import ExactResumeMixin
 
 
 class PairSFTTrainer(ExactResumeMixin, SFTTrainer):
-    """TRL's trainer with a resume that restores this model."""
+    """TRL's trainer with a resume that restores this model, and a loss that is one mean over the tokens of a whole step.
+
+    Qwen2.5-VL says that its own forward takes no token count (`accepts_loss_kwargs = False`), so that the stock trainer counts none and
+    averages the means of micro-batches: the gradient would depend on how a batch is split.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.model_accepts_loss_kwargs = True
 
 
 def train(plan: TrainingPlan) -> None:
@@ -34,7 +42,7 @@ def train(plan: TrainingPlan) -> None:
     order = schedule(len(rows), steps * settings.batch_rows, plan.params.seed, "sft")
     trainer = PairSFTTrainer(
         model=model,
-        args=SFTConfig(**sft_arguments(plan, steps)),
+        args=SFTConfig(**sft_arguments(plan, steps, all(row.view_ids for row in rows))),
         train_dataset=sft_dataset(rows, order, views),
         processing_class=processor,
         peft_config=adapters(settings),
@@ -46,14 +54,14 @@ def train(plan: TrainingPlan) -> None:
     check_pictures(processor, model, batch, sum(len(row.view_ids) for row in first))
     check_labels(processor, batch, first)
     fit(trainer, plan)
-    save_result(trainer, processor, plan, settings)
+    save_result(trainer, plan, settings)
 
 
-def sft_arguments(plan: TrainingPlan, steps: int) -> dict[str, Any]:
+def sft_arguments(plan: TrainingPlan, steps: int, all_have_pictures: bool) -> dict[str, Any]:
     """Settings of TRL's trainer. Nothing is cut: a cut through picture tokens would break the row."""
     settings = plan.params.sft
     split = split_batch(settings.batch_rows, "sft.batch_rows", plan.machine)
-    arguments = trainer_arguments(plan, settings.optimizer, split, steps, settings.logging_steps)
+    arguments = trainer_arguments(plan, settings.optimizer, split, steps, settings.logging_steps, all_have_pictures)
     return arguments | {"max_length": None, "train_sampling_strategy": "sequential", "dataloader_num_workers": plan.machine.data_workers}
 
 
