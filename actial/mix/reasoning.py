@@ -104,13 +104,18 @@ def _evidence(first: View, second: View, with_shape: bool) -> list[Evidence]:
         raise NoChain("fewer than two named parts seen in both pictures")
     p_world = np.stack([part.center() for part in parts])
     subject, extent_m = first.objects[0].center(), max(first.objects[0].size_m)
-    (x1, near1), (x2, near2) = (_about_subject(view.camera.pose()[:3, 3], subject, p_world) for view in (first, second))
+    eyes = [view.camera.pose()[:3, 3] for view in (first, second)]
+    if min(np.hypot(*(eye - subject)[:2]) for eye in eyes) < extent_m / 2:
+        raise NoChain("camera above or below the subject")
+    (x1, near1), (x2, near2) = (_about_subject(eye, subject, p_world) for eye in eyes)
     slide, nearness = (x2 - x1) / extent_m, (near1 + near2) / 2 / extent_m
     found = []
     for part, s, n in zip(parts, slide, nearness, strict=True):
+        if abs(n) <= NEAR_SHARE:  # keeps its place whatever the camera does
+            continue
         if abs(s) < STILL_SHARE:
             found.append(Evidence(names[part.name], n > 0, "none", abs(n)))
-        elif abs(s) > MOVED_SHARE and abs(n) > NEAR_SHARE:
+        elif abs(s) > MOVED_SHARE:
             found.append(Evidence(names[part.name], n > 0, "right" if s > 0 else "left", min(abs(s), abs(n))))
     return found
 
