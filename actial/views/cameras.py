@@ -136,7 +136,7 @@ class _Sampler:
         self.center = (low + high) / 2
         self.radius_m = float(np.linalg.norm(self.corners - self.center, axis=1).max())
         self.fov_deg = float(rng.uniform(*FOV_DEG))
-        self.range_m = self.radius_m / np.sin(np.radians(self.fov_deg * rng.uniform(0.22, 0.27)))
+        self.range_m = self.radius_m / np.sin(np.radians(self.fov_deg * rng.uniform(0.27, 0.32)))
 
     def stances(self) -> list[_Stance] | None:
         """One set of stances, or None where a relation could not be met."""
