@@ -34,7 +34,7 @@ def line_chart(title: str, series: Sequence[Series], x_label: str, y_label: str)
     points = np.concatenate([d[~np.isnan(d[:, 1])] for d in drawn]) if drawn else np.empty((0, 2))
     if not len(points):
         raise ValueError(f"the chart {title!r} has no point to draw")
-    x_ticks, y_ticks = nice_ticks(*_limits(points[:, 0])), nice_ticks(*_limits(points[:, 1]))
+    x_ticks, y_ticks = _step_ticks(points[:, 0]), nice_ticks(*_limits(points[:, 1]))
     to_x = lambda x: _LEFT + (x - x_ticks[0]) / (x_ticks[-1] - x_ticks[0]) * (WIDTH - _LEFT - _RIGHT)  # noqa: E731
     to_y = lambda y: HEIGHT - _BOTTOM - (y - y_ticks[0]) / (y_ticks[-1] - y_ticks[0]) * (HEIGHT - _TOP - _BOTTOM)  # noqa: E731
     marks = [tag("title", title), *_axes(x_ticks, y_ticks, to_x, to_y, x_label, y_label)]
@@ -118,9 +118,17 @@ def _finite(series: Series) -> np.ndarray:
 
 
 def _limits(values: np.ndarray) -> tuple[float, float]:
+    """Smallest and largest value; around a single one a tenth of it, and 0 to 1 for zero."""
     low, high = float(values.min()), float(values.max())
-    pad = 0.0 if high > low else (abs(low) * 0.1 or 1.0)
-    return low - pad, high + pad
+    pad = 0.0 if high > low else abs(low) * 0.1
+    return (low - pad, high + pad) if high > low or pad else (0.0, 1.0)
+
+
+def _step_ticks(steps: np.ndarray) -> list[float]:
+    """Ticks of an axis that counts: whole numbers where the values are."""
+    low, high = _limits(steps)
+    whole = bool(np.all(steps == np.round(steps))) and high - low >= 1
+    return nice_ticks(low, high, max(1, min(5, int(high - low))) if whole else 5)
 
 
 def _axes(x_ticks, y_ticks, to_x, to_y, x_label: str, y_label: str) -> list[Html]:  # type: ignore[no-untyped-def]  # two lists of floats, two scales

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from actial.errors import UnreadablePicture
 from actial.records import LETTERS, Question, Verdict
@@ -18,12 +18,11 @@ MAX_PICTURE_PX = 448
 """Larger pictures are shrunk to this for the page."""
 
 
-def sample_of(questions: Sequence[Question], asked: Iterable[str], n: int) -> list[Question]:
-    """At most `n` questions, those that were asked before the others, drawn by a hash of their ids and kept in their order."""
-    asked = set(asked)
-    chosen = sorted(questions, key=lambda q: (q.question_id not in asked, seed_for(0, q.question_id)))[:n]
-    kept = {q.question_id for q in chosen}
-    return [q for q in questions if q.question_id in kept]
+def sample_of(test: Sequence[Question], asked: Collection[str], n: int) -> list[Question]:
+    """At most `n` of the questions that were asked (of all, where none was), drawn by a hash of their ids, in their own order."""
+    candidates = [q for q in test if q.question_id in asked] or test
+    kept = {q.question_id for q in sorted(candidates, key=lambda q: seed_for(0, q.question_id))[:n]}
+    return [q for q in candidates if q.question_id in kept]
 
 
 def question_browser(questions: Sequence[Question], test: Sequence[Question], verdicts: Mapping[str, Sequence[Verdict]], views: ViewStore | None) -> Html:
@@ -37,8 +36,12 @@ def question_browser(questions: Sequence[Question], test: Sequence[Question], ve
     if not questions:
         return missing("There are no test questions yet: the stage build_qa has not run.")
     asked = [f"{model}/{mode}" for model, mode in sorted({(v.model, v.mode) for q in questions for v in verdicts.get(q.question_id, ())}, key=in_order)]
-    n_test, n_gone = len(test), len(set(verdicts) - {q.question_id for q in test})
-    said = f"{len(questions):,} of {n_test:,} test questions, drawn by a hash of their ids." if len(questions) < n_test else f"All {n_test:,} test questions."
+    n_asked = sum(q.question_id in verdicts for q in test)
+    n_gone = len(verdicts) - n_asked
+    said = f"{len(questions):,} of {len(test):,} test questions"
+    if len(questions) < (n_asked or len(test)):
+        said += ", drawn by a hash of their ids"
+    said += f"; {n_asked:,} were asked." if asked else "."
     stale = f"{n_gone:,} questions that models answered are no longer among the test questions: build_qa is newer than evaluate."
     keys = join([tag("kbd", "←"), " ", tag("kbd", "→"), " previous and next, ", tag("kbd", "/"), " search. Every question has its own address."])
     return join(

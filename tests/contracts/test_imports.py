@@ -22,7 +22,7 @@ ALLOWED = {  # what each room of actial may import from, besides itself
     "training": BASE | {"models", "mix", "rewards", "answers"},
     "evaluation": BASE | {"answers", "models"},
     "report": BASE | {"geometry"},
-    "trace": BASE | {"geometry"},
+    "trace": BASE | {"geometry", "report"},  # it reads the outputs as the report does
 } | dict.fromkeys(BASE, BASE)
 
 
