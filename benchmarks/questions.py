@@ -26,9 +26,10 @@ from actial.geometry.poses import look_at
 from actial.geometry.projection import intrinsics
 from actial.params import load_params
 from actial.questions.build import build_questions
+from actial.questions.scan import scan_scenes
 from actial.records import Camera, SceneObject, View
 from actial.rng import generator_for
-from actial.shards import ViewWriter, encode_png, read_questions, scan_scenes, write_questions
+from actial.shards import ViewWriter, encode_png, read_questions, write_questions
 
 SEED, N_VIEWS = 7, 10
 

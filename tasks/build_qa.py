@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from actial.questions.build import build_questions
 from actial.questions.card import write_card
-from actial.shards import scan_scenes
+from actial.questions.scan import scan_scenes
 from tasks import body
 
 

@@ -15,9 +15,10 @@ from actial.params import BuildQA
 from actial.questions.balance import SPLITS, balanced, split_of_scenes
 from actial.questions.kinds import KINDS, LABELS, TIED_CLASS, Kind
 from actial.questions.pairs import Candidates, find_candidates
+from actial.questions.scan import PosedScene
 from actial.records import LETTERS, Question
 from actial.rng import generator_for
-from actial.shards import PosedScene, write_questions
+from actial.shards import write_questions
 
 DIGITS = 9
 """Decimals of the numbers written: the last bits of an arctangent differ between processors, the files must not."""

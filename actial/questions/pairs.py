@@ -12,8 +12,8 @@ from actial import ids
 from actial.geometry.angles import Motion, motion_between
 from actial.params import BuildQA
 from actial.questions import kinds
+from actial.questions.scan import PosedScene
 from actial.rng import generator_for
-from actial.shards import PosedScene
 
 CANDIDATE = np.dtype(
     [

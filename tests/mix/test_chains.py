@@ -15,9 +15,10 @@ from actial.mix.verification import FalseClaim, verify
 from actial.mix.wording import in_words, most_parts
 from actial.params import ColdStartMix, load_params
 from actial.questions.build import build_questions
+from actial.questions.scan import scan_scenes
 from actial.records import Question, SceneObject, View
 from actial.rng import generator_for
-from actial.shards import ViewStore, read_questions, scan_scenes
+from actial.shards import ViewStore, read_questions
 
 PARAMS = load_params(REPO / "profiles/tiny.yaml")
 MAX_WORDS = {"short": 30, "full": 120}

@@ -18,8 +18,9 @@ from actial.params import BuildQA, load_params
 from actial.questions.balance import SPLITS
 from actial.questions.build import Built, build_questions
 from actial.questions.kinds import KINDS, NONE, decide
+from actial.questions.scan import picture_is_whole, scan_scenes
 from actial.records import Question, View
-from actial.shards import ViewStore, ViewWriter, encode_png, picture_is_whole, read_questions, scan_scenes
+from actial.shards import ViewStore, ViewWriter, encode_png, read_questions
 
 SETTINGS: BuildQA = load_params(REPO / "profiles/tiny.yaml").build_qa
 SEED, N_SCENES = 7, 40
