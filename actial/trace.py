@@ -137,8 +137,8 @@ def _question(split: str, question: Question, found: Outputs) -> Iterator[str]:
 def _conversations(mix: str, rows: Sequence[Conversation]) -> Iterator[str]:
     if rows:
         yield from _heading(f"conversations for {mix}", f"outputs/cold_start_mix/{mix}.parquet")
-    for c in rows:
-        yield f"  mode {c.mode}, {c.n_tokens} tokens, prompt {c.prompt_sha}"
+    for c, n in Counter(rows).items():
+        yield f"  mode {c.mode}, {c.n_tokens} tokens, prompt {c.prompt_sha}" + (f", in the mix {n} times" if n > 1 else "")
         for message in c.messages:
             yield from _block(message.content, f"    {message.role + ':':10s} ")
 

@@ -110,8 +110,9 @@ def test_a_pair_is_told_with_its_questions_and_descriptions(outputs: Path, tmp_p
     rows = read_conversations(outputs / "cold_start_mix" / "sft.parquet")
     described = toy_conversation(question, "describe", "sft")
     described = type(described)(**{name: getattr(described, name) for name in described.__slots__} | {"question_id": f"{pair}.describe"})
-    write_conversations(tmp_path / "cold_start_mix" / "sft.parquet", [*rows, described])
+    write_conversations(tmp_path / "cold_start_mix" / "sft.parquet", [*rows, described, described])
     of_pair = trace(pair, tmp_path)
+    assert of_pair.count("in the mix 2 times") == 1
     assert "mode describe" in of_pair and f"question {question.question_id}" in of_pair
     assert of_pair.count("true motion") == 1
     assert "mode describe" in trace(f"{pair}.describe", tmp_path)

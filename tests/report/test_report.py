@@ -145,6 +145,7 @@ def test_the_command_line(project: Path, tmp_path: Path) -> None:
     assert refused.returncode == 2 and "does not exist" in refused.stderr and "Traceback" not in refused.stderr
 
 
+@pytest.mark.slow
 def test_a_thousand_questions_take_seconds(tmp_path: Path) -> None:
     write_toy_outputs(tmp_path / "outputs", n_scenes=150, n_asked=1200)
     start_s = time.process_time()
