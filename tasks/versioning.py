@@ -216,5 +216,5 @@ def _reasons(stage: str, status: list[Any]) -> Reasons:
                 reasons[path] = how
         reasons |= {f"output {path}": how for path, how in entry.get("changed outs", {}).items()}
     if reasons and not output_md5s(stage):
-        return {stage: "never made here"}
+        return {"its output": "was never made here"}
     return reasons

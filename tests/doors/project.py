@@ -6,13 +6,19 @@ import os
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import yaml
+
+from actial.jobs import start_job
 
 REPO = Path(__file__).resolve().parents[2]
 TOY = Path(__file__).parent / "toy"
-ALL = ("render_views", "build_qa", "cold_start_mix", "sft", "grpo", "evaluate")
+ALL = ["render_views", "build_qa", "cold_start_mix", "sft", "grpo", "evaluate"]
+WAIT_S = 120.0
 
 
 def toy_dvc_yaml() -> dict:
@@ -21,46 +27,70 @@ def toy_dvc_yaml() -> dict:
     stages = {}
     for name, entry in real["stages"].items():
         inputs = [d for d in entry["deps"] if str(d).startswith("outputs/")]
-        stages[name] = entry | {"cmd": f"python -m toy.{name}", "deps": [*inputs, f"toy/{name}.py", "toy/body.py"]}
+        stages[name] = {"cmd": f"python -m toy.{name}", "deps": [*inputs, f"toy/{name}.py", "toy/body.py"], "params": entry["params"], "outs": entry["outs"]}
     return {"stages": stages, "metrics": ["outputs/evaluate/metric.json"]}
 
 
+def wait_for(what: Callable[[], object], said: str) -> None:
+    give_up_s = time.monotonic() + WAIT_S
+    while not what():
+        assert time.monotonic() < give_up_s, f"waited {WAIT_S:.0f} s for: {said}"
+        time.sleep(0.1)
+
+
 class Project:
-    """A project folder and its doors."""
+    """A project folder and what can be done to it from outside."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.env = os.environ | {
+        self.env = {
             "PYTHONPATH": str(REPO),
             "ACTIAL_TRACKING": "off",
             "DVC_SITE_CACHE_DIR": str(root.parent / "dvc-site"),
-            "GIT_CONFIG_GLOBAL": "/dev/null",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "PATH": str(Path(sys.executable).parent) + os.pathsep + os.environ["PATH"],
         }
-        self.env |= {f"GIT_{who}_{what}": "toy" if what == "NAME" else "toy@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-        self.env["PATH"] = str(Path(sys.executable).parent) + os.pathsep + self.env["PATH"]
+        self.env |= {f"GIT_{who}_{what}": "toy@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 
     @classmethod
     def create(cls, root: Path) -> Project:
         root.mkdir(parents=True)
         shutil.copytree(TOY, root / "toy", ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(REPO / "params.yaml", root / "params.yaml")
         shutil.copytree(REPO / "profiles", root / "profiles")
-        shutil.copy(REPO / ".dvcignore", root / ".dvcignore")
+        for name in ("params.yaml", ".dvcignore", "prefect.toml"):
+            shutil.copy(REPO / name, root / name)
         (root / "dvc.yaml").write_text(yaml.safe_dump(toy_dvc_yaml(), sort_keys=False))
         (root / ".gitignore").write_text("/outputs/\n/runs/\n/ran.log\n__pycache__/\n")
+        (root / ".dvc").mkdir()
+        for name in ("config", ".gitignore"):
+            shutil.copy(REPO / ".dvc" / name, root / ".dvc" / name)
         project = cls(root)
         project.git("init", "-q")
-        (root / ".dvc").mkdir()
-        shutil.copy(REPO / ".dvc/config", root / ".dvc/config")
-        (root / ".dvc/.gitignore").write_text("/config.local\n/tmp\n/cache\n")
         project.commit("start")
         return project
 
-    def run(self, *cmd: str, check: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(cmd, cwd=self.root, env=self.env | env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-        if check and done.returncode:
-            raise AssertionError(f"{cmd} ended with {done.returncode}:\n{done.stdout}")
+    def copy_to(self, root: Path) -> Project:
+        shutil.copytree(self.root, root, symlinks=True)
+        return Project(root)
+
+    def run(self, *cmd: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(cmd, cwd=self.root, env=os.environ | self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        assert not check or done.returncode == 0, f"{cmd} ended with {done.returncode}:\n{done.stdout}"
         return done
+
+    def start(self, *cmd: str, log: str) -> subprocess.Popen[bytes]:
+        """In the background, with its output in runs/<log>.log."""
+        (self.root / "runs").mkdir(exist_ok=True)
+        here = Path.cwd()
+        os.chdir(self.root)
+        try:
+            with (self.root / "runs" / f"{log}.log").open("wb") as out:
+                return start_job([sys.executable, "-m", *cmd], self.env, out)
+        finally:
+            os.chdir(here)
+
+    def log(self, name: str) -> str:
+        return (self.root / "runs" / f"{name}.log").read_text()
 
     def git(self, *args: str) -> str:
         return self.run("git", *args).stdout
@@ -69,8 +99,11 @@ class Project:
         self.git("add", "-A")
         self.git("commit", "-q", "--allow-empty", "-m", message)
 
-    def dvc(self, *args: str, **options) -> subprocess.CompletedProcess[str]:
-        return self.run(sys.executable, "-m", "dvc", *args, **options)
+    def dvc(self, *args: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return self.run(sys.executable, "-m", "dvc", *args, check=check)
+
+    def actial(self, *args: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return self.run(sys.executable, "-m", "flows.cli", *args, check=check)
 
     def ran(self) -> list[str]:
         """The bodies that really ran since this was last asked, in order."""
@@ -78,3 +111,44 @@ class Project:
         names = path.read_text().split() if path.exists() else []
         path.unlink(missing_ok=True)
         return names
+
+    def outputs(self) -> dict[str, bytes]:
+        return {p.relative_to(self.root).as_posix(): p.read_bytes() for p in sorted((self.root / "outputs").rglob("*")) if p.is_file()}
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        path = self.root / name
+        text = path.read_text()
+        assert old in text, f"{name} holds no {old!r}"
+        path.write_text(text.replace(old, new, 1))
+
+    def change_params(self, section: str, **values: object) -> None:
+        path = self.root / "params.yaml"
+        params = yaml.safe_load(path.read_text())
+        params[section] |= values
+        path.write_text(yaml.safe_dump(params, sort_keys=False))
+
+    def hold(self, stage: str) -> None:
+        """Make the next body of a stage wait until `release`."""
+        (self.root / "runs").mkdir(exist_ok=True)
+        (self.root / f"runs/hold-{stage}").touch()
+
+    def wait_until_held(self, stage: str) -> int:
+        """Wait until a body waits; returns its process id."""
+        note = self.root / f"runs/holding-{stage}"
+        wait_for(lambda: note.exists() and note.read_text(), f"the body of {stage}")
+        return int(note.read_text())
+
+    def release(self, stage: str) -> None:
+        (self.root / f"runs/holding-{stage}").unlink(missing_ok=True)
+        (self.root / f"runs/hold-{stage}").unlink()
+
+    def processes(self) -> list[psutil.Process]:
+        """Whatever runs in this project's folder."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if Path(process.cwd()) == self.root and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found

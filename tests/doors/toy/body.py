@@ -1,12 +1,14 @@
 """What the toy stages share. A stage's output is a digest of its params section and its inputs, in a few files.
 
-What really ran is noted in `ran.log`, outside of the outputs. `runs/hold-<stage>` makes a body wait while the file exists, with a child of its own.
+What really ran is noted in `ran.log`, outside of the outputs. A body waits while `runs/hold-<stage>` exists, with a child of its own,
+and refuses to work while `runs/refuse-<stage>` exists.
 """
 
 import hashlib
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from actial.errors import UserError
@@ -15,7 +17,7 @@ from actial.shards import write_json
 from tasks import body
 
 
-def make_with(effect: str):
+def make_with(effect: str) -> Callable[[body.Job], body.Made]:
     def make(job: body.Job) -> body.Made:
         with Path("ran.log").open("a") as log:
             log.write(f"{job.stage}\n")
@@ -24,8 +26,7 @@ def make_with(effect: str):
         hold = Path(f"runs/hold-{job.stage}")
         if hold.exists():
             Path(f"runs/holding-{job.stage}").write_text(str(os.getpid()))
-            wait = f"import os, time\nwhile os.path.exists({str(hold)!r}): time.sleep(0.05)"
-            run_job([sys.executable, "-c", wait], print)
+            run_job([sys.executable, "-c", f"import os, time\nwhile os.path.exists({str(hold)!r}): time.sleep(0.05)"], print)
         section = json.dumps(body.plain(getattr(job.params, job.stage)), sort_keys=True)
         inputs = "".join((folder / "digest.txt").read_text() for folder in job.inputs.values())
         digest = hashlib.sha256((effect + section + str(job.params.seed) + inputs).encode()).hexdigest()

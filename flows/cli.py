@@ -1,0 +1,98 @@
+"""The `actial` command. Nothing that takes time is imported before a subcommand is chosen."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from actial.errors import exit_on_user_error
+from actial.params import STAGES
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit: 0, 1 where a stage failed, 2 after a user's mistake, 130 after Ctrl-C."""
+    options = parser().parse_args(arguments)
+    try:
+        code = exit_on_user_error(lambda: dispatch(options))
+    except KeyboardInterrupt:
+        print("stopped; what was finished is kept", file=sys.stderr)
+        code = 130
+    sys.exit(code)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's grammar."""
+    actial = argparse.ArgumentParser(prog="actial", description="Teach a multimodal language model to reason about viewpoints, and measure what it learned.")
+    commands = actial.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="bring the pipeline up to date (a Prefect flow run)")
+    run.add_argument("--only", nargs="+", choices=STAGES, metavar="STAGE", help="just these stages")
+    run.add_argument("--from", dest="from_stage", choices=STAGES, metavar="STAGE", help="this stage and all after it")
+    run.add_argument("--force", nargs="+", choices=STAGES, metavar="STAGE", help="run these even when they are fresh")
+    commands.add_parser("plan", help="what would run, how long it last took, and why")
+    commands.add_parser("why", help="every reason why a stage would run").add_argument("stage", choices=STAGES, metavar="STAGE")
+    commands.add_parser("use", help="copy a profile to params.yaml").add_argument("profile", metavar="PROFILE")
+    commands.add_parser("trace", help="all that descends from a scene, view, pair or question").add_argument("id", metavar="ID")
+    up = commands.add_parser("up", help="Prefect server, deployment full-pipeline and MLflow on localhost")
+    up.add_argument("--prefect-port", type=int, default=4200, metavar="PORT")
+    up.add_argument("--mlflow-port", type=int, default=5000, metavar="PORT")
+    commands.add_parser("report", help="write the report on outputs/ anew and print its path")
+    compare = commands.add_parser("compare", help="params, scores and changed answers of two MLflow runs")
+    compare.add_argument("first", metavar="A", help="id of a run, or its beginning")
+    compare.add_argument("second", metavar="B", help="id of a run, or its beginning")
+    commands.add_parser("doctor", help="what this machine lacks, with the remedy")
+    return actial
+
+
+def dispatch(options: argparse.Namespace) -> int:
+    """Import what a subcommand needs, and do it.
+
+    Returns:
+        The exit code.
+    """
+    match options.command:
+        case "run":
+            from flows.run import run
+
+            return run(options.only, options.from_stage, options.force)
+        case "plan":
+            from flows.plan import plan
+
+            return plan()
+        case "why":
+            from flows.plan import why
+
+            return why(options.stage)
+        case "use":
+            from flows.plan import use
+
+            return use(options.profile)
+        case "trace":
+            from pathlib import Path
+
+            from actial.trace import trace
+
+            print(trace(options.id, Path("outputs")))
+        case "up":
+            from flows.up import up
+
+            return up(options.prefect_port, options.mlflow_port)
+        case "report":
+            from pathlib import Path
+
+            from actial.report.build import write_report
+
+            print(write_report(Path("outputs"), Path("runs/report/index.html")))
+        case "compare":
+            from flows.compare import compare
+
+            compare(options.first, options.second)
+        case "doctor":
+            from flows import doctor
+
+            return doctor.main()
+    return 0
+
+
+if __name__ == "__main__":
+    main()

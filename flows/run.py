@@ -1,0 +1,51 @@
+"""`actial run`: the flow in this process, and a summary a person reads."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from actial.errors import PREFIX, USER_ERROR_CODE, UserError
+from flows.servers import answers, reach_prefect_server
+from tasks import versioning
+
+
+def run(only: Sequence[str] | None = None, from_stage: str | None = None, force: Sequence[str] | None = None) -> int:
+    """Run the flow and print what became of each stage, the scores and the report's path.
+
+    Returns:
+        The exit code: 0, or 1 where a stage failed.
+
+    Raises:
+        UserError: a stage refused its params or inputs.
+    """
+    versioning.require_checkout()
+    api_url = reach_prefect_server()
+    from flows.pipeline import REPORT, SCORES, Outcome, pipeline
+    from tasks.stage import REFUSED
+
+    try:
+        state = pipeline(only=_listed(only), from_stage=from_stage, force=_listed(force), return_state=True)
+    except Exception as error:
+        if answers(api_url):
+            raise
+        said = f"the Prefect server at {api_url} stopped answering ({type(error).__name__}): what was finished is kept; run again"
+        print(f"{PREFIX}{said}", file=sys.stderr, flush=True)
+        os._exit(USER_ERROR_CODE)  # Prefect's threads would try for minutes to deliver their last logs
+    if state.name == REFUSED:
+        raise UserError(state.message or "")
+    if not state.is_completed():
+        print(f"actial: {state.name}: {state.message}", file=sys.stderr, flush=True)
+        return 1
+    outcomes: list[Outcome] = state.result()
+    print("\n".join(f"{o.stage:<15} {o.state:<10} {o.seconds:8.1f} s" for o in outcomes))
+    if SCORES.exists():
+        print(f"\n{SCORES.read_text(encoding='utf-8').strip()}")
+    if REPORT.exists():
+        print(f"\nreport: {REPORT}")
+    return 0
+
+
+def _listed(stages: Sequence[str] | None) -> list[str] | None:
+    return list(stages) if stages else None

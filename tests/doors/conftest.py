@@ -1,0 +1,118 @@
+"""Projects whose six stages were made once, and one `actial up` for all tests: server, deployment and MLflow."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from project import ALL, Project, wait_for
+
+from flows.servers import free_port
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One server and one set of made projects: all in one xdist worker."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("doors"))
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project brought up to date by `dvc repro`, and committed. Copy it before changing it."""
+    project = Project.create(tmp_path_factory.mktemp("made") / "project")
+    project.dvc("repro")
+    assert project.ran() == ALL
+    project.commit("made")
+    return project
+
+
+@pytest.fixture(scope="session")
+def changed(made: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The same, after `sft.method` was changed, undisturbed."""
+    project = made.copy_to(tmp_path_factory.mktemp("changed") / "project")
+    change_sft(project)
+    project.dvc("repro")
+    assert project.ran() == ["sft", "grpo", "evaluate"]
+    assert project.outputs() != made.outputs()
+    return project
+
+
+def change_sft(project: Project) -> None:
+    project.change_params("sft", method="lora")
+
+
+@pytest.fixture
+def project(made: Project, tmp_path: Path) -> Project:
+    """An up-to-date project of the test's own."""
+    return made.copy_to(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def served(made: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """A project with `actial up` at work in it; its `env` leads to the server."""
+    project = made.copy_to(tmp_path_factory.mktemp("served") / "project")
+    prefect, mlflow = free_port(), free_port()
+    project.env |= {
+        "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")),
+        "PREFECT_RUNNER_POLL_FREQUENCY": "1",
+        "PREFECT_API_URL": f"http://127.0.0.1:{prefect}/api",
+        "DO_NOT_TRACK": "true",
+    }
+    up = project.start("flows.cli", "up", "--prefect-port", str(prefect), "--mlflow-port", str(mlflow), log="up")
+    try:
+        wait_for(lambda: "Ctrl-C stops all three" in project.log("up") or up.poll() is not None, "actial up")
+        assert up.poll() is None, project.log("up")
+        assert f"http://127.0.0.1:{mlflow}" in project.log("up")
+        yield project
+        up.send_signal(signal.SIGINT)
+        assert up.wait(60) == 0, project.log("up")
+        assert project.processes() == []
+    finally:
+        up.kill()
+        up.wait()
+
+
+Flow = Callable[..., dict[str, str]]
+
+
+@pytest.fixture
+def flow(project: Project, served: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flow]:
+    """Runs the flow in this process, in `project`, against the server of `served`; returns the state's name by stage.
+
+    A flow that stopped gives {"stopped": state name, "because": its message}.
+    """
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    from flows.pipeline import pipeline
+
+    for name, value in (project.env | {"PREFECT_API_URL": served.env["PREFECT_API_URL"]}).items():
+        monkeypatch.setenv(name, value)
+    project.env["PREFECT_API_URL"] = served.env["PREFECT_API_URL"]
+    project.env["PREFECT_HOME"] = served.env["PREFECT_HOME"]
+    monkeypatch.chdir(project.root)
+
+    def run(**parameters: object) -> dict[str, str]:
+        state = pipeline(return_state=True, **parameters)
+        if not state.is_completed():
+            return {"stopped": state.name or "", "because": state.message or ""}
+        return {o.stage: o.state for o in state.result()}
+
+    with temporary_settings({PREFECT_API_URL: served.env["PREFECT_API_URL"]}):
+        yield run
+
+
+def no_cache(project: Project) -> None:
+    """Forget what DVC keeps, so that nothing can be restored."""
+    shutil.rmtree(project.root / ".dvc/cache")
+
+
+os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")

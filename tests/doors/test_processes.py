@@ -1,0 +1,132 @@
+"""Several at once, and the sudden end of any of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+
+import psutil
+import pytest
+from conftest import Flow, change_sft
+from project import ALL, Project, wait_for
+from test_faults import FRESH
+
+REST = ["sft", "grpo", "evaluate"]
+
+
+def test_two_flows_at_once(project: Project, changed: Project, flow: Flow) -> None:
+    change_sft(project)
+    project.hold("sft")
+    first = project.start("flows.cli", "run", log="first")
+    project.wait_until_held("sft")
+    second = project.start("flows.cli", "run", log="second")
+    wait_for(lambda: f"another flow (process {first.pid}) is at work" in project.log("second"), "the second flow to wait")
+    project.release("sft")
+    assert first.wait(120) == 0, project.log("first")
+    assert second.wait(120) == 0, project.log("second")
+    assert project.ran() == REST
+    assert project.outputs() == changed.outputs()
+    assert project.log("second").count(" Cached ") >= len(ALL)
+
+
+def test_flow_and_bare_dvc_repro_at_once(project: Project, changed: Project, flow: Flow) -> None:
+    change_sft(project)
+    project.hold("sft")
+    bare = project.start("dvc", "repro", log="bare")
+    project.wait_until_held("sft")
+    threading.Timer(4.0, lambda: project.release("sft")).start()
+    states = flow()
+    assert "stopped" not in states, states
+    code = bare.wait(120)
+    assert code == 0 or "is busy, it is being blocked by" in project.log("bare") or "Unable to acquire lock" in project.log("bare"), project.log("bare")
+    assert sorted(project.ran()) == sorted(REST), "each body once"
+    assert project.outputs() == changed.outputs()
+    assert flow() == FRESH
+
+
+@pytest.mark.parametrize("victim", ["flow", "dvc", "job"])
+def test_sigkill(victim: str, project: Project, changed: Project, flow: Flow) -> None:
+    change_sft(project)
+    project.hold("sft")
+    run = project.start("flows.cli", "run", log="run")
+    job = project.wait_until_held("sft")
+    dvc = next(p.pid for p in psutil.Process(run.pid).children(recursive=True) if "dvc" in p.cmdline())
+    os.kill({"flow": run.pid, "dvc": dvc, "job": job}[victim], signal.SIGKILL)
+    code = run.wait(60)
+    assert code == (-signal.SIGKILL if victim == "flow" else 1), project.log("run")
+    wait_for(lambda: not project.processes(), f"the end of {project.processes()}")
+    project.release("sft")
+    assert project.ran() == ["sft"]
+    if victim == "job":
+        assert "Failed: sft failed" in project.log("run")
+    again = flow()
+    assert again == FRESH | dict.fromkeys(REST, "Completed")
+    assert project.ran() == REST
+    assert project.outputs() == changed.outputs()
+    assert "are up to date" in project.dvc("repro").stdout
+
+
+def deploy(project: Project, *options: str) -> str:
+    return project.run(sys.executable, "-m", "prefect", "deployment", "run", "actial/full-pipeline", *options).stdout
+
+
+@pytest.mark.slow
+def test_every_door_after_every_other(served: Project, made: Project) -> None:
+    doors = {
+        "prefect deployment run": lambda: deploy(served, "--watch"),
+        "dvc repro": lambda: served.dvc("repro").stdout,
+        "actial run": lambda: served.actial("run").stdout,
+    }
+    for i, (first, run) in enumerate(doors.items()):
+        served.change_params("render_views", n_scenes=1000 + i)
+        run()
+        assert served.ran() == ALL, first
+        for other, run_other in doors.items():
+            said = run_other()
+            assert served.ran() == [], f"{other} after {first}"
+            if other == "actial run":
+                assert said.count(" Cached ") >= len(ALL)
+                assert f"report: {os.path.join('runs', 'report', 'index.html')}" in said
+
+
+@pytest.mark.slow
+def test_cancel_from_prefect_leaves_no_process(served: Project) -> None:
+    before = {p.pid for p in served.processes()}
+    served.change_params("sft", method="lora")
+    served.hold("sft")
+    said = deploy(served)
+    flow_run = said.split("UUID: ")[1].split()[0]
+    served.wait_until_held("sft")
+    assert {p.pid for p in served.processes()} > before
+    served.run(sys.executable, "-m", "prefect", "flow-run", "cancel", flow_run)
+    wait_for(lambda: {p.pid for p in served.processes()} == before, "all processes of the cancelled run to end")
+    wait_for(lambda: "Cancelled" in served.run(sys.executable, "-m", "prefect", "flow-run", "inspect", flow_run).stdout, "state Cancelled")
+    served.release("sft")
+    served.ran()
+    deploy(served, "--watch", "--params", json.dumps({"only": ["sft"]}))
+    assert served.ran() == ["sft"]
+    served.dvc("repro")
+
+
+@pytest.mark.slow
+def test_a_server_that_is_not_there_and_one_that_dies(project: Project, changed: Project, tmp_path_factory: pytest.TempPathFactory) -> None:
+    project.env |= {"PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")), "PREFECT_API_URL": "http://127.0.0.1:9/api"}
+    change_sft(project)
+    project.hold("sft")
+    run = project.start("flows.cli", "run", log="run")
+    project.wait_until_held("sft")
+    assert project.log("run").splitlines()[0].startswith("no Prefect server answers at http://127.0.0.1:9/api: this run uses a temporary one")
+    server = next(p for p in psutil.Process(run.pid).children() if "uvicorn" in p.cmdline())
+    server.kill()
+    project.release("sft")
+    assert run.wait(300) == 2, project.log("run")
+    assert "stopped answering" in project.log("run").splitlines()[-1]
+    assert project.processes() == []
+    finished = project.ran()
+    assert finished[:1] == ["sft"]
+    project.dvc("repro")
+    assert project.ran() == REST[len(finished) :]
+    assert project.outputs() == changed.outputs()
