@@ -34,7 +34,8 @@ def main() -> None:
     n_views = chosen.scenes * plan.views_per_scene
     rows = np.array([_one_run(plan, chosen.scenes, repeat) for repeat in range(chosen.repeats)])
     cycles_s, start_s, rest_s = rows.T
-    print(f"{chosen.size} px, {chosen.samples} samples: {1e3 * np.median(cycles_s) / n_views:.1f} ms inside Cycles a view, worker start {np.median(start_s):.1f} s (CPU)")
+    inside_ms = 1e3 * np.median(cycles_s) / n_views
+    print(f"{chosen.size} px, {chosen.samples} samples: {inside_ms:.1f} ms inside Cycles a view, worker start {np.median(start_s):.1f} s (CPU)")
     _print_ratio("stage / Cycles, worker start spread over 200 scenes", (cycles_s + rest_s + start_s * chosen.scenes / 200) / cycles_s)
     _print_ratio("stage / Cycles, without worker start", (cycles_s + rest_s) / cycles_s)
 

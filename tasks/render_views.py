@@ -34,6 +34,8 @@ def make(job: Job) -> Made:
     committed.sweep(folder)
     scene_ids = [ids.scene_id(i) for i in range(settings.n_scenes)]
     todo = [s for s in scene_ids if not committed.is_whole(folder / s, settings.views_per_scene)]
+    if len(todo) < len(scene_ids):
+        print(f"render_views: {len(scene_ids) - len(todo)} of {len(scene_ids)} scenes stand from a run before", flush=True)
     refused: dict[str, str] = {}
     n_workers = job.machine.workers or os.cpu_count() or 1
     with ViewProgress(len(scene_ids) * settings.views_per_scene, (len(scene_ids) - len(todo)) * settings.views_per_scene) as progress:

@@ -133,7 +133,8 @@ class Studio:
 
     def _render(self, sky: Sky, shot: Shot) -> np.ndarray:
         scene, camera = bpy.context.scene, shot.camera
-        self.bproc.camera.set_intrinsics_from_K_matrix(camera.intrinsics(), camera.width_px, camera.height_px, clip_start=0.05, clip_end=1000)
+        K = camera.intrinsics() - [[0, 0, 0.5], [0, 0, 0.5], [0, 0, 0]]  # BlenderProc counts pixels from their centres
+        self.bproc.camera.set_intrinsics_from_K_matrix(K, camera.width_px, camera.height_px, clip_start=0.05, clip_end=1000)
         scene.camera.matrix_world = Matrix(camera.pose().tolist())
         self.sun.blender_obj.data.energy = sky.sun_strength * shot.sun_factor
         self.sun.blender_obj.rotation_euler = (np.pi / 2 - sky.sun_elevation_rad, 0.0, sky.sun_azimuth_rad + shot.sun_shift_rad + np.pi / 2)

@@ -1,0 +1,165 @@
+"""Blender pictures: exact cameras, the same pixels for any number of workers, workers that die or hang cost a retry and then their scene.
+
+BlenderProc never enters this process: its workers are programs of their own.
+"""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from actial import ids
+from actial.errors import UserError
+from actial.geometry.projection import project
+from actial.views import boxes, committed
+from actial.views.blender import SceneDone, Supervisor
+from actial.views.committed import Plan
+from actial.views.scenes import PALETTE
+
+pytestmark = pytest.mark.slow
+
+PLAN = Plan(root_seed=3, source="blender", views_per_scene=6, width_px=112, height_px=112, samples=2)
+SCENE_IDS = [ids.scene_id(i) for i in range(4)]
+
+
+def rendered(
+    folder: Path, n_workers: int, scene_ids: list[str] = SCENE_IDS, scene_limit_s: float = 240, on_start: Callable[[int], None] = print
+) -> list[SceneDone]:
+    (folder / "scenes").mkdir(exist_ok=True)
+    return list(Supervisor(PLAN, folder / "scenes", folder / "logs", n_workers, scene_limit_s, on_start).render(scene_ids))
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("studio")
+    assert {d.scene_id: d.refused for d in rendered(folder, n_workers=2)} == dict.fromkeys(SCENE_IDS)
+    return folder
+
+
+def shard(folder: Path, scene_id: str) -> bytes:
+    return (folder / "scenes" / scene_id / "views-00000.parquet").read_bytes()
+
+
+def test_parts_appear_where_projection_says(studio: Path) -> None:
+    """The blob of a part's colour has its middle where the exact mask has it, within a pixel."""
+    off = []
+    for scene_id in SCENE_IDS:
+        for view, picture, mask_png in committed.read(studio / "scenes" / scene_id):
+            pixels = np.asarray(committed.decode_picture(picture, view.view_id), float)
+            mask = np.asarray(committed.decode_picture(mask_png or b"", view.view_id))[..., 0]
+            for i, part in enumerate(view.objects[1:], start=1):
+                if (mask == i).sum() < 60 or part.color == "white":
+                    continue
+                blob = near_mask(mask == i) & of_color(pixels, part.color)
+                if not blob.any():
+                    continue
+                off.append(middle(blob) - middle(mask == i))
+    assert len(off) > 40
+    assert np.abs(np.mean(off, axis=0)).max() < 0.15, "a shift of all pictures, as of a half pixel"
+    distance = np.linalg.norm(off, axis=1)
+    assert np.median(distance) < 0.35 and np.quantile(distance, 0.9) < 1.0
+
+
+def middle(mask: np.ndarray) -> np.ndarray:
+    return np.argwhere(mask).mean(axis=0)
+
+
+def near_mask(mask: np.ndarray) -> np.ndarray:
+    from scipy.ndimage import binary_dilation
+
+    return binary_dilation(mask, iterations=4)
+
+
+def of_color(pixels: np.ndarray, color: str) -> np.ndarray:
+    """Pixels whose hue is that of a palette colour and which are far more saturated than ground, sky and stands."""
+    linear = (pixels / 255) ** 2.2
+    chroma = linear / np.maximum(linear.sum(axis=-1, keepdims=True), 1e-6)
+    own = np.array(PALETTE[color]) / sum(PALETTE[color])
+    return np.linalg.norm(chroma - own, axis=-1) < 0.5 * np.linalg.norm(own - 1 / 3)
+
+
+def test_lone_spheres_project_onto_their_centres(studio: Path) -> None:
+    """Independent of the mask: where nothing hides a sphere, the blob of its colour is centred on its projected centre."""
+    off = []
+    for scene_id in SCENE_IDS:
+        scene, shots = committed.composed(PLAN, scene_id)
+        views = committed.read(studio / "scenes" / scene_id)
+        for i, part in enumerate(scene.parts, start=1):
+            if part.shape != "sphere" or part.color == "white":
+                continue
+            for shot, (view, picture, _) in zip(shots, views, strict=True):
+                alone = boxes.part_mask(scene.__class__(**{**fields_of(scene), "parts": (part,), "stands": ()}), shot.camera) == 1
+                if (boxes.part_mask(scene, shot.camera)[alone] == i).mean() < 0.98:
+                    continue
+                pixels = np.asarray(committed.decode_picture(picture, view.view_id), float)
+                row, column = middle(near_mask(alone) & of_color(pixels, part.color)) + 0.5
+                uv, _ = project(np.array([part.center_m]), shot.camera.intrinsics(), shot.camera.pose())
+                off.append(np.hypot(column - uv[0, 0], row - uv[0, 1]))
+    assert len(off) >= 5
+    assert np.median(off) < 0.5 and max(off) < 1.0
+
+
+def fields_of(scene: object) -> dict[str, object]:
+    return {name: getattr(scene, name) for name in scene.__slots__}  # type: ignore[attr-defined]  # a slotted dataclass
+
+
+def test_pictures_are_bright_and_parts_are_lit(studio: Path) -> None:
+    for view, picture, mask_png in committed.read(studio / "scenes" / SCENE_IDS[0]):
+        pixels = np.asarray(committed.decode_picture(picture, view.view_id))
+        mask = np.asarray(committed.decode_picture(mask_png or b"", view.view_id))[..., 0]
+        assert 70 < pixels.mean() < 225 and pixels.std() > 15
+        assert (pixels[mask > 0].max(axis=-1) < 25).mean() < 0.02, "black faces"
+
+
+def test_the_same_pixels_from_one_worker_in_another_order(studio: Path, tmp_path: Path) -> None:
+    rendered(tmp_path, n_workers=1, scene_ids=SCENE_IDS[:0:-1])
+    for scene_id in SCENE_IDS[1:]:
+        assert shard(tmp_path, scene_id) == shard(studio, scene_id)
+
+
+def test_a_worker_that_dies_costs_a_retry_and_nothing_else(studio: Path, tmp_path: Path) -> None:
+    started: list[int] = []
+    (tmp_path / "scenes").mkdir()
+    supervisor = Supervisor(PLAN, tmp_path / "scenes", tmp_path / "logs", 1, 240, started.append)
+    done = []
+    for scene in supervisor.render(SCENE_IDS[:3]):
+        done.append(scene)
+        if len(done) == 1:
+            os.kill(started[0], signal.SIGKILL)
+    assert [d.scene_id for d in done] == SCENE_IDS[:3] and not any(d.refused for d in done)
+    assert len(started) == 2
+    assert [shard(tmp_path, s) for s in SCENE_IDS[:3]] == [shard(studio, s) for s in SCENE_IDS[:3]]
+    assert not any(psutil.pid_exists(pid) for pid in started)
+
+
+def test_a_scene_that_hangs_twice_is_set_aside(tmp_path: Path) -> None:
+    """Each worker is frozen as soon as it says that it is ready, so that its first scene never comes back."""
+
+    def freeze(pid: int) -> None:
+        def when_rendering() -> None:
+            while not is_ready(tmp_path / "logs" / "worker-0.log"):
+                time.sleep(0.02)
+            os.kill(pid, signal.SIGSTOP)
+
+        threading.Thread(target=when_rendering, daemon=True).start()
+
+    done = rendered(tmp_path, n_workers=1, scene_ids=SCENE_IDS[:1], scene_limit_s=5, on_start=freeze)
+    assert done == [SceneDone(SCENE_IDS[0], "renderer hung")]
+
+
+def is_ready(log: Path) -> bool:
+    """Whether Cycles has begun its first picture."""
+    return log.exists() and b"Fra:" in log.read_bytes()
+
+
+def test_blender_that_does_not_start_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bpy.py").write_text("raise ImportError('libSM.so.6: cannot open shared object file')\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(UserError, match=r"libSM\.so\.6.*apt-get install"):
+        rendered(tmp_path, n_workers=2)

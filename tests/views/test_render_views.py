@@ -1,0 +1,112 @@
+"""The stage with the numpy renderer: what it writes, what a kill and a broken scratch file cost, a full disk, too many refusals."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from toy_scenes import make_project, run_stage
+
+from actial import ids
+from actial.shards import ViewStore
+from actial.views import boxes, committed
+from actial.views.committed import Plan
+
+RENDER = {"render_views__backend": "boxes", "render_views__n_scenes": 12, "render_views__views_per_scene": 6}
+
+
+def views_bytes(root: Path) -> bytes:
+    return (root / "outputs/render_views/views/views-00000.parquet").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = make_project(tmp_path_factory.mktemp("finished") / "project", 0, **RENDER)
+    done = run_stage(root, "render_views")
+    assert done.returncode == 0, done.stderr
+    return root
+
+
+def test_shards_hold_every_view_in_order(finished: Path) -> None:
+    store = ViewStore(finished / "outputs/render_views/views")
+    assert [v.view_id for v in store] == [ids.view_id(ids.scene_id(s), v) for s in range(12) for v in range(6)]
+    view = store["scene-000003.v02"]
+    assert store.picture(view.view_id).size == (84, 84) and view.source == "boxes" and view.licence
+    assert view.objects[0].name == "subject"
+    manifest = json.loads((finished / "outputs/render_views/manifest.json").read_text())
+    assert manifest["made"] == {"scenes": 12, "views": 72} and manifest["refused"] == {}
+    assert (finished / "outputs/render_views" / manifest["look"]).stat().st_size > 10_000
+
+
+def test_hugging_face_opens_the_shards(finished: Path) -> None:
+    import datasets
+
+    rows = datasets.load_dataset("parquet", data_files=str(finished / "outputs/render_views/views/*.parquet"), split="train", cache_dir=str(finished / "hf"))
+    assert rows[5]["image"].size == (84, 84) and np.asarray(rows[5]["mask"]).max() >= 1
+
+
+def test_a_killed_run_goes_on_and_ends_in_the_same_bytes(finished: Path, tmp_path: Path) -> None:
+    root = make_project(tmp_path / "project", 0, **RENDER)
+    env = os.environ | {"ACTIAL_TRACKING": "off"}
+    with subprocess.Popen([sys.executable, "-m", "tasks.render_views"], cwd=root, env=env, stdout=subprocess.DEVNULL) as run:
+        until_s = time.monotonic() + 60
+        while len(list(root.glob("runs/render_views/*/scenes/scene-*"))) < 3:
+            assert time.monotonic() < until_s and run.poll() is None
+            time.sleep(0.005)
+        run.send_signal(signal.SIGKILL)
+    assert not (root / "outputs").exists()
+    first, *rest = sorted(root.glob("runs/render_views/*/scenes/scene-*/views-00000.parquet"))
+    first.write_bytes(first.read_bytes()[:-500])
+    again = run_stage(root, "render_views")
+    assert again.returncode == 0, again.stderr
+    assert f"{len(rest)} of 12 scenes stand from a run before" in again.stdout
+    assert views_bytes(root) == views_bytes(finished)
+
+
+def test_a_broken_scratch_scene_is_not_whole(tmp_path: Path) -> None:
+    plan = Plan(root_seed=5, source="boxes", views_per_scene=6, width_px=84, height_px=84, samples=2)
+    scene, shots = committed.composed(plan, "scene-000000")
+    committed.commit(tmp_path, plan, scene, shots, boxes.render_scene(scene, shots))
+    folder, shard = tmp_path / "scene-000000", tmp_path / "scene-000000" / "views-00000.parquet"
+    data = shard.read_bytes()
+    assert committed.is_whole(folder, 6)
+    assert not committed.is_whole(folder, 8), "of other settings"
+    assert not committed.is_whole(tmp_path / "scene-000001", 6), "not begun"
+    rotted = bytearray(data)
+    rotted[data.index(b"IDAT") + 200] ^= 0xFF
+    for broken in (data[:-500], data[: len(data) // 2], b"", bytes(rotted)):
+        shard.write_bytes(broken)
+        assert not committed.is_whole(folder, 6)
+    assert [p.name for p in tmp_path.iterdir()] == ["scene-000000"], "nothing half done is left"
+
+
+def test_a_full_disk_is_one_sentence_and_the_run_goes_on_afterwards(finished: Path, tmp_path: Path) -> None:
+    """Scratch lies on a file system of 400 kB in a mount namespace of its own, which vanishes with the run."""
+    can_mount = subprocess.run(["unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", str(tmp_path)], capture_output=True, check=False).returncode == 0
+    if not can_mount:
+        pytest.skip("this machine lets nobody mount a tmpfs")
+    root = make_project(tmp_path / "project", 0, **RENDER)
+    (root / "runs").mkdir()
+    script = f"mount -t tmpfs -o size=400k tmpfs runs && exec {sys.executable} -m tasks.render_views"
+    full = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", script], cwd=root, env=os.environ | {"ACTIAL_TRACKING": "off"}, capture_output=True, text=True, check=False
+    )
+    assert full.returncode == 2, full.stderr
+    assert "the disk is full" in full.stderr and "Traceback" not in full.stderr
+    assert not (root / "outputs").exists()
+    assert run_stage(root, "render_views").returncode == 0
+    assert views_bytes(root) == views_bytes(finished)
+
+
+def test_more_refusals_than_allowed_fail_the_stage_with_the_reason(tmp_path: Path) -> None:
+    """In a picture 28 times as wide as high no camera shows the subject large enough: every scene is set aside."""
+    root = make_project(tmp_path / "project", 0, **RENDER | {"render_views__width_px": 784, "render_views__height_px": 28})
+    done = run_stage(root, "render_views")
+    assert done.returncode == 2
+    assert "render_views.max_refused_share (0.05)" in done.stderr and "no set of cameras" in done.stderr
+    assert not (root / "outputs").exists()
