@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from toy_scenes import REPO, toy_views, write_toy_views
 
@@ -147,14 +148,21 @@ def test_without_named_parts_there_is_no_chain(made: Made) -> None:
     assert sightings(bare[0]) == {}
 
 
+def test_from_above_there_is_no_chain(made: Made) -> None:
+    _, questions, _ = made
+    first, second = toy_views(0)[:2]
+    above = np.eye(4)
+    above[:3, 3] = first.objects[0].center() + [0.0, 0.0, 3.0]
+    with pytest.raises(NoChain, match="above or below"):
+        tell(questions[0], replace(first, camera=replace(first.camera, T_world_cam=tuple(above.ravel()))), second, with_shape=False, most_parts=4)
+
+
 def part(name: str, x: float, color: str = "", shape: str = "box") -> SceneObject:
     T = (1.0, 0, 0, x, 0, 1.0, 0, 0, 0, 0, 1.0, 0, 0, 0, 0, 1.0)
     return SceneObject(name, shape, "f", color or name, T, (0.5, 0.5, 0.5), part_of="subject")
 
 
 def test_a_part_behind_another_is_hidden() -> None:
-    import numpy as np
-
     parts = [part("red", 0.0), part("blue", 1.0), part("green", 2.0)]
     assert hidden_by_others(np.array([-5.0, 0, 0]), parts).tolist() == [False, True, True]
     assert hidden_by_others(np.array([1.0, -5.0, 0]), parts).tolist() == [False, False, False]
