@@ -152,7 +152,7 @@ def test_from_above_there_is_no_chain(made: Made) -> None:
     _, questions, _ = made
     first, second = toy_views(0)[:2]
     above = np.eye(4)
-    above[:3, 3] = first.objects[0].center() + [0.0, 0.0, 3.0]
+    above[:3, 3] = first.objects[0].center() + np.array([0.0, 0.0, 3.0])
     with pytest.raises(NoChain, match="above or below"):
         tell(questions[0], replace(first, camera=replace(first.camera, T_world_cam=tuple(above.ravel()))), second, with_shape=False, most_parts=4)
 
