@@ -138,7 +138,7 @@ def _article(question: Question, verdicts: Sequence[Verdict], views: ViewStore |
         "p",
         "Decided by ",
         tag("code", f"{question.deciding_quantity} = {question.deciding_value:+.4g}"),
-        f", {100 * question.margin:.0f} % beyond the nearest boundary. Kind {question.kind}{tied}; source {question.source}.",
+        f", {100 * question.margin:.0f} % clear of the nearest boundary. Kind {question.kind}{tied}; source {question.source}.",
         class_="faint",
     )
     return tag(

@@ -22,6 +22,7 @@ from actial.params import STAGES
 from actial.report import outputs as report_outputs
 from actial.report.build import write_report
 from actial.report.outputs import Outputs
+from actial.shards import ViewWriter
 
 PROJECT = Path(__file__).parents[2]
 
@@ -96,7 +97,7 @@ def test_what_has_not_run_is_said_and_never_a_zero(project: Path, tmp_path: Path
 
 
 def test_half_an_evaluation_is_shown_as_such(project: Path, tmp_path: Path) -> None:
-    """build_qa was run again and lost a scene; a picture is damaged; grpo is not there."""
+    """build_qa was run again with other test questions, and grpo is not there."""
     shutil.copytree(project / "outputs", tmp_path / "outputs")
     shutil.rmtree(tmp_path / "outputs" / "grpo")
     (tmp_path / "outputs" / "build_qa" / "test.parquet").write_bytes((project / "outputs" / "build_qa" / "val.parquet").read_bytes())
@@ -213,6 +214,23 @@ def test_a_deep_link_opens_its_question(tab: Tab, report: Path) -> None:
     tab.open(f"{report.as_uri()}#{wanted}")
     assert tab.value(SHOWN) == [wanted]
     assert tab.value("scrollY") > 0
+    assert tab.complaints == []
+
+
+def test_a_damaged_picture_is_said_in_its_place(tab: Tab, project: Path, tmp_path: Path) -> None:
+    shutil.copytree(project / "outputs", tmp_path / "outputs")
+    views = Outputs(project / "outputs").views
+    assert views is not None
+    broken = Outputs(project / "outputs").verdicts[0].question_id.split("-v0")[0]
+    with ViewWriter(tmp_path / "outputs" / "render_views" / "views", shard_mb=64) as writer:
+        for view in views:
+            picture = views.picture_bytes(view.view_id) or b""
+            writer.add(view, picture[:60] if view.view_id == broken else picture)
+    report = write_report(tmp_path / "outputs", tmp_path / "index.html")
+    assert broken not in pictures_of(report) and broken in text_of(report)
+    tab.complaints.clear()
+    tab.open(report.as_uri())
+    assert tab.value("document.querySelector('article.one:not([hidden]) .pair').textContent").startswith("This picture is not there or cannot be read.")
     assert tab.complaints == []
 
 
