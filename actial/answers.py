@@ -20,7 +20,8 @@ from actial.prompts import ANSWER_CLOSE, ANSWER_OPEN, THINK_CLOSE, THINK_OPEN
 from actial.records import LETTERS, Mode
 
 STRICT_RULES = frozenset({"tag_letter", "tag_text"})
-"""Rules that accept only what the prompt asked for: the bare letter, or the option's text, in a closed tag. All others are lenient."""
+"""Rules that accept only what the prompt asked for: the bare capital letter, or the option's text to the character, in a closed tag. All others
+are lenient."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +140,9 @@ def _read_conclusion(choice: _Choice, text: str) -> Reading:
 
 _DECORATION = " \t\r\n*_`\"'“”‘’$"
 _LETTERED = re.compile(r"(?:(?:option|choice|answer)\s{0,3}:?\s{0,3})?[(\[]?\s{0,3}([A-Za-z])\s{0,3}(?:[)\].:,]{1,2}|$)(?=\s|$)", re.IGNORECASE)
-_BOXED = re.compile(r"\\boxed\s{0,3}\{([^{}\n]{0,300})\}")
+_BOXED = re.compile(r"\\boxed\s{0,3}\{\s{0,3}(?:\\text(?:bf)?\s{0,3}\{)?([^{}\n]{0,300})\}")
 _DECLARED = re.compile(
-    r"(?:\b(?:answer|choice|option|conclusion)\s{0,3}(?:\*\*)?\s{0,3}(?:is\b|would\s{1,3}be\b|should\s{1,3}be\b|must\s{1,3}be\b|:|=)"
+    r"(?:\b(?:answer|choice|option|conclusion)[\s*\"']{0,4}(?:is\b|would\s{1,3}be\b|should\s{1,3}be\b|must\s{1,3}be\b|:|=)"
     r"|\bI(?:'d|\s{1,3}would|'ll|\s{1,3}will)?\s{1,3}(?:choose|pick|select|go\s{1,3}with)\b)"
     r"\s{0,3}:?[ \t*_`\"'“‘]{0,6}(?:(?:option|choice|letter)\b\s{0,3})?",
     re.IGNORECASE,
@@ -152,7 +153,11 @@ _WORD_AFTER = re.compile(r"\s{0,3}([A-Za-z]{1,20})")
 _LONE_CAPITAL = re.compile(r"(?<![A-Za-z0-9'’\-])([A-Z])(?![A-Za-z0-9'’\-])")
 _ARTICLE = re.compile(r"\s{1,3}(?!(?:or|and)\b)[A-Za-z]|['’]")
 """What follows a capital A or I that is a word and no letter of an option."""
-_OR_LETTER = re.compile(r"\s{0,3}(?:,|/|and|or|&)\s{0,3}(?:or\s{0,3})?(?:option\s{0,3}|choice\s{0,3})?[(\[*]{0,3}([A-Z])\b(?!['’])")
+_OR_LETTER = re.compile(
+    r"\s{0,3}(?:,|/|and|or|&)\s{0,3}(?:(?:or|maybe|perhaps|possibly|even)\s{0,3}){0,2}(?:option\s{0,3}|choice\s{0,3})?[(\[*]{0,3}([A-Z])\b(?!['’])"
+)
+_REFUTED = re.compile(r"\s{0,3}(?:is|was|would\s{1,3}be|cannot\s{1,3}be|seems|looks)\s{1,3}(?:wrong|incorrect|false|not|unlikely)\b", re.IGNORECASE)
+_ENUMERATED = re.compile(r"(?<![A-Za-z0-9'’\-])([A-Z])[).:]\s")
 _CLAUSE_END = re.compile(r"[.!?;\n](?=\s|$)|\n")
 _TAKEN_BACK = re.compile(r"\b(?:not|never|if|whether|unless|suppose|doubt|either|neither|cannot|could|might|maybe|perhaps)\b|n['’]t\b", re.IGNORECASE)
 _DENIED = re.compile(r"\b(?:not|no|never|neither|nor|without|unlike|or)\b|n['’]t\b", re.IGNORECASE)
@@ -165,13 +170,14 @@ class _Choice:
 
     def __init__(self, options: Sequence[str]) -> None:
         self.letters = LETTERS[: len(options)]
+        self.options = frozenset(option.strip() for option in options)
         self.by_text: dict[str, list[str]] = {}
         for letter, option in zip(self.letters, options, strict=False):
             if normal := _normal(option):
                 self.by_text.setdefault(normal, []).append(letter)
 
     def read_body(self, body: str) -> Reading:
-        """What stands in a tag: rules tag_letter, tag_text, tag_lettered, boxed, declared, tag_phrase."""
+        """What stands in a tag: rules tag_letter, tag_text, tag_lettered, tag_worded, boxed, declared, line, tag_phrase."""
         if not body.strip():
             return EMPTY_TAG
         reading = self.read_whole(body)
@@ -180,14 +186,14 @@ class _Choice:
         return self.read_declared(body) or self.read_lines(body) or self._read_phrase(body) or NOT_AN_OPTION
 
     def read_whole(self, text: str) -> Reading | None:
-        """The stretch is an option and nothing else: its letter, its text, or both. None where it is not."""
+        """The stretch is an option and nothing else: rules letter, text; with other case, marks or punctuation lettered, worded. None where it is not."""
         bare = text.strip(_DECORATION)
         by_text = self.by_text.get(_normal(bare), [])
         if len(bare) == 1 and bare.upper() in self.letters:
             letter = bare.upper()
-            return Answer(letter, "letter") if by_text in ([], [letter]) else AMBIGUOUS
+            return Answer(letter, "letter" if text.strip() == letter else "lettered") if by_text in ([], [letter]) else AMBIGUOUS
         if by_text:
-            return Answer(by_text[0], "text") if len(by_text) == 1 else AMBIGUOUS
+            return Answer(by_text[0], "text" if text.strip() in self.options else "worded") if len(by_text) == 1 else AMBIGUOUS
         return self._read_lettered(bare)
 
     def _read_lettered(self, bare: str) -> Reading | None:
@@ -221,10 +227,10 @@ class _Choice:
     def _read_from(self, text: str, start: int) -> Reading | None:
         """What a declaration's verb is followed by: an option's whole text, or a letter."""
         end = _CLAUSE_END.search(text, start, start + 400)
-        clause = text[start : end.start() if end else start + 400]
-        for stretch in (text[start : start + 400].split("\n", 1)[0], clause):
+        clause, line = text[start : end.start() if end else start + 400], text[start : start + 400].split("\n", 1)[0]
+        for stretch in (line, clause):
             whole = self.read_whole(stretch)
-            if whole is not None:
+            if whole is not None and not self._lists_options(line):
                 return Answer(whole.letter, "declared") if isinstance(whole, Answer) else whole
         match = _LETTER_AT.match(text, start)
         if match is None:
@@ -238,12 +244,19 @@ class _Choice:
         if written.upper() not in self.letters:
             return NOT_AN_OPTION
         other = _OR_LETTER.match(text, after) or _OR_LETTER.match(text, match.end(1))
-        if other and other[1] in self.letters and other[1] != written.upper():
+        if (other and other[1] in self.letters and other[1] != written.upper()) or self._lists_options(line):
             return AMBIGUOUS
+        if _REFUTED.match(text, match.end(1)) or _REFUTED.match(text, after):
+            return None
         named = self.by_text.get(_normal(clause[match.end() - start :]))
         if named is not None and written.upper() not in named:
             return DISAGREE
         return Answer(written.upper(), "declared")
+
+    def _lists_options(self, line: str) -> bool:
+        """Whether a line repeats two options or more as the question lists them: `A. left B. right`."""
+        starts = {m[1]: f"{_normal(line[m.end() :])} " for m in _ENUMERATED.finditer(line)}
+        return sum(after.startswith(f"{text} ") for text, owners in self.by_text.items() for letter, after in starts.items() if letter in owners) > 1
 
     def read_lines(self, text: str) -> Reading | None:
         """Rule line: of all lines, those that are an option and nothing else name the same one."""
@@ -273,7 +286,8 @@ class _Choice:
         if len(normal.split()) > 16:
             return None
         found = self._named_in(normal)
-        letters = {owner for owners in found.values() for owner in owners} | self._letters_in(body)
+        first = _LONE_CAPITAL.match(body.strip(_DECORATION))  # even an A: it may be the letter
+        letters = {owner for owners in found.values() for owner in owners} | self._letters_in(body) | ({first[1]} & set(self.letters) if first else set())
         if len(letters) > 1:
             return AMBIGUOUS
         if not found:

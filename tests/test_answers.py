@@ -45,20 +45,20 @@ TABLE = [
     ("observed", WORDS, "<think>A or B</think><answer>B</answer>", A("B", "tag_letter")),
     ("observed", WORDS, "<think>\nFirst.\n</think>\n\n<answer>\nC\n</answer>\n", A("C", "tag_letter")),
     ("observed", SENTENCES, "<answer>It moved to the left.</answer>", A("A", "tag_text")),
-    ("observed", SENTENCES, "<answer>it moved to the LEFT</answer>", A("A", "tag_text")),
+    ("observed", SENTENCES, "<answer>it moved to the LEFT</answer>", A("A", "tag_worded")),
     ("made", SENTENCES, "<answer>It did not move.</answer>", A("C", "tag_text")),
     ("made", SHUFFLED, "<answer>left</answer>", A("C", "tag_text")),
     ("observed", ANGLES, "<answer>-84</answer>", A("A", "tag_text")),
-    ("made", ANGLES, "<answer>−84</answer>", A("A", "tag_text")),
+    ("made", ANGLES, "<answer>−84</answer>", A("A", "tag_worded")),
     ("made", ANGLES, "<answer>+84</answer>", A("B", "tag_text")),
     ("made", ANGLES, "<answer>+38.5</answer>", A("D", "tag_text")),
     # a tag, with more in it than asked
-    ("observed", WORDS, "<answer>b</answer>", A("B", "tag_letter")),
+    ("observed", WORDS, "<answer>b</answer>", A("B", "tag_lettered")),
     ("observed", WORDS, "<answer>(B)</answer>", A("B", "tag_lettered")),
     ("observed", WORDS, "<answer>B.</answer>", A("B", "tag_lettered")),
     ("observed", WORDS, "<answer>B)</answer>", A("B", "tag_lettered")),
-    ("observed", WORDS, "<answer>**B**</answer>", A("B", "tag_letter")),
-    ("observed", WORDS, "<answer>`B`</answer>", A("B", "tag_letter")),
+    ("observed", WORDS, "<answer>**B**</answer>", A("B", "tag_lettered")),
+    ("observed", WORDS, "<answer>`B`</answer>", A("B", "tag_lettered")),
     ("observed", WORDS, "<answer>B. right</answer>", A("B", "tag_lettered")),
     ("observed", SENTENCES, "<answer>B. It moved to the right.</answer>", A("B", "tag_lettered")),
     ("observed", WORDS, "<answer>Option B</answer>", A("B", "tag_lettered")),
@@ -99,6 +99,10 @@ TABLE = [
     ("made", WORDS, "<answer>it isn't left</answer>", NOT_AN_OPTION),
     ("made", WORDS, "<answer>B. left</answer>", DISAGREE),
     ("made", WORDS, "<answer>42</answer>", NOT_AN_OPTION),
+    ("made", WORDS, "<answer>A right</answer>", AMBIGUOUS),
+    ("made", WORDS, "<answer>B - right</answer>", A("B", "tag_phrase")),
+    ("observed", WORDS, "<answer>$\\boxed{\\text{C}}$</answer>", A("C", "boxed")),
+    ("observed", WORDS, '```json\n{"answer": "B"}\n```', A("B", "declared")),
     ("made", WORDS, "<answer>upwards</answer>", NOT_AN_OPTION),
     ("made", ANGLES, "<answer>84</answer>", NOT_AN_OPTION),
     ("made", WORDS, "<answer>D</answer> so the answer is B", NOT_AN_OPTION),
@@ -114,7 +118,7 @@ TABLE = [
     ("observed", WORDS, "B.", A("B", "whole_lettered")),
     ("observed", WORDS, "**B. right**", A("B", "whole_lettered")),
     ("observed", SENTENCES, "It moved to the right.", A("B", "whole_text")),
-    ("observed", WORDS, "<think>turns</think>\nRight", A("B", "whole_text")),
+    ("observed", WORDS, "<think>turns</think>\nRight", A("B", "whole_worded")),
     ("observed", WORDS, "Answer: B", A("B", "whole_lettered")),
     # no tag: declared
     ("observed", WORDS, "The answer is B", A("B", "declared")),
@@ -140,6 +144,11 @@ TABLE = [
     ("made", WORDS, "I do not think the answer is A.", NOT_FOUND),
     ("made", WORDS, "Maybe the answer is A.", NOT_FOUND),
     ("made", WORDS, "The answer is D.", NOT_AN_OPTION),
+    ("made", WORDS, "The answer is B, or perhaps C.", AMBIGUOUS),
+    ("made", WORDS, "The answer is B, not A.", A("B", "declared")),
+    ("made", WORDS, "Saying the answer is B is wrong.", NOT_FOUND),
+    ("observed", WORDS, "Choose the answer: A. left B. right C. none", AMBIGUOUS),
+    ("observed", SENTENCES, "Answer: A. It moved to the left. B. It moved to the right. C. It did not move.", AMBIGUOUS),
     ("made", SENTENCES, "The answer is B. It moved to the left.", DISAGREE),
     ("observed", WORDS, "So the answer is option A (left).", A("A", "declared")),
     ("made", SENTENCES, "The answer is B (It moved to the left).", DISAGREE),
@@ -178,7 +187,18 @@ def test_the_table_of_completions(origin, options, completion, reading):
 def test_the_table_is_large_and_reaches_every_outcome():
     assert len(TABLE) >= 80
     outcomes = {reading.rule if isinstance(reading, Answer) else reading.reason for *_, reading in TABLE}
-    assert outcomes >= STRICT_RULES | {"tag_lettered", "tag_phrase", "boxed", "declared", "line", "leading", "whole_letter", "whole_text", "whole_lettered"}
+    assert outcomes >= STRICT_RULES | {
+        "tag_lettered",
+        "tag_worded",
+        "tag_phrase",
+        "boxed",
+        "declared",
+        "line",
+        "leading",
+        "whole_letter",
+        "whole_text",
+        "whole_lettered",
+    }
     assert outcomes >= {u.reason for u in (AMBIGUOUS, DISAGREE, EMPTY, EMPTY_TAG, NOT_AN_OPTION, NOT_FOUND, UNFINISHED)}
 
 

@@ -75,8 +75,8 @@ class CompletionLog:
             self._load()
 
     def missing(self, asks: Iterable[Ask]) -> list[Ask]:
-        """The asks that no completion is known for."""
-        return [a for a in asks if a.key not in self.known]
+        """The asks that no completion is known for, each key once."""
+        return list({a.key: a for a in asks if a.key not in self.known}.values())
 
     def append(self, completions: Sequence[Completion]) -> None:
         """Write whole lines in one call, so that they outlive this process at once."""
