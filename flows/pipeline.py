@@ -17,14 +17,13 @@ from prefect.states import Completed, Failed
 
 from actial.errors import UserError
 from actial.params import STAGES
+from flows.run import REPORT, SCORES
 from tasks import tracking, versioning
 from tasks.stage import CACHED, REFUSED, RESTORED, stage, workspace_lock
 
 Stage = Literal["render_views", "build_qa", "cold_start_mix", "sft", "grpo", "evaluate"]
 
 PARAMS = Path("params.yaml")
-SCORES = Path("outputs/evaluate/scores.md")
-REPORT = Path("runs/report/index.html")
 
 
 @dataclass(frozen=True)

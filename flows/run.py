@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from actial.errors import PREFIX, USER_ERROR_CODE, UserError
 from flows.servers import answers, reach_prefect_server
 from tasks import versioning
+
+SCORES = Path("outputs/evaluate/scores.md")
+REPORT = Path("runs/report/index.html")
 
 
 def run(only: Sequence[str] | None = None, from_stage: str | None = None, force: Sequence[str] | None = None) -> int:
@@ -22,7 +26,7 @@ def run(only: Sequence[str] | None = None, from_stage: str | None = None, force:
     """
     versioning.require_checkout()
     api_url = reach_prefect_server()
-    from flows.pipeline import REPORT, SCORES, Outcome, pipeline
+    from flows.pipeline import Outcome, pipeline
     from tasks.stage import REFUSED
 
     try:
@@ -40,11 +44,16 @@ def run(only: Sequence[str] | None = None, from_stage: str | None = None, force:
         return 1
     outcomes: list[Outcome] = state.result()
     print("\n".join(f"{o.stage:<15} {o.state:<10} {o.seconds:8.1f} s" for o in outcomes))
+    print_results()
+    return 0
+
+
+def print_results() -> None:
+    """Print the score table and where the report is, as far as they are there."""
     if SCORES.exists():
         print(f"\n{SCORES.read_text(encoding='utf-8').strip()}")
     if REPORT.exists():
         print(f"\nreport: {REPORT}")
-    return 0
 
 
 def _listed(stages: Sequence[str] | None) -> list[str] | None:
