@@ -34,7 +34,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
     call(folder, "flows.cli", "use", "smoke")
     os.environ["PREFECT_HOME"] = str(folder.parent / "prefect")
-    print(call(folder, "flows.cli", "run"))
+    print(call(folder, "flows.cli", "run")[-3000:])
     yield folder
 
 
@@ -76,3 +76,13 @@ def test_another_door_finds_nothing_to_do(project: Path) -> None:
     said = call(project, "dvc", "repro")
     assert "Running stage" not in said, said
     assert "up to date" in said
+
+
+def test_one_question_is_followed_from_its_cameras_to_the_decimal(project: Path) -> None:
+    """The README's tour."""
+    verdicts = (project / "outputs" / "evaluate" / "records" / "sft-think.jsonl").read_text().splitlines()
+    asked = json.loads(verdicts[0])["question_id"]
+    question = next(q for q in read_questions(project / "outputs" / "build_qa" / "test.parquet") if q.question_id == asked)
+    said = call(project, "flows.cli", "trace", asked)
+    for step in (*question.view_ids, question.text, question.deciding_quantity, "sft", "grpo", "base", "think", "accuracy"):
+        assert step in said, f"the trace of {asked} does not mention {step}"
