@@ -81,8 +81,9 @@ def dispatch(options: argparse.Namespace) -> int:
             from pathlib import Path
 
             from actial.report.build import write_report
+            from flows.results import REPORT
 
-            print(write_report(Path("outputs"), Path("runs/report/index.html")))
+            print(write_report(Path("outputs"), REPORT))
         case "compare":
             from flows.compare import compare
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from actial.errors import PREFIX, USER_ERROR_CODE, UserError
+from flows.results import REPORT, SCORES
 from flows.servers import answers, reach_prefect_server
 from tasks import versioning
 
@@ -50,6 +51,12 @@ def run(only: Sequence[str] | None = None, from_stage: str | None = None, force:
 
 def print_results() -> None:
     """Print the score table and where the report is, as far as they are there."""
+    print_results()
+    return 0
+
+
+def print_results() -> None:
+    """Print the score table and where the report is, as far as they exist."""
     if SCORES.exists():
         print(f"\n{SCORES.read_text(encoding='utf-8').strip()}")
     if REPORT.exists():

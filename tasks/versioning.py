@@ -6,6 +6,7 @@ Everything works in the current folder, which must be the project's.
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -40,7 +41,7 @@ class StageRecord:
     deps: dict[str, str]
     """md5 by path."""
     params: dict[str, Any]
-    """Value by dotted key of params.yaml."""
+    """Value by section of params.yaml."""
     outs: dict[str, str]
     """md5 by path."""
 
@@ -110,7 +111,7 @@ def output_md5s(stage: str) -> tuple[str, ...]:
 
 
 def why_text(reasons: Reasons, most: int = 6) -> str:
-    """Reasons as one line: `params.yaml: sft.method modified, tasks/sft.py modified`."""
+    """Reasons as one line: `params.yaml: sft.n_steps 60 -> 80, tasks/sft.py modified`."""
     said = [f"{what} {how}" for what, how in reasons.items()]
     return ", ".join(said[:most]) + (f" and {len(said) - most} more" if len(said) > most else "")
 
@@ -211,10 +212,33 @@ def _reasons(stage: str, status: list[Any]) -> Reasons:
             continue
         for path, how in entry.get("changed deps", {}).items():
             if isinstance(how, dict):  # params.yaml: {dotted key: how}
-                reasons |= {f"{path}: {key}": how_key for key, how_key in how.items()}
+                for section, how_section in how.items():
+                    reasons |= _edited_settings(stage, path, section) or {f"{path}: {section}": how_section}
             else:
                 reasons[path] = how
         reasons |= {f"output {path}": how for path, how in entry.get("changed outs", {}).items()}
     if reasons and not output_md5s(stage):
         return {"its output": "was never made here"}
     return reasons
+
+
+def _edited_settings(stage: str, path: str, section: str) -> Reasons:
+    """What differs inside a params section, key by key; DVC itself only names the section."""
+    try:
+        before = locked(stage).params[section]
+    except KeyError:
+        return {}
+    now = (yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}).get(section)
+    old, new = _flat(before, section), _flat(now, section)
+    keys = [*new, *(key for key in old if key not in new)]
+    said = lambda values, key: json.dumps(values[key], ensure_ascii=False) if key in values else "absent"  # noqa: E731
+    return {f"{path}: {key}": f"{said(old, key)} -> {said(new, key)}" for key in keys if old.get(key, _ABSENT) != new.get(key, _ABSENT)}
+
+
+_ABSENT = object()
+
+
+def _flat(value: Any, key: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        return {key: value}
+    return {k: v for name, below in value.items() for k, v in _flat(below, f"{key}.{name}").items()}

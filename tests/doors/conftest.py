@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -108,11 +106,3 @@ def flow(project: Project, served: Project, monkeypatch: pytest.MonkeyPatch) -> 
 
     with temporary_settings({PREFECT_API_URL: served.env["PREFECT_API_URL"]}):
         yield run
-
-
-def no_cache(project: Project) -> None:
-    """Forget what DVC keeps, so that nothing can be restored."""
-    shutil.rmtree(project.root / ".dvc/cache")
-
-
-os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")

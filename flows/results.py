@@ -1,0 +1,6 @@
+"""Where a finished pipeline is looked at."""
+
+from pathlib import Path
+
+SCORES = Path("outputs/evaluate/scores.md")
+REPORT = Path("runs/report/index.html")
