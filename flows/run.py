@@ -5,15 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from actial.errors import PREFIX, USER_ERROR_CODE, UserError
 from flows.results import REPORT, SCORES
 from flows.servers import answers, reach_prefect_server
 from tasks import versioning
-
-SCORES = Path("outputs/evaluate/scores.md")
-REPORT = Path("runs/report/index.html")
 
 
 def run(only: Sequence[str] | None = None, from_stage: str | None = None, force: Sequence[str] | None = None) -> int:
@@ -45,12 +41,6 @@ def run(only: Sequence[str] | None = None, from_stage: str | None = None, force:
         return 1
     outcomes: list[Outcome] = state.result()
     print("\n".join(f"{o.stage:<15} {o.state:<10} {o.seconds:8.1f} s" for o in outcomes))
-    print_results()
-    return 0
-
-
-def print_results() -> None:
-    """Print the score table and where the report is, as far as they are there."""
     print_results()
     return 0
 
