@@ -139,7 +139,8 @@ def reproduce(stage: str, log: Callable[[str], None], force: bool = False, env: 
         try:
             run_job(cmd, heard, env)
         except JobFailed:
-            if any(says in line for line in lines for says in _BUSY):
+            began = any(line.startswith(f"Running stage '{stage}'") for line in lines)
+            if not began and any(says in line for line in lines for says in _BUSY):
                 if not waiting:
                     log(f"{stage}: another DVC process is at work on its files; waiting for it")
                 waiting = True
