@@ -57,10 +57,10 @@ def test_the_key_names_all_that_a_completion_depends_on(tmp_path):
     assert len({key, *(a.key for a in changed)}) == 6
 
 
-def test_only_what_is_missing_is_asked(tmp_path):
+def test_only_what_is_missing_is_asked_and_once(tmp_path):
     write_views(tmp_path / "views", 2)
     views = ViewStore(tmp_path / "views")
     asks = [ask(q, "direct", (Message("user", q.question_id),), views, 4) for q in toy_questions(2)]
     log = CompletionLog(tmp_path / "log.jsonl")
     log.append([Completion(a.key, "x", 1) for a in asks[:2]])
-    assert CompletionLog(log.path).missing(asks) == asks[2:]
+    assert CompletionLog(log.path).missing(asks + asks) == asks[2:]

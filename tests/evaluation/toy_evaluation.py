@@ -23,6 +23,11 @@ ROOT = Path(__file__).parents[2]
 TEXTS = {"left": "It moved to the left.", "right": "It moved to the right.", "none": "It did not move."}
 KINDS = {"lateral": "one bit", "orbit": "one bit", "turn": ""}
 """Kinds of the toy questions with their tied classes: the first two ask the same bit of the same pair."""
+QUESTIONS = {
+    "lateral": "How did the camera move?",
+    "orbit": "Which way round the object did the camera go?",
+    "turn": "How did the camera turn, seen from where it first stood?",
+}
 TOKENS = {"think": 12, "direct": 4}
 
 
@@ -41,7 +46,7 @@ def toy_questions(n_scenes: int = 12) -> list[Question]:
                     kind=kind,
                     family_id=f"{scene_id}.v00-v01",
                     view_ids=(f"{scene_id}.v00", f"{scene_id}.v01"),
-                    text="How did the camera move?" if k < 2 else "How did the camera turn, seen from where it first stood?",
+                    text=QUESTIONS[kind],
                     options=tuple(TEXTS[label] for label in labels),
                     labels=labels,
                     truth=LETTERS[labels.index(label)],
