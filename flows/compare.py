@@ -6,7 +6,6 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -15,7 +14,7 @@ from actial.evaluation.stats import clustered_mean
 from actial.ids import view_ids_of
 from actial.records import Verdict
 from actial.report.compare import ComparedRun, Difference, Pair, paired, write_comparison
-from tasks import tracked_runs
+from tasks import run_facts, tracked_runs
 from tasks.body import RUNS
 
 SHOWN = 40
@@ -43,7 +42,9 @@ def compare(first: str, second: str, folder: Path = RUNS / "compare") -> Path:
 def _compared(run: tracked_runs.TrackedRun) -> ComparedRun:
     verdicts = [Verdict(**json.loads(line)) for text in run.records for line in text.splitlines()]
     models = [v for v in verdicts if v.model not in STANDINS]
-    return ComparedRun(run.run_id, run.name, run.started, run.commit, _flat(yaml.safe_load(run.params_yaml)), run.metrics, models, run.tested_on)
+    return ComparedRun(
+        run.run_id, run.name, run.started, run.commit, run_facts.flat_settings(yaml.safe_load(run.params_yaml)), run.metrics, models, run.tested_on
+    )
 
 
 def _differences(pairs: Sequence[Pair]) -> dict[str, Difference]:
@@ -57,10 +58,3 @@ def _differences(pairs: Sequence[Pair]) -> dict[str, Difference]:
         assert gain.mean is not None  # there is at least one pair
         differences[name] = Difference(gain.mean, gain.stderr)
     return differences
-
-
-def _flat(value: Any, key: str = "") -> dict[str, str]:
-    """Settings by dotted key, as text."""
-    if isinstance(value, dict):
-        return {k: v for name, inner in value.items() for k, v in _flat(inner, f"{key}.{name}" if key else str(name)).items()}
-    return {key: value if isinstance(value, str) else json.dumps(value)}

@@ -34,7 +34,7 @@ SMALL_BYTES = 5_000_000
 
 def process_tags() -> dict[str, str]:
     """Where a run is at work, and at which commit; no commit outside git."""
-    tags = {"host": socket.gethostname(), "pid": str(os.getpid())}
+    tags = {"process": f"{socket.gethostname()}:{os.getpid()}"}
     commit = _git("rev-parse", "HEAD")
     if commit:
         tags |= {"git.commit": commit, "git.dirty": str(bool(_git("status", "--porcelain", "--untracked-files=no"))).lower()}
@@ -48,51 +48,75 @@ def _git(*arguments: str) -> str | None:
         return None  # no git here, or no checkout
 
 
-def profile_name(params: Params) -> str:
-    """Name of the profile that params.yaml equals; `custom` where it was edited."""
-    said = plain(params)
-    return next((path.stem for path in sorted(Path("profiles").glob("*.yaml")) if yaml.safe_load(path.read_text(encoding="utf-8")) == said), "custom")
+def nearest_profile(params: Params) -> tuple[str, dict[str, tuple[str, str]]]:
+    """The profile that params.yaml equals or comes nearest to, and the settings that differ: {"grpo.beta": ("0.04", "0.0 in tiny")}.
+
+    The name counts them: `tiny`, `tiny+2`; it is `custom` where there are no profiles.
+    """
+    here = flat_settings(plain(params))
+    best: tuple[str, dict[str, tuple[str, str]]] | None = None
+    for path in sorted(Path("profiles").glob("*.yaml")):
+        there = flat_settings(yaml.safe_load(path.read_text(encoding="utf-8")))
+        differing = {key: (here.get(key, "absent"), there.get(key, "absent")) for key in {**here, **there} if here.get(key) != there.get(key)}
+        if best is None or len(differing) < len(best[1]):
+            best = (path.stem, differing)
+    return best or ("custom", {})
 
 
 def settings(params: Params, sections: Iterable[str]) -> dict[str, str]:
-    """The settings of some sections, flattened: {"sft.lora.rank": "16"}. Prompts stay in the params file, which is an artifact."""
-    values: dict[str, str] = {}
-    for section in sections:
-        if section != "prompt":
-            _flatten(section, plain(getattr(params, section)), values)
-    return values
+    """The settings of some sections, flattened. Prompts stay in the params file, which is an artifact."""
+    return flat_settings({section: plain(getattr(params, section)) for section in sections if section != "prompt"})
 
 
-def _flatten(key: str, value: Any, into: dict[str, str]) -> None:
+def flat_settings(value: Any, key: str = "") -> dict[str, str]:
+    """Settings by dotted key, as text: {"sft.lora.rank": "16"}."""
     if isinstance(value, dict):
-        for name, inner in value.items():
-            _flatten(f"{key}.{name}", inner, into)
-    else:
-        into[key] = value if isinstance(value, str) else json.dumps(value)
+        return {k: v for name, inner in value.items() for k, v in flat_settings(inner, f"{key}.{name}" if key else str(name)).items()}
+    return {key: value if isinstance(value, str) else json.dumps(value)}
 
 
 def score_metrics(scores: Mapping[str, Any]) -> dict[str, float]:
-    """The numbers of scores.json that runs are compared by: {"accuracy/grpo.think": 0.81, "accuracy_stderr/grpo.think": 0.02, …}.
+    """The numbers that pipelines are compared by: {"accuracy/grpo.think": 0.81, "accuracy_stderr/grpo.think": 0.02, …}.
 
-    Models stand in the order base, sft, grpo; the stand-ins, which only check the scorer, are left out. What has no data has no entry.
+    The stand-ins, which only check the scorer, are left out. What has no data has no entry.
     """
-    numbers = {f"accuracy/{row}": scores["questions"]["overall"][row] for row in ("chance", "majority")}
-    for model in (m for m in scores["models"] if m in ("base", "sft", "grpo")):
-        for mode, groups in scores["models"][model].items():
-            whole = groups["overall"]
-            numbers |= {f"accuracy/{model}.{mode}": whole["accuracy"], f"accuracy_stderr/{model}.{mode}": whole["stderr"]}
-            numbers |= {f"unparsed/{model}.{mode}": whole["unparsed"]}
-            numbers |= {f"accuracy_by_kind/{model}.{mode}.{name}": group["accuracy"] for name, group in groups.items() if name != "overall"}
+    numbers: dict[str, float | None] = {}
+    for model, mode, groups in _models(scores):
+        whole = groups["overall"]
+        numbers |= {
+            f"accuracy/{model}.{mode}": whole["accuracy"],
+            f"accuracy_stderr/{model}.{mode}": whole["stderr"],
+            f"unparsed/{model}.{mode}": whole["unparsed"],
+        }
+    numbers |= {f"accuracy/{row}": scores["questions"]["overall"][row] for row in ("chance", "majority")}
     return {name: value for name, value in numbers.items() if value is not None}
 
 
-def final_numbers(out: Path) -> dict[str, float]:
-    """The last value of each column of a training stage's curve.csv: {"final/loss": 0.31}; {} where there is no curve."""
-    path, last = out / "curve.csv", {}
+def kind_metrics(scores: Mapping[str, Any]) -> dict[str, float]:
+    """Accuracy by kind of question: {"accuracy_by_kind/grpo.think.turn": 0.78, …}."""
+    of_kind = {
+        f"accuracy_by_kind/{model}.{mode}.{kind}": group["accuracy"]
+        for model, mode, groups in _models(scores)
+        for kind, group in groups.items()
+        if kind != "overall"
+    }
+    return {name: value for name, value in of_kind.items() if value is not None}
+
+
+def _models(scores: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """What was trained most comes first, as the first thing to look at."""
+    for model in ("grpo", "sft", "base"):
+        for mode, groups in scores["models"].get(model, {}).items():
+            yield model, mode, groups
+
+
+def curve_points(out: Path) -> Iterator[tuple[str, int, float]]:
+    """Name, step and value of every point of a training stage's curve.csv; none where there is no curve."""
+    path = out / "curve.csv"
     if path.exists():
         with path.open(encoding="utf-8", newline="") as rows:
-            last = {name: float(value) for row in csv.DictReader(rows) for name, value in row.items() if value}
-    return {f"final/{name}": value for name, value in last.items()}
+            for row in csv.DictReader(rows):
+                yield from ((f"curve/{name}", int(float(row["step"])), float(value)) for name, value in row.items() if value and name != "step")
 
 
 def metric_name(text: str) -> str:
@@ -116,9 +140,7 @@ def weights(out: Path) -> dict[str, str]:
 
 
 def table_digest(folder: Path) -> str:
-    """A short digest of an output folder: DVC's where DVC is at work (it has just made sure of it), else the manifest's."""
-    if "DVC_STAGE" in os.environ:
-        return locked_out(folder.name)[:8]
+    """A short digest of an output folder that stands for it where DVC is not at work: its manifest's."""
     return f"manifest-{md5_of(folder / MANIFEST)[:8]}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import sqlite3
 import tempfile
 from dataclasses import dataclass
@@ -51,15 +52,19 @@ def read_run(prefix: str) -> TrackedRun:
         raise UserError(f"{prefix!r} {what}; " + (f"the newest are {newest}" if newest else "there is none yet: `actial run` makes the first"))
     run, tags = found[0], found[0].data.tags
     evaluated = client.get_run(tags["run.evaluate"]) if "run.evaluate" in tags else run
-    digests = {i.dataset.name: i.dataset.digest for i in evaluated.inputs.dataset_inputs}
+    digests = {i.dataset.name: i.dataset.digest for i in run.inputs.dataset_inputs}
     commit = tags.get("git.commit", "")[:12] + (" with uncommitted changes" if tags.get("git.dirty") == "true" else "")
     with tempfile.TemporaryDirectory() as temporary:
         try:
             params = Path(client.download_artifacts(run.info.run_id, "params.yaml", temporary)).read_text(encoding="utf-8")
             packed = [client.download_artifacts(evaluated.info.run_id, a.path, temporary) for a in client.list_artifacts(evaluated.info.run_id, "records")]
+            metrics = dict(run.data.metrics)
+            if packed:
+                scores = Path(client.download_artifacts(evaluated.info.run_id, "scores.json", temporary)).read_text(encoding="utf-8")
+                metrics |= run_facts.kind_metrics(json.loads(scores))
             records = tuple(gzip.decompress(Path(path).read_bytes()).decode() for path in packed)
         except (OSError, EOFError) as error:
             raise UserError(f"what MLflow run {run.info.run_id} logged is gone or damaged: {error}") from None
     started = run_facts.local_minute(run.info.start_time)
-    tested_on = digests.get("build_qa/test.parquet", tags.get("dvc.build_qa", "")[:8])
-    return TrackedRun(run.info.run_id, run.info.run_name, started, commit, params, dict(run.data.metrics), records, tested_on)
+    tested_on = digests.get("build_qa/test.parquet", "")
+    return TrackedRun(run.info.run_id, run.info.run_name, started, commit, params, metrics, records, tested_on)

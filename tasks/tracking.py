@@ -14,10 +14,10 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from actial.errors import UserError
 from actial.params import load_params
@@ -35,6 +35,8 @@ SWITCH = "ACTIAL_TRACKING"
 PARENT_RUN = "ACTIAL_MLFLOW_PARENT"
 FLOW_RUN_URL = "ACTIAL_PREFECT_FLOW_RUN_URL"
 LOCK_WAIT_S = 5.0
+MOST_IN_A_BATCH = 1000
+"""Metrics that MLflow takes at once."""
 EVALUATED = Path("outputs/evaluate")
 
 State = Literal["ran", "restored", "cached"]
@@ -78,15 +80,15 @@ def stage_run(job: Job) -> Iterator[Callable[[Made], None]]:
     log.open(job.stage, tags | ({"mlflow.parentRunId": parent} if (parent := os.environ.get(PARENT_RUN)) else {}))
     log.params(run_facts.settings(job.params, stage_spec(job.stage).sections))
     log.text({"params.yaml": run_facts.as_yaml(plain(job.params)), "machine.yaml": run_facts.as_yaml(plain(job.machine))})
-    log.attempt(lambda client, run: client.log_inputs(run, datasets=_datasets(job)))
+    log.attempt(lambda client, run: client.log_inputs(run, datasets=_datasets(job.stage, job.inputs, locked="DVC_STAGE" in os.environ)))
     start_s = time.monotonic()
 
     def finish(made: Made) -> None:
         counts = {f"made/{noun}": n for noun, n in made.counts.items()} | {f"refused/{reason}": n for reason, n in made.refused.items()}
         log.metrics(counts | {"seconds": time.monotonic() - start_s})
-        log.metrics(log.attempt(lambda client, run: run_facts.final_numbers(job.out)) or {})
+        log.points(log.attempt(lambda client, run: list(run_facts.curve_points(job.out))) or [])
         if job.stage == "evaluate":
-            log.scores(job.out)
+            log.scores(job.out, run_facts.score_metrics, run_facts.kind_metrics)
         log.attempt(lambda client, run: _log_files(client, run, job.out))
         log.attempt(lambda client, run: _log_checkpoint(client, run, job))
         if log.run_id is not None:
@@ -116,18 +118,20 @@ def tag_finished(stage: str) -> None:
         run_facts.write_note(run_facts.produced_file(stage), note | {"tagged": True})
 
 
-def _datasets(job: Job) -> list[DatasetInput]:
+def _datasets(stage: str, inputs: Mapping[str, Path], locked: bool) -> list[DatasetInput]:
+    """The tables that a stage reads; `locked`: DVC has just made sure of dvc.lock, so that their digests are DVC's."""
     import pyarrow.parquet as pq
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    inputs = []
-    for producer, table, use in run_facts.TABLES.get(job.stage, ()):
-        path = job.inputs[producer] / table
+    tables = []
+    for producer, table, use in run_facts.TABLES.get(stage, ()):
+        path = inputs[producer] / table
         profile = json.dumps({"num_rows": pq.read_metadata(path).num_rows}) if path.is_file() else None
         source = json.dumps({"uri": path.as_posix()})
-        dataset = Dataset(f"{producer}/{table}", run_facts.table_digest(job.inputs[producer]), "local", source, profile=profile)
-        inputs.append(DatasetInput(dataset, [InputTag("mlflow.data.context", use)]))
-    return inputs
+        digest = run_facts.locked_out(producer)[:8] if locked else run_facts.table_digest(inputs[producer])
+        dataset = Dataset(f"{producer}/{table}", digest, "local", source, profile=profile)
+        tables.append(DatasetInput(dataset, [InputTag("mlflow.data.context", use)]))
+    return tables
 
 
 def _log_files(client: MlflowClient, run: str, out: Path) -> None:
@@ -178,6 +182,7 @@ class Pipeline:
         self.states: dict[str, State] = {}
         self.outs: dict[str, str] = {}
         self.flow_run_name = flow_run_name
+        self.differing: dict[str, tuple[str, str]] = {}
         self.log = RunLog("the pipeline")
 
     @property
@@ -190,9 +195,9 @@ class Pipeline:
         if self.log.opened or not is_on():
             return
         params = load_params("params.yaml")
-        tags = {"stage": "pipeline", "profile": run_facts.profile_name(params), "mlflow.source.name": "flows/pipeline.py"}
-        name = [tags["profile"], run_facts.process_tags().get("git.commit", "")[:7], self.flow_run_name]
-        self.log.open(" ".join(filter(None, name)), tags)
+        nearest, self.differing = run_facts.nearest_profile(params)
+        profile = f"{nearest}+{len(self.differing)}" if self.differing else nearest
+        self.log.open(f"{profile} {self.flow_run_name or ''}".strip(), {"stage": "pipeline", "profile": profile, "mlflow.source.name": "flows/pipeline.py"})
         if self.log.run_id is not None:
             os.environ[PARENT_RUN] = self.log.run_id
         self.log.params(run_facts.settings(params, vars(params)))
@@ -217,11 +222,12 @@ class Pipeline:
             return
         self.begin()
         runs = self.log.attempt(lambda client, run: {stage: _producer(client, stage, out) for stage, out in self.outs.items()}) or {}
-        self.log.tags({f"state.{stage}": state for stage, state in self.states.items()} | {f"dvc.{stage}": out for stage, out in self.outs.items()})
+        self.log.tags({f"state.{stage}": state for stage, state in self.states.items()})
         self.log.tags({f"run.{stage}": run.info.run_id for stage, run in runs.items() if run is not None})
-        self.log.tags({"mlflow.note.content": self._table(runs)})
+        self.log.tags({"mlflow.note.content": self._description(runs)})
         if "evaluate" in self.states:
-            self.log.scores(EVALUATED)
+            self.log.scores(EVALUATED, run_facts.score_metrics)
+            self.log.attempt(lambda client, run: client.log_inputs(run, datasets=_datasets("evaluate", stage_spec("evaluate").inputs, locked=True)))
             self.log.attempt(lambda client, run: client.log_artifact(run, str(EVALUATED / "scores.json")))
             if not runs.get("evaluate"):  # made elsewhere: `actial compare` needs its answers all the same
                 self.log.attempt(lambda client, run: _log_records(client, run, EVALUATED))
@@ -233,13 +239,16 @@ class Pipeline:
         last = run_facts.read_note(run_facts.LAST_PIPELINE)
         return bool(last) and ("MLFLOW_TRACKING_URI" in os.environ or Path("mlflow.db").exists()) and self.outs.items() <= last["outs"].items()
 
-    def _table(self, runs: Mapping[str, Run | None]) -> str:
-        """The run's description in MLflow's pages: stages, states, and links to the runs that made their outputs."""
+    def _description(self, runs: Mapping[str, Run | None]) -> str:
+        """What MLflow's page of the run says: stages, their states, links to the runs that made their outputs; settings beside the profile's."""
         lines = ["| stage | state | output (DVC) | made by |", "|---|---|---|---|"]
         for stage, state in self.states.items():
             run = runs.get(stage)
             link = f"[{run.info.run_id[:8]}](#/experiments/{run.info.experiment_id}/runs/{run.info.run_id})" if run else "a run that is not in this database"
             lines.append(f"| {stage} | {state} | {self.outs[stage][:8]} | {link} |")
+        if self.differing:
+            lines += ["", "| setting | here | in the profile |", "|---|---|---|"]
+            lines += [f"| {key} | {here} | {there} |".replace("\n", " ") for key, (here, there) in self.differing.items()]
         return "\n".join(lines)
 
 
@@ -307,29 +316,38 @@ class RunLog:
         def log(client: MlflowClient, run: str) -> None:
             from mlflow.entities import Param
 
-            client.log_batch(run, params=[Param(key, value) for key, value in values.items()])
+            client.log_batch(run, params=[Param(key, value) for key, value in values.items()], synchronous=True)
 
         self.attempt(log)
 
     def metrics(self, numbers: Mapping[str, float]) -> None:
         """Log numbers that have no steps."""
+        self.points([(name, 0, value) for name, value in numbers.items()])
+
+    def points(self, points: Sequence[tuple[str, int, float]]) -> None:
+        """Log curves: name, step, value."""
 
         def log(client: MlflowClient, run: str) -> None:
             from mlflow.entities import Metric
 
             now_ms = int(time.time() * 1000)
-            client.log_batch(run, metrics=[Metric(run_facts.metric_name(key), float(value), now_ms, 0) for key, value in numbers.items()])
+            metrics = [Metric(run_facts.metric_name(name), value, now_ms, step) for name, step, value in points]
+            for start in range(0, len(metrics), MOST_IN_A_BATCH):
+                client.log_batch(run, metrics=metrics[start : start + MOST_IN_A_BATCH], synchronous=True)
 
         self.attempt(log)
 
-    def scores(self, evaluated: Path) -> None:
-        self.metrics(self.attempt(lambda client, run: run_facts.score_metrics(json.loads((evaluated / "scores.json").read_text(encoding="utf-8")))) or {})
+    def scores(self, evaluated: Path, *of: Callable[[Mapping[str, Any]], dict[str, float]]) -> None:
+        """Log numbers out of scores.json."""
+        scores = self.attempt(lambda client, run: json.loads((evaluated / "scores.json").read_text(encoding="utf-8")))
+        for numbers in of if scores else ():
+            self.metrics(self.attempt(lambda client, run, numbers=numbers: numbers(scores)) or {})  # type: ignore[misc]  # mypy and default arguments
 
     def tags(self, tags: Mapping[str, str]) -> None:
         def log(client: MlflowClient, run: str) -> None:
             from mlflow.entities import RunTag
 
-            client.log_batch(run, tags=[RunTag(key, value) for key, value in tags.items()])
+            client.log_batch(run, tags=[RunTag(key, value) for key, value in tags.items()], synchronous=True)
 
         self.attempt(log)
 
@@ -338,11 +356,16 @@ class RunLog:
             self.attempt(lambda client, run, name=name, text=text: client.log_text(run, text, name))  # type: ignore[misc]  # mypy and default arguments
 
     def environment(self) -> Mapping[str, str | None]:
-        """What a trainer's MLflow callback needs to draw into this run, and to log none of its hundreds of settings."""
+        """What a trainer's MLflow callback needs to draw into this run without waiting for the database, and to log none of its hundreds of settings."""
         if self.run_id is None:
             return {}
         names = {"MLFLOW_RUN_ID": self.run_id, "MLFLOW_TRACKING_URI": tracking_uri(), "MLFLOW_EXPERIMENT_NAME": EXPERIMENT}
-        return names | {"MLFLOW_FLATTEN_PARAMS": "true", "MLFLOW_MAX_LOG_PARAMS": "0", "MLFLOW_DISABLE_TELEMETRY": "true"}
+        return names | {
+            "MLFLOW_ENABLE_ASYNC_LOGGING": "true",
+            "MLFLOW_FLATTEN_PARAMS": "true",
+            "MLFLOW_MAX_LOG_PARAMS": "0",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+        }
 
     def fail(self, reason: str) -> None:
         self.status = "FAILED"
@@ -395,7 +418,7 @@ def experiment_id(uri: str) -> str:
     experiment = client.get_experiment_by_name(EXPERIMENT)
     if experiment is None:
         try:
-            return client.create_experiment(EXPERIMENT, artifact_location=place)
+            return client.create_experiment(EXPERIMENT, artifact_location=place, tags=_EXPERIMENT_TAGS)
         except MlflowException:  # another stage was faster
             experiment = client.get_experiment_by_name(EXPERIMENT)
     if place and experiment.artifact_location != place:
@@ -403,12 +426,30 @@ def experiment_id(uri: str) -> str:
     return experiment.experiment_id
 
 
+_EXPERIMENT_TAGS = {
+    "mlflow.experimentKind": "custom_model_development",  # the pages for training, not those for chat applications
+    "mlflow.note.content": "A line is a pipeline run with its final scores; the runs below it are the stages that ran. A cached stage has no run of its own: "
+    "the pipeline's description links to the run that made its output. `actial compare A B` compares two of them question by question.",
+}
+
+
 def _create_run(client: MlflowClient, name: str, tags: dict[str, str]) -> str:
-    experiment = experiment_id(tracking_uri())
-    for run in client.search_runs([experiment], f"attributes.status = 'RUNNING' AND tags.host = '{tags['host']}'"):
-        if not Path(f"/proc/{run.data.tags['pid']}").exists() and Path("/proc/self").exists():
+    """Begin a run, after ending those of this machine whose process is gone."""
+    experiment, (host, _, _) = experiment_id(tracking_uri()), tags["process"].partition(":")
+    for run in client.search_runs([experiment], f"attributes.status = 'RUNNING' AND tags.process LIKE '{host}:%'"):
+        if not _is_alive(int(run.data.tags["process"].rpartition(":")[2])):
             client.set_terminated(run.info.run_id, "KILLED")
     return client.create_run(experiment, tags=tags, run_name=name).info.run_id
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # another user's
+    return True
 
 
 @contextmanager

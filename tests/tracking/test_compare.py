@@ -47,6 +47,7 @@ def test_settings_scores_and_changed_answers(two: tuple[str, str], capsys: pytes
     assert "| grpo.lora.rank " in text and "| render_views.n_scenes" not in text
     grpo = next(line for line in text.splitlines() if line.startswith("| grpo think"))
     assert "±" in grpo and said.count("grpo think") >= 2
+    assert "| grpo think turn" in text
     rows = changed_rows(folder)
     # question 11 was unreadable ("no idea") and is now right; question 0 was right by its own letter and is now right by luck
     assert {(r["question_id"], r["model"], r["mode"]) for r in rows} == {(toy_questions()[11].question_id, "grpo", mode) for mode in MODES}

@@ -42,8 +42,11 @@ def test_the_parent_has_a_child_for_every_stage_the_settings_and_the_scores(proj
     for child in children:
         stage = child.info.run_name
         assert parent.data.tags[f"run.{stage}"] == child.info.run_id and parent.data.tags[f"state.{stage}"] == "ran"
-        assert parent.data.tags[f"dvc.{stage}"] == child.data.tags["dvc.out"] == run_facts.locked_out(stage)
+        assert child.data.tags["dvc.out"] == run_facts.locked_out(stage)
         assert child.info.run_id in parent.data.tags["mlflow.note.content"]
+    (test_set,) = parent.inputs.dataset_inputs
+    assert (test_set.dataset.name, test_set.dataset.digest) == ("build_qa/test.parquet", run_facts.locked_out("build_qa")[:8])
+    assert "| setting |" not in parent.data.tags["mlflow.note.content"]
     scores = json.loads(Path("outputs/evaluate/scores.json").read_text())
     cell = scores["models"]["grpo"]["think"]["overall"]
     for run in (parent, children[-1]):
@@ -64,6 +67,16 @@ def test_a_cached_stage_makes_no_run_and_the_parent_points_at_the_one_that_made_
     assert {s: tags[f"state.{s}"] for s in STAGES} == dict.fromkeys(STAGES[:4], "cached") | {"grpo": "ran", "evaluate": "ran"}
     assert {s: tags[f"run.{s}"] for s in STAGES} == first | {c.info.run_name: c.info.run_id for c in children}
     assert parent.data.metrics["accuracy/grpo.think"] == 1
+
+
+def test_edited_settings_are_counted_in_the_name_and_listed_in_the_description(project: Project) -> None:
+    params = Path("params.yaml")
+    params.write_text(params.read_text().replace("seed: 7\n", "seed: 8\n"))
+    with tracking.pipeline_run("brave-otter") as pipeline:
+        pipeline.begin()
+    (parent,) = project.runs()
+    assert parent.info.run_name == "tiny+1 brave-otter" and parent.data.tags["profile"] == "tiny+1"
+    assert "| seed | 8 | 7 |" in parent.data.tags["mlflow.note.content"]
 
 
 def test_a_pipeline_with_nothing_to_do_adds_no_run_and_imports_no_mlflow(project: Project) -> None:
@@ -167,6 +180,6 @@ def test_with_real_dvc_the_hashes_are_those_of_dvc_lock(project: Project) -> Non
         pipeline.finished("build_qa", "cached")
     render, build, parent = project.runs()
     assert {run.data.tags["git.commit"] for run in (render, build, parent)} == {head} and render.data.tags["git.dirty"] == "false"
-    assert render.data.tags["dvc.out"] == run_facts.locked_out("render_views") == parent.data.tags["dvc.render_views"]
+    assert render.data.tags["dvc.out"] == run_facts.locked_out("render_views")
     assert build.inputs.dataset_inputs[0].dataset.digest == run_facts.locked_out("render_views")[:8]
-    assert parent.info.run_name == f"tiny {head[:7]}"
+    assert parent.info.run_name == "tiny" and parent.data.tags["mlflow.source.git.commit"] == head

@@ -62,7 +62,7 @@ def test_a_stage_alone_is_a_run_with_settings_numbers_and_small_files(project: P
     run = project.runs("tags.stage = 'sft'")[0]
     assert run.info.run_name == "sft" and run.info.status == "FINISHED" and "mlflow.parentRunId" not in run.data.tags
     assert run.data.metrics["made/steps"] == 2 and run.data.metrics["refused/too dark"] == 1 and run.data.metrics["seconds"] > 0
-    assert run.data.metrics["final/loss"] == 1.5
+    assert [(point.step, point.value) for point in project.client.get_metric_history(run.info.run_id, "curve/loss")] == [(1, 2.5), (2, 1.5)]
     params = load_params("params.yaml")
     assert run.data.params["seed"] == str(params.seed) and run.data.params["sft.lora.rank"] == str(params.sft.lora.rank)
     assert not any(key.startswith(("prompt", "grpo", "render_views")) for key in run.data.params)
@@ -175,7 +175,7 @@ def test_a_trainer_in_a_process_of_its_own_draws_its_curve_into_the_run(project:
     assert done[0].returncode == 0, done[0].stderr
     (run,) = project.runs()
     curve = project.client.get_metric_history(run.info.run_id, "loss")
-    assert [point.step for point in curve] == [1, 2, 3] and curve[-1].value < curve[0].value
+    assert sorted(point.step for point in curve) == [1, 2, 3]
     assert run.info.status == "FINISHED" and run.info.run_name == "render_views" and run.data.metrics["made/things"] == 3
     assert all(key.split(".")[0] in ("seed", "render_views") for key in run.data.params), "the trainer's hundreds of settings stay out"
 
