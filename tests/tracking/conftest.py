@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,10 +22,21 @@ def blank_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blank_database: Path) -> Project:
+def project(tmp_path: Path, blank_database: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    return enter_project(tmp_path, blank_database, monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def shared_project(tmp_path_factory: pytest.TempPathFactory, blank_database: Path) -> Iterator[Project]:
+    """One project for a whole module, for tests that only add to it."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        yield enter_project(tmp_path_factory.mktemp("project"), blank_database, monkeypatch)
+
+
+def enter_project(folder: Path, blank_database: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     for name in (tracking.SWITCH, tracking.PARENT_RUN, tracking.FLOW_RUN_URL, "MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "DVC_STAGE"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(folder)
     shutil.copy(REPO / "params.yaml", "params.yaml")
     stages = yaml.safe_load((REPO / "dvc.yaml").read_text())["stages"]
     for entry in stages.values():
@@ -32,4 +44,4 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blank_database: Pat
     Path("dvc.yaml").write_text(yaml.safe_dump({"stages": stages}, sort_keys=False))
     shutil.copytree(REPO / "profiles", "profiles")
     shutil.copy(blank_database, "mlflow.db")
-    return Project(tmp_path)
+    return Project(folder)

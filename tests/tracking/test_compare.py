@@ -23,13 +23,16 @@ BETTER = {**RIGHT, "grpo": range(1, 12)}
 """The second pipeline's GRPO: right on question 11, wrong on question 0 (which is an A that it names by luck), else as before."""
 
 
-@pytest.fixture
-def two(project: Project) -> tuple[str, str]:
+pytestmark = pytest.mark.xdist_group("compare")  # the two pipelines are made once
+
+
+@pytest.fixture(scope="module")
+def two(shared_project: Project) -> tuple[str, str]:
     """Two pipelines: the second with another setting of GRPO."""
-    first = run_pipeline(project, STAGES)
+    first = run_pipeline(shared_project, STAGES)
     params = Path("params.yaml")
     params.write_text(params.read_text().replace("lora: {rank: 16, alpha: 32, dropout: 0.0}", "lora: {rank: 8, alpha: 32, dropout: 0.0}"))
-    second = run_pipeline(project, ("grpo", "evaluate"), BETTER)
+    second = run_pipeline(shared_project, ("grpo", "evaluate"), BETTER)
     assert first and second
     return first, second
 
@@ -65,21 +68,21 @@ def test_the_difference_is_paired_and_weighted_as_the_scores_are(two: tuple[str,
     assert unchanged.split("|")[4].strip() == "+0.0 ± 0.0"
 
 
-def test_a_stage_can_be_compared_with_a_stage(project: Project, two: tuple[str, str]) -> None:
-    first, second = (run.info.run_id for run in project.runs("tags.stage = 'evaluate'"))
+def test_a_stage_can_be_compared_with_a_stage(shared_project: Project, two: tuple[str, str]) -> None:
+    first, second = (run.info.run_id for run in shared_project.runs("tags.stage = 'evaluate'")[:2])
     assert len(changed_rows(compare(first, second))) == 2
 
 
-def test_answers_to_different_questions_are_not_paired(project: Project, two: tuple[str, str]) -> None:
-    other = run_pipeline(project, ("build_qa", "cold_start_mix", "evaluate"))
-    project.run_stage("build_qa", lambda out: pq.write_table(pa.table({"question_id": ["other"]}), out / "test.parquet"))
-    run_pipeline(project, ("evaluate",), BETTER)
-    newest = project.runs("tags.stage = 'pipeline'")[-1].info.run_id
+def test_answers_to_different_questions_are_not_paired(shared_project: Project, two: tuple[str, str]) -> None:
+    other = run_pipeline(shared_project, ("build_qa", "cold_start_mix", "evaluate"))
+    shared_project.run_stage("build_qa", lambda out: pq.write_table(pa.table({"question_id": ["other"]}), out / "test.parquet"))
+    run_pipeline(shared_project, ("evaluate",), BETTER)
+    newest = shared_project.runs("tags.stage = 'pipeline'")[-1].info.run_id
     folder = compare(other or "", newest)
     assert "tested on different questions" in (folder / "compare.md").read_text() and changed_rows(folder) == []
 
 
-def test_an_unknown_id_is_one_sentence_with_the_newest_ids(project: Project, two: tuple[str, str]) -> None:
+def test_an_unknown_id_is_one_sentence_with_the_newest_ids(two: tuple[str, str]) -> None:
     with pytest.raises(UserError, match=f"'nonsense' is no MLflow run's id; the newest are .*{two[1][:8]}"):
         compare(two[0], "nonsense")
     with pytest.raises(UserError, match="'' is no MLflow run's id"):
@@ -90,11 +93,15 @@ def test_an_unknown_id_is_one_sentence_with_the_newest_ids(project: Project, two
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and two[1][:8] in done.stderr
 
 
-def test_lost_records_are_said(project: Project, two: tuple[str, str]) -> None:
-    evaluated = project.runs("tags.stage = 'evaluate'")[0].info.run_id
-    next(Path("mlruns").rglob(f"{evaluated}/artifacts/records/grpo-think.jsonl.gz")).write_bytes(b"cut off")
-    with pytest.raises(UserError, match="gone or damaged"):
-        compare(*two)
+def test_lost_records_are_said(shared_project: Project, two: tuple[str, str]) -> None:
+    evaluated = shared_project.runs("tags.stage = 'evaluate'")[0].info.run_id
+    packed = next(Path("mlruns").rglob(f"{evaluated}/artifacts/records/grpo-think.jsonl.gz"))
+    whole = packed.read_bytes()
+    for damaged in (b"cut off", whole[: len(whole) // 2]):
+        packed.write_bytes(damaged)
+        with pytest.raises(UserError, match="gone or damaged"):
+            compare(*two)
+    packed.write_bytes(whole)
 
 
 def test_stages_without_records_are_compared_by_their_numbers(project: Project) -> None:
