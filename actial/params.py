@@ -57,7 +57,7 @@ class RenderViews:
 
     backend: str = setting("Renderer: blender (Cycles), or boxes (numpy, for tests).", choices=("blender", "boxes"))
     n_scenes: int = setting("Scenes.", ge=1)
-    views_per_scene: int = setting("Views of each scene.", ge=2, le=100)
+    views_per_scene: int = setting("Views of each scene; four already offer every label.", ge=4, le=100)
     width_px: int = setting("Picture width, pixels.", ge=28, le=4096)
     height_px: int = setting("Picture height, pixels.", ge=28, le=4096)
     samples: int = setting("Cycles samples per pixel, denoised.", ge=1, le=4096)
