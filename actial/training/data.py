@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from datasets import Dataset
@@ -34,37 +34,45 @@ def schedule(n_rows: int, n_wanted: int, root_seed: int, name: str) -> list[int]
     return order[:n_wanted]
 
 
-def sft_dataset(rows: Sequence[Conversation], order: Sequence[int], views: ViewStore) -> Dataset:
+def sft_dataset(plan: TrainingPlan, order: Sequence[int]) -> Dataset:
     """Rows of `images`, `prompt`, `completion`, as TRL's SFTTrainer takes them; it trains on the completion alone."""
-
-    def opened(numbers: list[int]) -> dict[str, list[Any]]:
-        chosen = [rows[i] for i in numbers]
-        return {
-            "images": [[picture(view_id) for view_id in row.view_ids] for row in chosen],
-            "prompt": [chat_turns(row.messages[:-1]) for row in chosen],
-            "completion": [chat_turns(row.messages[-1:]) for row in chosen],
-        }
-
-    picture = functools.lru_cache(maxsize=DECODED_PICTURES)(views.picture)
-    return _late(order, opened)
+    return _late(plan, _sft_columns, order)
 
 
-def grpo_dataset(rows: Sequence[Conversation], order: Sequence[int], views: ViewStore) -> Dataset:
+def grpo_dataset(plan: TrainingPlan, order: Sequence[int]) -> Dataset:
     """Rows of `images` and `prompt`, as TRL's GRPOTrainer takes them, and what the rewards need to know."""
+    return _late(plan, _grpo_columns, order)
 
-    def opened(numbers: list[int]) -> dict[str, list[Any]]:
-        chosen = [rows[i] for i in numbers]
-        return {
-            "images": [[picture(view_id) for view_id in row.view_ids] for row in chosen],
-            "prompt": [chat_turns(row.messages) for row in chosen],
-            "question_id": [row.question_id for row in chosen],
-            "mode": [row.mode for row in chosen],
-            "options": [row.options for row in chosen],
-            "truth": [row.truth for row in chosen],
-        }
 
-    picture = functools.lru_cache(maxsize=DECODED_PICTURES)(views.picture)
-    return _late(order, opened)
+def _sft_columns(row: Conversation) -> dict[str, Any]:
+    return {"prompt": chat_turns(row.messages[:-1]), "completion": chat_turns(row.messages[-1:])}
+
+
+def _grpo_columns(row: Conversation) -> dict[str, Any]:
+    asked = {"question_id": row.question_id, "mode": row.mode, "options": row.options, "truth": row.truth}
+    return {"prompt": chat_turns(row.messages)} | asked
+
+
+class _OpenRows:
+    """Opens rows by number. Pickled (which `datasets` does to hash it) it is a few paths: a million rows would take minutes."""
+
+    def __init__(self, plan: TrainingPlan, columns: Callable[[Conversation], dict[str, Any]]) -> None:
+        self.plan, self.columns = plan, columns
+
+    @functools.cached_property
+    def rows(self) -> list[Conversation]:
+        return load_rows(self.plan)
+
+    @functools.cached_property
+    def picture(self) -> Callable[[str], Any]:
+        return functools.lru_cache(maxsize=DECODED_PICTURES)(ViewStore(self.plan.views).picture)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"plan": self.plan, "columns": self.columns}
+
+    def __call__(self, batch: dict[str, list[int]]) -> dict[str, list[Any]]:
+        opened = [{"images": [self.picture(v) for v in row.view_ids]} | self.columns(row) for row in (self.rows[i] for i in batch["row"])]
+        return {name: [row[name] for row in opened] for name in opened[0]}
 
 
 def chat_turns(messages: Sequence[Message]) -> list[dict[str, Any]]:
@@ -72,7 +80,7 @@ def chat_turns(messages: Sequence[Message]) -> list[dict[str, Any]]:
     return [{"role": m.role, "content": content_parts(m.content)} for m in messages]
 
 
-def _late(order: Sequence[int], opened: Any) -> Dataset:
+def _late(plan: TrainingPlan, columns: Callable[[Conversation], dict[str, Any]], order: Sequence[int]) -> Dataset:
     dataset = Dataset.from_dict({"row": list(order)})
-    dataset.set_transform(lambda batch: opened(batch["row"]))
+    dataset.set_transform(_OpenRows(plan, columns))
     return dataset

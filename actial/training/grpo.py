@@ -13,7 +13,7 @@ from trl import GRPOConfig, GRPOTrainer
 from actial import rewards
 from actial.errors import UserError, exit_on_user_error
 from actial.records import Rollout
-from actial.shards import ViewStore, write_json, write_rollouts
+from actial.shards import write_json, write_rollouts
 from actial.training.checks import ROWS_CHECKED, check_pictures, check_tags, check_trainable
 from actial.training.common import adapters, fit, grpo_steps, load_for_training, one_at_a_time, save_result, start_process, trainer_arguments
 from actial.training.data import grpo_dataset, load_rows, schedule
@@ -67,7 +67,7 @@ def train(plan: TrainingPlan) -> None:
         UserError: the model, the rows or the settings cannot be trained with.
     """
     settings = plan.params.grpo
-    rows, views = load_rows(plan), ViewStore(plan.views)
+    rows = load_rows(plan)
     if all(row.mode == "describe" for row in rows):
         raise UserError(f"{plan.rows} has no question with options, so there is nothing to reward: check cold_start_mix.modes")
     model, processor = load_for_training(plan, settings)
@@ -75,7 +75,7 @@ def train(plan: TrainingPlan) -> None:
     trainer = PairGRPOTrainer(
         model=model,
         args=GRPOConfig(**grpo_arguments(plan, all(row.view_ids for row in rows))),
-        train_dataset=grpo_dataset(rows, order, views),
+        train_dataset=grpo_dataset(plan, order),
         processing_class=processor,
         reward_funcs=[format_reward, accuracy_reward],
         peft_config=adapters(settings),

@@ -9,7 +9,6 @@ from typing import Any
 from trl import SFTConfig, SFTTrainer
 
 from actial.errors import exit_on_user_error
-from actial.shards import ViewStore
 from actial.training.checks import ROWS_CHECKED, check_labels, check_pictures, check_tags, check_trainable
 from actial.training.common import adapters, fit, load_for_training, one_at_a_time, save_result, sft_steps, start_process, trainer_arguments
 from actial.training.data import load_rows, schedule, sft_dataset
@@ -36,14 +35,14 @@ def train(plan: TrainingPlan) -> None:
         UserError: the model, the rows or the settings cannot be trained with.
     """
     settings = plan.params.sft
-    rows, views = load_rows(plan), ViewStore(plan.views)
+    rows = load_rows(plan)
     steps = sft_steps(settings, len(rows))
     model, processor = load_for_training(plan, settings)
     order = schedule(len(rows), steps * settings.batch_rows, plan.params.seed, "sft")
     trainer = PairSFTTrainer(
         model=model,
         args=SFTConfig(**sft_arguments(plan, steps, all(row.view_ids for row in rows))),
-        train_dataset=sft_dataset(rows, order, views),
+        train_dataset=sft_dataset(plan, order),
         processing_class=processor,
         peft_config=adapters(settings),
     )

@@ -155,7 +155,7 @@ def first_batch(tmp_path: Path) -> tuple[Any, Any, Any, Any]:
     rows, model, processor = load_rows(plan)[:6], load_model(plan.source, plan.params.model), load_processor(plan.source, plan.params.model)
     from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
-    dataset = sft.sft_dataset(rows, range(6), ViewStore(plan.views))
+    dataset = sft.sft_dataset(plan, range(6))
     collate = DataCollatorForVisionLanguageModeling(processor, completion_only_loss=True)
     return rows, model, processor, collate([dataset[i] for i in range(6)])
 

@@ -94,7 +94,7 @@ def make_project(folder: Path, unreadable: tuple[str, ...] = (), **sections: dic
 
 
 def environment(**more: str) -> dict[str, str]:
-    return {**os.environ, "ACTIAL_TRACKING": "off", "ACTIAL_DEVICE": "cpu", "ACTIAL_CHECKPOINT_STEPS": "2", **more}
+    return {**os.environ, "ACTIAL_TRACKING": "off", "ACTIAL_DEVICE": "cpu", "ACTIAL_CHECKPOINT_STEPS": "2", "ACTIAL_DATA_WORKERS": "0", **more}
 
 
 def run_stage(project: Path, stage: str, **env: str) -> subprocess.CompletedProcess[str]:
@@ -107,7 +107,7 @@ def plan_of(project: Path, stage: str, **machine: Any) -> TrainingPlan:
     (scratch / "out").mkdir(parents=True, exist_ok=True)
     params = load_params(project / "params.yaml")
     inputs = project / "outputs"
-    small = Machine(**{**vars(load_machine(project)), "device": "cpu", "checkpoint_steps": 2, **machine})
+    small = Machine(**{**vars(load_machine(project)), "device": "cpu", "checkpoint_steps": 2, "data_workers": 0, **machine})
     return TrainingPlan(
         stage=stage,
         params=params,
