@@ -30,6 +30,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=84)
     parser.add_argument("--samples", type=int, default=2)
     chosen = parser.parse_args()
+    _one_run(Plan(7, "blender", 4, 28, 28, 1), 1, 0)  # imports of this process, once a run of the stage
     plan = Plan(7, "blender", 8, chosen.size, chosen.size, chosen.samples)
     n_views = chosen.scenes * plan.views_per_scene
     rows = np.array([_one_run(plan, chosen.scenes, repeat) for repeat in range(chosen.repeats)])
