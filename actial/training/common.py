@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import PrinterCallback
 
+from actial.errors import UserError
 from actial.jobs import die_with_parent
+from actial.machine import Machine
 from actial.models.load import freeze_vision, load_model, load_processor, lora_config
 from actial.params import Grpo, Optimizer, Sft
 from actial.rng import seed_for
@@ -58,7 +60,7 @@ def trainer_arguments(plan: TrainingPlan, optimizer: Optimizer, split: Split, st
         all_have_pictures: every row shows pictures, so that every process uses the vision tower in every pass.
     """
     machine = plan.machine
-    use_cpu = machine.device == "cpu" or (machine.device == "auto" and not torch.cuda.is_available())
+    use_cpu = not _uses_gpus(machine)
     falling_steps = round(optimizer.decay_share * max(steps - optimizer.warmup_steps, 0))
     return {
         "output_dir": str(Path(plan.scratch) / "checkpoints"),
@@ -89,6 +91,20 @@ def trainer_arguments(plan: TrainingPlan, optimizer: Optimizer, split: Split, st
         "report_to": ["mlflow"] if os.environ.get("MLFLOW_RUN_ID") else "none",
         "disable_tqdm": True,
     }
+
+
+def _uses_gpus(machine: Machine) -> bool:
+    """Whether training runs on GPUs.
+
+    Raises:
+        UserError: it should, but there are none or too few.
+    """
+    n_gpus = 0 if machine.device == "cpu" else torch.cuda.device_count()
+    if machine.device == "cuda" and not n_gpus:
+        raise UserError("device of machine.yaml is cuda, but torch sees no GPU here: set it to auto or cpu, or install torch for your GPU")
+    if n_gpus and machine.train_processes > n_gpus:
+        raise UserError(f"train_processes of machine.yaml is {machine.train_processes}, but there are {n_gpus} GPUs: lower it, or set device to cpu")
+    return n_gpus > 0
 
 
 def fit(trainer: Any, plan: TrainingPlan) -> None:
