@@ -143,11 +143,11 @@ class Project:
         (self.root / f"runs/hold-{stage}").unlink()
 
     def processes(self) -> list[psutil.Process]:
-        """Whatever runs in this project's folder."""
+        """Whatever else runs in this project's folder."""
         found = []
         for process in psutil.process_iter():
             try:
-                if Path(process.cwd()) == self.root and process.status() != psutil.STATUS_ZOMBIE:
+                if process.pid != os.getpid() and Path(process.cwd()) == self.root and process.status() != psutil.STATUS_ZOMBIE:
                     found.append(process)
             except psutil.Error:
                 continue
