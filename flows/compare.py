@@ -34,8 +34,9 @@ def compare(first: str, second: str, folder: Path = RUNS / "compare") -> Path:
     into = folder / f"{a.run_id[:8]}-{b.run_id[:8]}"
     text = write_comparison(a, b, _differences(paired(a, b)), into)
     lines = text.splitlines()
-    print("\n".join(lines[: lines.index("## Changed answers") + SHOWN]))
-    print(f"\nlook at {into / 'index.html'}", flush=True)
+    end = lines.index("## Changed answers") + SHOWN
+    print("\n".join(lines[:end]))
+    print((f"… {len(lines) - end} more lines in {into / 'compare.md'}\n" if len(lines) > end else "") + f"\nlook at {into / 'index.html'}", flush=True)
     return into
 
 

@@ -198,4 +198,4 @@ def _markdown(part: Part) -> str:
 
 
 def _html(part: Part) -> Html:
-    return join([tag("p", part.note) if part.note else None, table(part.header, part.rows, numeric=part.numeric, caption=part.title) if part.rows else None])
+    return join([tag("p", part.note) if part.note else None, table(part.header, part.rows, numeric=part.numeric) if part.rows else None])
