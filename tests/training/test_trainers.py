@@ -186,3 +186,10 @@ def test_tags_that_decoding_drops_are_refused(tmp_path: Path) -> None:
     processor.tokenizer.add_special_tokens({"additional_special_tokens": ["<think>"]}, replace_extra_special_tokens=False)
     with pytest.raises(UserError, match="holds <think> as a special token"):
         check_tags(processor)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_a_gpu_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    plan = plan_of(project(tmp_path / "p", "sft"), "sft", device="cuda")
+    with pytest.raises(UserError, match=r"device of machine\.yaml is cuda, but torch sees no GPU here"):
+        sft.train(plan)
