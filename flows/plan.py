@@ -10,7 +10,7 @@ from pathlib import Path
 from actial.errors import UserError
 from actial.params import STAGES, load_params
 from tasks import versioning
-from tasks.body import durations_s
+from tasks.body import durations_s, stage_spec
 
 PARAMS = Path("params.yaml")
 PROFILES = Path("profiles")
@@ -42,8 +42,9 @@ def plan() -> int:
 
 def verdict(stage: str, changes: dict[str, versioning.Reasons]) -> tuple[str, str]:
     """What would happen to a stage (fresh, run, restore or run, perhaps run) and why."""
-    reasons = changes[stage]
     above = [s for s in versioning.ancestors(stage) if changes[s]]
+    not_yet = {stage_spec(s).out.as_posix() for s in above}  # these are brought up to date first, and may come out as they were
+    reasons = {what: how for what, how in changes[stage].items() if what not in not_yet}
     if not reasons:
         return ("perhaps run", f"runs if {', '.join(above)} give another output") if above else ("fresh", "")
     only_outputs = all(what.startswith("output ") for what in reasons)

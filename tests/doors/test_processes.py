@@ -85,6 +85,8 @@ def test_every_door_after_every_other(served: Project, made: Project) -> None:
         run()
         assert served.ran() == ALL, first
         for other, run_other in doors.items():
+            if other == first:
+                continue
             said = run_other()
             assert served.ran() == [], f"{other} after {first}"
             if other == "actial run":
