@@ -3,7 +3,7 @@
 In a temporary project with the six stages (toy bodies, all fresh), interleaved, as CPU seconds of the process and its children, and as ratios:
 
 - `dvc repro` against `dvc status` (at most 2);
-- `actial run` against `dvc repro` plus a flow that does nothing, both against the same running Prefect server (at most 1);
+- `actial run` against twice `dvc status` plus a flow of six tasks that do nothing, both on the same running Prefect server (at most 1);
 - `actial --help` (wall, under 0.5 s) and `actial plan` (wall, under 2 s).
 """
 
@@ -27,7 +27,16 @@ if TYPE_CHECKING:
 
 REPO = Path(__file__).resolve().parents[1]
 ROUNDS = 7
-BARE_FLOW = "from prefect import flow\n@flow\ndef nothing() -> None: ...\nnothing()"
+BARE_FLOW = """
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+@task(cache_policy=NO_CACHE, persist_result=False)
+def nothing(): ...
+@flow(persist_result=False)
+def six_times_nothing():
+    for _ in range(6): nothing()
+six_times_nothing()
+"""
 
 
 def measure(project: Project, command: list[str]) -> tuple[float, float]:
@@ -82,9 +91,9 @@ def judge(rounds: list[dict[str, tuple[float, float]]]) -> int:
         cpu, wall = (statistics.median(r[name][i] for r in rounds) for i in (0, 1))
         print(f"{name:<14} {cpu:6.2f} CPU-s {wall:6.2f} s wall")
     repro = [r["dvc repro"][0] / r["dvc status"][0] for r in rounds]
-    run = [r["actial run"][0] / (r["dvc repro"][0] + r["bare flow"][0]) for r in rounds]
+    run = [r["actial run"][0] / (2 * r["dvc status"][0] + r["bare flow"][0]) for r in rounds]
     print(f"dvc repro / dvc status: {spread(repro)}, at most 2")
-    print(f"actial run / (dvc repro + a bare flow): {spread(run)}, at most 1")
+    print(f"actial run / (2 x dvc status + a bare flow): {spread(run)}, at most 1")
     held = [statistics.median(repro) <= 2, statistics.median(run) <= 1]
     for name, limit_s in (("actial --help", 0.5), ("actial plan", 2.0)):
         best_s = min(r[name][1] for r in rounds)

@@ -47,15 +47,22 @@ class StageRecord:
 
 
 def require_checkout() -> None:
-    """Check that the current folder is a project of ours.
+    """Check, without loading DVC, that the current folder is a project of ours.
 
     Raises:
         UserError: there is no dvc.yaml here, or the folder is under no DVC or no git.
     """
-    if not Path("dvc.yaml").exists():
-        raise UserError(f"{Path.cwd()} holds no dvc.yaml: run from the project's folder")
-    with _repo():
-        pass
+    here = Path.cwd()
+    if not (here / "dvc.yaml").exists():
+        raise UserError(f"{here} holds no dvc.yaml: run from the project's folder")
+    if not (here / ".dvc").is_dir():
+        raise UserError(_NO_DVC.format(here))
+    if not any((folder / ".git").exists() for folder in (here, *here.parents)) and "no_scm" not in (here / ".dvc/config").read_text(encoding="utf-8"):
+        raise UserError(_NO_GIT.format(here))
+
+
+_NO_DVC = "{} is no DVC project: clone the project with git, or run `git init && dvc init` here"
+_NO_GIT = "{} is not under git: clone the project with git, or run `git init` here"
 
 
 def changes(stage: str, log: Callable[[str], None] = print) -> Reasons:
@@ -179,9 +186,9 @@ def _repo() -> Iterator[Repo]:
             _ = repo.scm
             yield repo
     except NotDvcRepoError:
-        raise UserError(f"{Path.cwd()} is no DVC project: clone the project with git, or run `git init && dvc init` here") from None
+        raise UserError(_NO_DVC.format(Path.cwd())) from None
     except SCMError:
-        raise UserError(f"{Path.cwd()} is not under git: clone the project with git, or run `git init` here") from None
+        raise UserError(_NO_GIT.format(Path.cwd())) from None
     except DvcException as error:
         raise UserError(f"dvc: {error}") from None
 

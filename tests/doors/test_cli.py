@@ -28,7 +28,7 @@ def test_plan_why_and_durations(project: Project) -> None:
     assert plan["render_views"].startswith("fresh")
     assert plan["build_qa"].startswith("restore or run")
     assert plan["sft"].startswith("run") and plan["sft"].endswith('params.yaml: sft.method "full" -> "lora"')
-    assert plan["evaluate"].startswith("perhaps run") and plan["evaluate"].endswith("runs if build_qa, sft give another output")
+    assert plan["evaluate"].startswith("perhaps run") and plan["evaluate"].endswith("runs if build_qa, cold_start_mix, sft give another output")
     why = project.actial("why", "grpo").stdout
     assert 'params.yaml: sft.method "full" -> "lora"' in why
     assert "output outputs/build_qa deleted" in why
