@@ -7,7 +7,7 @@ stage's output beyond what floating point does when a batch is split differently
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ def load_machine(folder: str | Path = ".") -> Machine:
         UserError: a key or value in `machine.yaml` or an `ACTIAL_…` variable is invalid.
     """
     path = Path(folder) / MACHINE_FILE
-    machine = load_typed(Machine, path) if path.exists() else _DEFAULTS
+    machine = load_typed(Machine, path, asdict(_DEFAULTS)) if path.exists() else _DEFAULTS
     for f in fields(Machine):
         name = f"ACTIAL_{f.name.upper()}"
         if (text := os.environ.get(name)) is not None:

@@ -203,8 +203,8 @@ def load_params(path: str | Path) -> Params:
 Typed = TypeVar("Typed")
 
 
-def load_typed(kind: type[Typed], path: str | Path) -> Typed:
-    """A dataclass of this module's kind of fields, from a YAML file."""
+def load_typed(kind: type[Typed], path: str | Path, defaults: dict[str, Any] | None = None) -> Typed:
+    """A dataclass of this module's kind of fields, from a YAML file; what the file leaves out is taken from `defaults`."""
     path = Path(path)
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -212,7 +212,8 @@ def load_typed(kind: type[Typed], path: str | Path) -> Typed:
         raise UserError(f"{path} does not exist: run from the project's folder, or copy a profile with `actial use tiny`") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not valid YAML: {error}") from None
-    return typing.cast(Typed, parse_typed(kind, {} if data is None else data, "", str(path)))
+    data = {} if data is None else data
+    return typing.cast(Typed, parse_typed(kind, {**(defaults or {}), **data} if isinstance(data, dict) else data, "", str(path)))
 
 
 def parse_typed(kind: Any, value: Any, key: str, where: str) -> Any:

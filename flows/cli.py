@@ -26,9 +26,9 @@ def parser() -> argparse.ArgumentParser:
     commands = actial.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     run = commands.add_parser("run", help="bring the pipeline up to date (a Prefect flow run)")
-    run.add_argument("--only", nargs="+", choices=STAGES, metavar="STAGE", help="just these stages")
+    run.add_argument("--only", nargs="+", action="extend", choices=STAGES, metavar="STAGE", help="just these stages")
     run.add_argument("--from", dest="from_stage", choices=STAGES, metavar="STAGE", help="this stage and all after it")
-    run.add_argument("--force", nargs="+", choices=STAGES, metavar="STAGE", help="run these even when they are fresh")
+    run.add_argument("--force", nargs="+", action="extend", choices=STAGES, metavar="STAGE", help="run these even when they are fresh")
     commands.add_parser("plan", help="what would run, how long it last took, and why")
     commands.add_parser("why", help="every reason why a stage would run").add_argument("stage", choices=STAGES, metavar="STAGE")
     commands.add_parser("use", help="copy a profile to params.yaml").add_argument("profile", metavar="PROFILE")

@@ -18,6 +18,7 @@ from prefect.states import Completed, Failed
 from actial.errors import UserError
 from actial.params import STAGES
 from flows.run import REPORT, SCORES
+from flows.servers import TEMPORARY
 from tasks import tracking, versioning
 from tasks.stage import CACHED, REFUSED, RESTORED, stage, workspace_lock
 
@@ -52,7 +53,7 @@ def pipeline(only: list[Stage] | None = None, from_stage: Stage | None = None, f
     try:
         versioning.require_checkout()
         selected = select(only, from_stage, force)
-        with workspace_lock(log), tracking.pipeline_run(flow_run.name, flow_run.ui_url) as tracked:
+        with workspace_lock(log), tracking.pipeline_run(flow_run.name, None if TEMPORARY in os.environ else flow_run.ui_url) as tracked:
             stopped = bring_up_to_date(selected, set(force or ()), outcomes, tracked, log)
             if stopped:
                 tracked.failed(stopped.message or "")

@@ -21,8 +21,16 @@ START_TIMEOUT_S = 120.0
 ANSWER_TIMEOUT_S = 5.0
 POLL_S = 0.2
 
-QUIET = {"DO_NOT_TRACK": "true", "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-"""Environment of every server started here: nothing leaves this machine."""
+TEMPORARY = "ACTIAL_TEMPORARY_PREFECT"
+"""Set where the server ends with this process, so that no lasting record links to its pages."""
+
+QUIET = {
+    "DO_NOT_TRACK": "true",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+}
+"""Environment of every server started here: nothing leaves this machine, and MLflow starts no job runners that nobody uses."""
 
 
 def reach_prefect_server() -> str:
@@ -41,7 +49,7 @@ def reach_prefect_server() -> str:
     if configured:
         print(f"no Prefect server answers at {configured}: this run uses a temporary one (`actial up` starts a lasting one)", flush=True)
     port = free_port()
-    os.environ |= {API_URL: f"http://127.0.0.1:{port}/api"} | QUIET
+    os.environ |= {API_URL: f"http://127.0.0.1:{port}/api", TEMPORARY: "1"} | QUIET
     command = [sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app", "--log-level", "error", "--lifespan", "on"]
     server = start_job(
         [*command, "--host", "127.0.0.1", "--port", str(port)],

@@ -123,8 +123,8 @@ def run(stage: str, make: Callable[[Job], Made]) -> int:
         with tracking.stage_run(job) as finish:
             made = make(job)
             write_manifest(out, stage, params, made)
+            refuse_if_edited(spec, scratch)
             finish(made)
-        refuse_if_edited(spec, scratch)
         move_into_place(out, spec.out)
         note_duration(stage, time.monotonic() - start_s)
         shutil.rmtree(scratch, ignore_errors=True)  # gigabytes of checkpoints, and a forced rerun must really run

@@ -85,6 +85,8 @@ def test_broken_yaml_and_missing_file(tmp_path: Path) -> None:
 
 def test_machine_settings_come_from_file_and_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert load_machine(tmp_path).train_processes == 1
+    (tmp_path / "machine.yaml").write_text("train_processes: 8\n")
+    assert load_machine(tmp_path).train_processes == 8
     monkeypatch.setenv("ACTIAL_WORKERS", "3")
     assert load_machine(tmp_path).workers == 3
     monkeypatch.setenv("ACTIAL_WORKERS", "many")
