@@ -29,6 +29,7 @@ def up(prefect_port: int, mlflow_port: int) -> int:
     require_free_port(prefect_port, "--prefect-port")
     require_free_port(mlflow_port, "--mlflow-port")
     exit_on_terminate()
+    runs = f"#/experiments/{tracking.experiment_id(tracking.tracking_uri())}/runs?workflowType=machine_learning"  # MLflow opens on its chat pages
     api_url, mlflow_url = f"http://127.0.0.1:{prefect_port}/api", f"http://127.0.0.1:{mlflow_port}"
     env = QUIET | {API_URL: api_url, "ACTIAL_MLFLOW_UI": mlflow_url}
     local = ["--host", "127.0.0.1", "--port"]
@@ -41,7 +42,9 @@ def up(prefect_port: int, mlflow_port: int) -> int:
             deployment = _start(stack, "deployment", ["-m", "flows.serve"], env)
             _wait_until_served(deployment)
             wait_until_answers(mlflow_url, mlflow, f"MLflow ({LOGS}/mlflow.log)")
-            print(f"Prefect   http://127.0.0.1:{prefect_port}\nMLflow    {mlflow_url}\nrun       prefect deployment run actial/full-pipeline", flush=True)
+            print(
+                f"Prefect   http://127.0.0.1:{prefect_port}\nMLflow    {mlflow_url}/{runs}\nrun       prefect deployment run actial/full-pipeline", flush=True
+            )
             if prefect_port != 4200:
                 print(f"in other terminals first: export {API_URL}={api_url}", flush=True)
             print("Ctrl-C stops all three", flush=True)
