@@ -1,1 +1,0 @@
-"""One file a benchmark: load, chance, protocol."""
