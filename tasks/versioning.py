@@ -6,6 +6,7 @@ Everything works in the current folder, which must be the project's.
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 import time
@@ -103,10 +104,15 @@ def locked(stage: str) -> StageRecord:
         KeyError: the stage has no entry: it has not been made here.
     """
     path = Path("dvc.lock")
-    entry = (yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}).get("stages", {})[stage]
+    entry = _lock_entries(path.read_text(encoding="utf-8") if path.exists() else "{}")[stage]
     md5s = lambda kind: {item["path"]: item["md5"] for item in entry.get(kind, [])}  # noqa: E731
     params = {key: value for file in entry.get("params", {}).values() for key, value in file.items()}
     return StageRecord(entry["cmd"], md5s("deps"), params, md5s("outs"))
+
+
+@functools.lru_cache(maxsize=1)
+def _lock_entries(text: str) -> dict[str, Any]:
+    return yaml.safe_load(text).get("stages", {})
 
 
 def output_md5s(stage: str) -> tuple[str, ...]:
