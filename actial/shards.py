@@ -264,8 +264,8 @@ def _view_schema() -> pa.Schema:
             ("licence", text),
         ]
     )
-    value = lambda dtype: {"dtype": dtype, "_type": "Value"}  # noqa: E731
-    as_list = lambda feature: {"feature": feature, "_type": "List"}  # noqa: E731
+    value = lambda dtype: {"dtype": dtype, "_type": "Value"}
+    as_list = lambda feature: {"feature": feature, "_type": "List"}
     features = {name: value("string") for name in ("view_id", "scene_id", "source", "licence")}
     features |= {"image": {"_type": "Image"}, "mask": {"_type": "Image"}, "width": value("int64"), "height": value("int64")}
     features |= {name: as_list(value("float64")) for name in ("K", "T_world_cam")}

@@ -196,7 +196,7 @@ def move_into_place(finished: Path, target: Path) -> None:
 
 def print_summary(stage: str, out: Path, made: Made) -> None:
     """The three lines a stage ends with: what was made, what was refused and why, where to look."""
-    said = lambda counts: ", ".join(f"{n:,} {what}" for what, n in counts.items() if n)  # noqa: E731
+    said = lambda counts: ", ".join(f"{n:,} {what}" for what, n in counts.items() if n)
     print(f"{stage}: made {said(made.counts) or 'nothing'}")
     print(f"{stage}: refused {said(made.refused) or 'nothing'}")
     print(f"{stage}: look at {out / made.look if made.look else out}", flush=True)

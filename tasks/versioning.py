@@ -105,7 +105,7 @@ def locked(stage: str) -> StageRecord:
     """
     path = Path("dvc.lock")
     entry = _lock_entries(path.read_text(encoding="utf-8") if path.exists() else "{}")[stage]
-    md5s = lambda kind: {item["path"]: item["md5"] for item in entry.get(kind, [])}  # noqa: E731
+    md5s = lambda kind: {item["path"]: item["md5"] for item in entry.get(kind, [])}
     params = {key: value for file in entry.get("params", {}).values() for key, value in file.items()}
     return StageRecord(entry["cmd"], md5s("deps"), params, md5s("outs"))
 
@@ -245,7 +245,7 @@ def _edited_settings(stage: str, path: str, section: str) -> Reasons:
     now = (yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}).get(section)
     old, new = _flat(before, section), _flat(now, section)
     keys = [*new, *(key for key in old if key not in new)]
-    said = lambda values, key: json.dumps(values[key], ensure_ascii=False) if key in values else "absent"  # noqa: E731
+    said = lambda values, key: json.dumps(values[key], ensure_ascii=False) if key in values else "absent"
     return {f"{path}: {key}": f"{said(old, key)} -> {said(new, key)}" for key in keys if old.get(key, _ABSENT) != new.get(key, _ABSENT)}
 
 

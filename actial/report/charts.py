@@ -35,8 +35,8 @@ def line_chart(title: str, series: Sequence[Series], x_label: str, y_label: str)
     if not len(points):
         raise ValueError(f"the chart {title!r} has no point to draw")
     x_ticks, y_ticks = _step_ticks(points[:, 0]), nice_ticks(*_limits(points[:, 1]))
-    to_x = lambda x: _LEFT + (x - x_ticks[0]) / (x_ticks[-1] - x_ticks[0]) * (WIDTH - _LEFT - _RIGHT)  # noqa: E731
-    to_y = lambda y: HEIGHT - _BOTTOM - (y - y_ticks[0]) / (y_ticks[-1] - y_ticks[0]) * (HEIGHT - _TOP - _BOTTOM)  # noqa: E731
+    to_x = lambda x: _LEFT + (x - x_ticks[0]) / (x_ticks[-1] - x_ticks[0]) * (WIDTH - _LEFT - _RIGHT)
+    to_y = lambda y: HEIGHT - _BOTTOM - (y - y_ticks[0]) / (y_ticks[-1] - y_ticks[0]) * (HEIGHT - _TOP - _BOTTOM)
     marks = [tag("title", title), *_axes(x_ticks, y_ticks, to_x, to_y, x_label, y_label)]
     legend = []
     for i, (one, curve) in enumerate(zip(series, drawn, strict=True)):
@@ -69,7 +69,7 @@ def interval_chart(title: str, intervals: Sequence[Interval], marks: Mapping[str
     """
     row_px, top, left = 22, 42, 130
     height = top + row_px * len(intervals) + 34
-    to_x = lambda share: left + share * (WIDTH - left - 24)  # noqa: E731
+    to_x = lambda share: left + share * (WIDTH - left - 24)
     groups = list(dict.fromkeys(i.group for i in intervals))
     drawn = [tag("title", title)]
     for share in (0, 0.2, 0.4, 0.6, 0.8, 1):

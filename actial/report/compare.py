@@ -81,7 +81,7 @@ def paired(a: ComparedRun, b: ComparedRun) -> list[Pair]:
     """Verdicts of A and B on the same question by the same model in the same mode and condition; none where the test questions differ."""
     if not a.tested_on or a.tested_on != b.tested_on:
         return []
-    key = lambda v: (v.question_id, v.model, v.mode, v.condition)  # noqa: E731
+    key = lambda v: (v.question_id, v.model, v.mode, v.condition)
     of_b = {key(v): v for v in b.verdicts}
     return [(v, of_b[key(v)]) for v in a.verdicts if key(v) in of_b]
 
@@ -117,7 +117,7 @@ def _scores(a: ComparedRun, b: ComparedRun, differences: Mapping[str, Difference
 
 def _other_numbers(a: ComparedRun, b: ComparedRun) -> Part:
     names = [n for n in dict.fromkeys([*sorted(a.metrics), *sorted(b.metrics)]) if not n.startswith("accuracy")]
-    said = lambda run, name: f"{run.metrics[name]:.6g}" if name in run.metrics else "—"  # noqa: E731
+    said = lambda run, name: f"{run.metrics[name]:.6g}" if name in run.metrics else "—"
     rows = [(name, said(a, name), said(b, name)) for name in names if a.metrics.get(name) != b.metrics.get(name)]
     return Part("Other numbers that differ", ("", "A", "B"), rows, "" if rows else "None.", (1, 2))
 
@@ -186,13 +186,13 @@ def _gain(a: float | None, b: float | None, difference: Difference | None) -> st
 
 
 def _markdown(part: Part) -> str:
-    cell = lambda text: text.replace("|", "\\|").replace("\n", " ")  # noqa: E731
+    cell = lambda text: text.replace("|", "\\|").replace("\n", " ")
     lines = [f"## {part.title}", ""]
     if part.note:
         lines += [part.note, ""]
     if part.rows:
         widths = [max(len(cell(row[i])) for row in (part.header, *part.rows)) for i in range(len(part.header))]
-        line = lambda row: "| " + " | ".join(cell(text).ljust(width) for text, width in zip(row, widths, strict=True)) + " |"  # noqa: E731
+        line = lambda row: "| " + " | ".join(cell(text).ljust(width) for text, width in zip(row, widths, strict=True)) + " |"
         lines += [line(part.header), "|" + "|".join("-" * (width + 2) for width in widths) + "|", *map(line, part.rows), ""]
     return "\n".join(lines)
 

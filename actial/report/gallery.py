@@ -107,7 +107,7 @@ _MARK = {"right": "✓", "wrong": "✗", "unread": "?"}
 
 
 def _filters(kinds: Sequence[str], asked: Sequence[str]) -> Html:
-    select = lambda name, label, choices: tag(  # noqa: E731
+    select = lambda name, label, choices: tag(
         "label", label, " ", tag("select", *(tag("option", text, value=value) for value, text in choices), id=f"filter-{name}")
     )
     outcomes = [("", "any answer"), ("right", "right"), ("wrong", "wrong"), ("unread", "unparsed")]

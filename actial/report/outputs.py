@@ -24,7 +24,7 @@ STAND_INS = ("oracle", "mirror", "random", "constant", "silent")
 
 def in_order(model_and_mode: tuple[str, str]) -> tuple[int, str, int, str]:
     """Sorts base, sft, grpo and the stand-ins, each in the modes think, direct; others after them by name."""
-    place = lambda name, known: known.index(name) if name in known else len(known)  # noqa: E731
+    place = lambda name, known: known.index(name) if name in known else len(known)
     model, mode = model_and_mode
     return place(model, ("base", "sft", "grpo", *STAND_INS)), model, place(mode, ("think", "direct")), mode
 
@@ -77,7 +77,12 @@ class Outputs:
     @cached_property
     def scores(self) -> Any:
         path = self.folder / "evaluate" / "scores.json"
-        return _read_json(path) if path.exists() else None
+        if not path.exists():
+            return None
+        scores = _read_json(path)
+        if not isinstance(scores, dict) or "models" not in scores:
+            raise UserError(f"{path} is no table of scores: restore it with `dvc checkout`, or run evaluate again")
+        return scores
 
     @cached_property
     def rollouts(self) -> list[Rollout]:

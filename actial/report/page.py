@@ -47,7 +47,7 @@ def join(children: Iterable[object]) -> Html:
 
 def table(header: Sequence[object], rows: Iterable[Sequence[object]], *, caption: str = "", numeric: Sequence[int] = (), class_: str | None = None) -> Html:
     """A table that scrolls sideways on a narrow screen; the columns in `numeric` are set flush right."""
-    side = lambda i: "number" if i in numeric else None  # noqa: E731  (two uses, one line)
+    side = lambda i: "number" if i in numeric else None
     head = tag("tr", *(tag("th", cell, scope="col", class_=side(i)) for i, cell in enumerate(header)))
     body = [tag("tr", *(tag("td", cell, class_=side(i)) for i, cell in enumerate(row))) for row in rows]
     body_of_table = tag("table", tag("thead", head), tag("tbody", *body), class_=class_)

@@ -46,7 +46,7 @@ def top_down(first: View, second: View) -> Html | None:
     everything = np.concatenate([*wedges, *(points for _, points in outlines)])
     low, high = everything.min(axis=0), everything.max(axis=0)
     scale = (SIZE - 2 * _MARGIN) / max(float((high - low).max()), 1e-9)
-    to_px = lambda p: (np.array([1, -1]) * (np.asarray(p) - (low + high) / 2)) * scale + SIZE / 2  # noqa: E731
+    to_px = lambda p: (np.array([1, -1]) * (np.asarray(p) - (low + high) / 2)) * scale + SIZE / 2
     marks = [tag("title", f"From above: {first.view_id} is camera 1, {second.view_id} is camera 2")]
     marks += [_polygon(to_px(points), o) for o, points in outlines]
     marks += _path(to_px(cameras[0]), to_px(cameras[1]))

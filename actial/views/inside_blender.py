@@ -54,7 +54,7 @@ def load_blenderproc() -> types.SimpleNamespace:
     package = types.ModuleType("blenderproc")
     package.__path__ = list(spec.submodule_search_locations)
     sys.modules["blenderproc"] = package
-    module = lambda name: importlib.import_module(f"blenderproc.python.{name}")  # noqa: E731
+    module = lambda name: importlib.import_module(f"blenderproc.python.{name}")
     bproc = types.SimpleNamespace(
         camera=module("camera.CameraUtility"),
         light=module("types.LightUtility"),

@@ -106,7 +106,7 @@ def test_sides_seen_in_pixels_are_the_sides_that_are_asked(orbit_deg: float, dis
     orbit_deg = orbit_deg if left else -orbit_deg
     first, second = around(0, 4.0, aim1_deg), around(orbit_deg, distance_m, aim2_deg)
     ahead = -first[:3, 2]
-    column = lambda T, p: _column(p, T)  # noqa: E731
+    column = lambda T, p: _column(p, T)
     codes = {kind: label(kind, second, first) for kind in KINDS}
     if codes["lateral"] in ("left", "right"):
         assert codes["lateral"] == ("right" if column(first, second[:3, 3] + 50 * ahead) > 0 else "left")

@@ -136,6 +136,9 @@ def test_a_damaged_file_is_one_sentence(project: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"scores\.json is not valid JSON"):
         write_report(tmp_path / "outputs", tmp_path / "index.html")
     assert not (tmp_path / "index.html").exists()
+    scores.write_text('{"rows": []}')
+    with pytest.raises(UserError, match=r"scores\.json is no table of scores"):
+        write_report(tmp_path / "outputs", tmp_path / "index.html")
 
 
 def test_the_command_line(project: Path, tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ class Project:
         path = Path("dvc.lock")
         lock = yaml.safe_load(path.read_text()) if path.exists() else {"schema": "2.0", "stages": {}}
         spec = body.stage_spec(stage)
-        md5 = lambda p: hashlib.md5((p / body.MANIFEST).read_bytes()).hexdigest() + ".dir"  # noqa: E731
+        md5 = lambda p: hashlib.md5((p / body.MANIFEST).read_bytes()).hexdigest() + ".dir"
         deps = [{"path": p.as_posix(), "md5": md5(p)} for p in spec.inputs.values() if p.exists()]
         lock["stages"][stage] = {"cmd": f"python -m tasks.{stage}", "deps": deps, "outs": [{"path": spec.out.as_posix(), "md5": md5(spec.out)}]}
         path.write_text(yaml.safe_dump(lock))
