@@ -59,6 +59,7 @@ def start_job(cmd: Sequence[str], env: Mapping[str, str] | None = None, stdout: 
     parent = os.getpid()
 
     def in_child() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's `&` makes it ignored below, and `actial up` could not be stopped by it
         die_with_parent()
         if os.getppid() != parent:  # the parent died before the request above
             os._exit(128 + signal.SIGTERM)

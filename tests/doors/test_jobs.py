@@ -117,3 +117,13 @@ def test_a_body_ends_in_order_on_sigterm(tmp_path: Path) -> None:
     os.kill(child.pid, signal.SIGTERM)
     assert child.communicate(timeout=20)[0] == "ended\n"
     assert child.returncode == 143
+
+
+def test_a_job_can_be_interrupted_though_its_starter_ignores_it() -> None:
+    said: list[str] = []
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        run_job([sys.executable, "-c", "import signal; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"], said.append)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert said == ["True"]

@@ -104,7 +104,7 @@ def test_cancel_from_prefect_leaves_no_process(served: Project) -> None:
     served.wait_until_held("sft")
     assert {p.pid for p in served.processes()} > before
     served.run(sys.executable, "-m", "prefect", "flow-run", "cancel", flow_run)
-    wait_for(lambda: {p.pid for p in served.processes()} == before, "all processes of the cancelled run to end")
+    wait_for(lambda: {p.pid for p in served.processes()} <= before, "all processes of the cancelled run to end")
     wait_for(lambda: "Cancelled" in served.run(sys.executable, "-m", "prefect", "flow-run", "inspect", flow_run).stdout, "state Cancelled")
     served.release("sft")
     served.ran()
