@@ -17,7 +17,7 @@ from prefect.states import Completed, Failed
 
 from actial.errors import UserError
 from actial.params import STAGES
-from flows.run import REPORT, SCORES
+from flows.results import REPORT, SCORES
 from flows.servers import TEMPORARY
 from tasks import tracking, versioning
 from tasks.stage import CACHED, REFUSED, RESTORED, stage, workspace_lock
