@@ -16,6 +16,7 @@ from project import ALL, Project, wait_for
 from flows.servers import free_port
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """One server and one set of made projects: all in one xdist worker."""
     for item in items:
