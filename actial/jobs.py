@@ -82,9 +82,11 @@ def stop_job(child: subprocess.Popen[bytes], grace_s: float = 10.0) -> None:
             process.terminate()
     _signal_group(child.pid, signal.SIGTERM)
     _, alive = psutil.wait_procs(tree, timeout=grace_s)
-    for process in alive + _below(alive):
+    stubborn = alive + _below(alive)
+    for process in stubborn:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
+    psutil.wait_procs(stubborn, timeout=grace_s)  # the kernel takes a moment
     _signal_group(child.pid, signal.SIGKILL)  # what left the tree (its parent ended) but not the group
     child.wait()
 
