@@ -132,7 +132,7 @@ def test_control_characters_of_a_model_do_not_reach_the_terminal(outputs: Path, 
 
 
 @pytest.mark.parametrize("change", [lambda q: q + "x", lambda q: q.replace("scene-", "scene"), lambda q: q.split(".")[0] + ".v99", lambda q: "nonsense"])
-def test_an_unknown_id_is_answered_with_the_nearest_one(outputs: Path, asked: Question, change) -> None:  # type: ignore[no-untyped-def]
+def test_an_unknown_id_is_answered_with_the_nearest_one(outputs: Path, asked: Question, change) -> None:  # type: ignore[no-untyped-def]  # a lambda above
     with pytest.raises(UserError, match=r"no record in .* has the id .*; the nearest one is (scene-\d{6}[^ ]*)$") as refused:
         trace(change(asked.question_id), outputs)
     nearest = str(refused.value).rsplit(" ", 1)[1]

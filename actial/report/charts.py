@@ -144,7 +144,7 @@ def _axes(x_ticks, y_ticks, to_x, to_y, x_label: str, y_label: str) -> list[Html
     return marks
 
 
-def _line(x: np.ndarray, y: np.ndarray, to_x, to_y, colour: str, *, faint: bool) -> list[Html]:  # type: ignore[no-untyped-def]
+def _line(x: np.ndarray, y: np.ndarray, to_x, to_y, colour: str, *, faint: bool) -> list[Html]:  # type: ignore[no-untyped-def]  # two scales, as above
     step = -(-len(x) // _MAX_POINTS)
     path, pen_down = [], False
     for px, py in zip(x[::step], y[::step], strict=True):
