@@ -21,7 +21,7 @@ DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
 def test_stages_are_the_six_words_in_order() -> None:
     assert tuple(DVC["stages"]) == STAGES
     for stage, entry in DVC["stages"].items():
-        assert entry["cmd"] == f"python -m tasks.{stage}"
+        assert entry["cmd"] == f"exec python -m tasks.{stage}"
         assert entry["outs"] == [f"outputs/{stage}"]
         assert {"seed", stage} <= set(entry["params"])
 

@@ -27,7 +27,7 @@ def toy_dvc_yaml() -> dict:
     stages = {}
     for name, entry in real["stages"].items():
         inputs = [d for d in entry["deps"] if str(d).startswith("outputs/")]
-        stages[name] = {"cmd": f"python -m toy.{name}", "deps": [*inputs, f"toy/{name}.py", "toy/body.py"], "params": entry["params"], "outs": entry["outs"]}
+        stages[name] = {"cmd": entry["cmd"].replace("tasks.", "toy."), "deps": [*inputs, f"toy/{name}.py", "toy/body.py"], "params": entry["params"], "outs": entry["outs"]}
     return {"stages": stages, "metrics": ["outputs/evaluate/metric.json"]}
 
 
@@ -48,6 +48,7 @@ class Project:
             "ACTIAL_TRACKING": "off",
             "DVC_SITE_CACHE_DIR": str(root.parent / "dvc-site"),
             "GIT_CONFIG_GLOBAL": os.devnull,
+            "SHELL": "/bin/sh",
             "PATH": str(Path(sys.executable).parent) + os.pathsep + os.environ["PATH"],
         }
         self.env |= {f"GIT_{who}_{what}": "toy@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}

@@ -75,7 +75,7 @@ class Project:
         spec = body.stage_spec(stage)
         md5 = lambda p: hashlib.md5((p / body.MANIFEST).read_bytes()).hexdigest() + ".dir"
         deps = [{"path": p.as_posix(), "md5": md5(p)} for p in spec.inputs.values() if p.exists()]
-        lock["stages"][stage] = {"cmd": f"python -m tasks.{stage}", "deps": deps, "outs": [{"path": spec.out.as_posix(), "md5": md5(spec.out)}]}
+        lock["stages"][stage] = {"cmd": f"exec python -m tasks.{stage}", "deps": deps, "outs": [{"path": spec.out.as_posix(), "md5": md5(spec.out)}]}
         path.write_text(yaml.safe_dump(lock))
         return lock["stages"][stage]["outs"][0]["md5"]
 
