@@ -16,6 +16,8 @@ Mode = Literal["think", "direct", "describe"]
 """How a model is asked: reasoning then answer, answer only, or tell what the pictures show."""
 
 Label = Literal["left", "right", "none"]
+Cue = Literal["aligned", "conflict", "none"]
+"""Whether what the pictures suggest without depth agrees with the truth; none where either has no direction."""
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -118,6 +120,8 @@ class Question:
     tied_class: str
     """Kinds of one tied class ask the same bit of one pair and are counted once; empty where a kind is tied to none."""
     source: str
+    cue: Cue = "none"
+    """Whether the kind's 2D cue (`questions.cues`) agrees with the truth."""
 
     def label_of(self, letter: str) -> str:
         """The canonical word behind an option's letter."""

@@ -386,6 +386,7 @@ def _question_schema() -> pa.Schema:
             ("scene_id", text),
             ("tied_class", text),
             ("source", text),
+            ("cue", text),
         ]
     )
 

@@ -13,10 +13,11 @@ from actial import ids
 from actial.errors import UserError
 from actial.params import BuildQA
 from actial.questions.balance import SPLITS, balanced, split_of_scenes
+from actial.questions.cues import CUE_WORDS
 from actial.questions.kinds import KINDS, LABELS, TIED_CLASS, Kind
 from actial.questions.pairs import Candidates, find_candidates
 from actial.questions.scan import PosedScene
-from actial.records import LETTERS, Question
+from actial.records import LETTERS, Cue, Question
 from actial.rng import generator_for
 from actial.shards import write_questions
 
@@ -36,6 +37,8 @@ class Built:
     """How often each letter is right, by (split, kind)."""
     tied: dict[str, int]
     """Questions in the tied class, by kind."""
+    cues: Counter[tuple[str, str, str]]
+    """Questions by (split, kind, whether the 2D cue agrees with the truth)."""
     bits: int
     """Questions after those of one tied class about one pair are counted once."""
     n_pairs: int
@@ -72,7 +75,7 @@ def build_questions(scenes: Iterable[PosedScene], out: Path, settings: BuildQA, 
         write_questions(out / f"{name}.parquet", tally.counted(name, _in_words(rows, found, settings, seed)))
     n_scenes = {name: int(np.count_nonzero(split == s)) for s, name in enumerate(SPLITS)}
     refused = {reason: n for reason, n in sorted(found.refused.items()) if n}
-    return Built(n_scenes, dict(tally.labels), tally.letters, dict(tally.tied), tally.bits, found.n_pairs, refused)
+    return Built(n_scenes, dict(tally.labels), tally.letters, dict(tally.tied), tally.cues, tally.bits, found.n_pairs, refused)
 
 
 def _thinned(found: Candidates, split: np.ndarray, seed: int) -> np.ndarray:
@@ -102,6 +105,7 @@ def _in_words(rows: np.ndarray, found: Candidates, settings: BuildQA, seed: int)
                 value=round(float(row["value"][order]), DIGITS),
                 margin=round(float(row["margin"][order]), DIGITS),
                 tied=bool(row["tied"][order]),
+                cue=CUE_WORDS[row["cue"][order]],
                 source=found.sources[row["scene"]],
                 wordings=settings.wordings,
                 seed=seed,
@@ -109,7 +113,7 @@ def _in_words(rows: np.ndarray, found: Candidates, settings: BuildQA, seed: int)
 
 
 def _question(
-    kind: Kind, views: tuple[str, str], family_id: str, *, label: int, value: float, margin: float, tied: bool, source: str, wordings: int, seed: int
+    kind: Kind, views: tuple[str, str], family_id: str, *, label: int, value: float, margin: float, tied: bool, cue: Cue, source: str, wordings: int, seed: int
 ) -> Question:
     question_id = ids.question_id(ids.pair_id(*views), kind.name)
     generator = generator_for(seed, question_id)
@@ -129,6 +133,7 @@ def _question(
         scene_id=ids.parse(views[0]).scene_id,
         tied_class=TIED_CLASS if tied else "",
         source=source,
+        cue=cue,
     )
 
 
@@ -139,6 +144,7 @@ class _Tally:
         self.labels: Counter[tuple[str, str, str]] = Counter()
         self.letters: dict[tuple[str, str], Counter[str]] = {}
         self.tied: Counter[str] = Counter()
+        self.cues: Counter[tuple[str, str, str]] = Counter()
         self.bits = 0
         self._scene_id, self._tied_pairs = "", set[tuple[str, ...]]()
 
@@ -146,6 +152,7 @@ class _Tally:
         for q in questions:
             self.labels[split, q.kind, q.label_of(q.truth)] += 1
             self.letters.setdefault((split, q.kind), Counter())[q.truth] += 1
+            self.cues[split, q.kind, q.cue] += 1
             self._count_bit(q)
             yield q
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from actial.params import BuildQA
 from actial.questions.balance import SPLITS
 from actial.questions.build import Built
+from actial.questions.cues import CUES, LEAST_SHIFT
 from actial.questions.kinds import LABELS, Kind, band_of, kinds_of, unit_of
 from actial.records import LETTERS
 
@@ -40,6 +41,7 @@ def write_card(path: Path, built: Built, settings: BuildQA, seed: int) -> None:
         _splits(built, splits),
         _kinds(settings),
         _labels(built, settings, splits),
+        _cues(built, settings, splits),
         _tied(built, settings, total),
         _refused(built),
     ]
@@ -101,6 +103,24 @@ def _labels(built: Built, settings: BuildQA, splits: list[str]) -> str:
     )
     header = ["split", "kind", *LABELS, "right letter A / B / C", "chance", "majority label", "majority letter"]
     return "\n".join(["## Labels\n", rule, _table(header, rows), ""])
+
+
+def _cues(built: Built, settings: BuildQA, splits: list[str]) -> str:
+    rows = []
+    for split in splits:
+        for kind in kinds_of(settings):
+            aligned, conflict, none = (built.cues[split, kind.name, word] for word in ("aligned", "conflict", "none"))
+            directional = sum(built.labels.get((split, kind.name, label), 0) for label in LABELS[:2])
+            shares = [f"{aligned / directional:.1%}", f"{conflict / directional:.1%}"] if directional else ["no questions"] * 2
+            rows.append([split, kind.name, CUES[kind.name].name, *(f"{n:,}" for n in (aligned, conflict, none)), *shares])
+    rules = "\n".join(f"- {rule.name}: {rule.text}" for rule in {CUES[kind.name].name: CUES[kind.name] for kind in kinds_of(settings)}.values())
+    rule = (
+        "What the pictures suggest without any depth may agree with the truth (column `cue` is aligned) or mislead (conflict); none where the truth is none "
+        f"or the cue is weaker than {LEAST_SHIFT:g} picture widths. Whoever follows it gets the aligned ones right. "
+        "Cues look at the parts of the subject whose centres lie in both pictures:\n\n"
+    )
+    header = ["split", "kind", "cue", "aligned", "conflict", "none", "aligned of left and right", "conflict of left and right"]
+    return "\n".join(["## 2D cues\n", rule + rules + "\n", _table(header, rows), ""])
 
 
 def _tied(built: Built, settings: BuildQA, total: int) -> str:

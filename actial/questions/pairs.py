@@ -12,7 +12,8 @@ from actial import ids
 from actial.geometry.angles import Motion, motion_between
 from actial.params import BuildQA
 from actial.questions import kinds
-from actial.questions.scan import PosedScene
+from actial.questions.cues import cue_codes, in_picture
+from actial.questions.scan import PosedScene, stacked_points
 from actial.rng import generator_for
 
 CANDIDATE = np.dtype(
@@ -25,6 +26,7 @@ CANDIDATE = np.dtype(
         ("value", np.float64, 2),
         ("margin", np.float64, 2),
         ("tied", np.bool_, 2),
+        ("cue", np.int8, 2),
     ]
 )
 """A pair of views that a kind asks about in both orders; entry 0 is (first, second), entry 1 (second, first). Views are numbers in their scene."""
@@ -50,7 +52,7 @@ class Candidates:
 def find_candidates(scenes: Iterable[PosedScene], settings: BuildQA, seed: int) -> Candidates:
     """Up to `pairs_per_kind` pairs of each scene for each kind, a third of them none, picked by the seed.
 
-    Memory grows with the pairs chosen (50 bytes each), not with the views.
+    Memory grows with the pairs chosen (52 bytes each), not with the views.
 
     Raises:
         UserError: a view's id is no id of its scene's.
@@ -78,6 +80,7 @@ def _of_batch(batch: Sequence[PosedScene], base: int, settings: BuildQA, seed: i
     found.n_pairs += 2 * len(i)
     if not len(i):
         return np.empty(0, CANDIDATE)
+    place = _places_in_pictures(batch, usable, poses)
     scene = np.repeat(np.arange(len(batch), dtype=np.int32), [len(first) for first, _ in pairs])
     number = np.concatenate(numbers)
     keys = [generator_for(seed, f"{s.scene_id}/pairs").random((len(kinds.KINDS), len(first))) for s, (first, _) in zip(batch, pairs, strict=True)]
@@ -94,15 +97,24 @@ def _of_batch(batch: Sequence[PosedScene], base: int, settings: BuildQA, seed: i
         row = np.empty(len(picked), CANDIDATE)
         row["scene"], row["kind"] = base + scene[picked], k
         row["first"], row["second"] = number[i[picked]], number[j[picked]]
-        for order, motion in enumerate(motions):
+        for order, (motion, a, b) in enumerate(zip(motions, (i, j), (j, i), strict=True)):
             chosen = Motion(*(field[picked] for field in motion))
             row["label"][:, order] = codes[order][picked]
             row["value"][:, order] = getattr(chosen, kind.quantity)
             row["margin"][:, order] = kinds.margins(kind, chosen, codes[order][picked], settings)
             row["tied"][:, order] = kinds.lateral_is_tied(chosen, settings) if kind.name == "lateral" else kind.around_subject
+            first, second = place[a[picked]], place[b[picked]]
+            in_both = ~np.isnan(first + second)
+            row["cue"][:, order] = cue_codes(kind.name, np.where(in_both, first, np.nan), np.where(in_both, second, np.nan), codes[order][picked])
         rows.append(row)
     joined = np.concatenate(rows)
     return joined[np.lexsort((joined["second"], joined["first"], joined["kind"], joined["scene"]))]
+
+
+def _places_in_pictures(batch: Sequence[PosedScene], usable: Sequence[np.ndarray], poses: np.ndarray) -> np.ndarray:
+    """(views, p, 2): where each usable view's points lie in it, see `cues.in_picture`."""
+    of_usable = lambda name: [getattr(scene, name)[views] for scene, views in zip(batch, usable, strict=True)]
+    return in_picture(stacked_points(of_usable("points")), poses, np.concatenate(of_usable("K")), np.concatenate(of_usable("size_px")))
 
 
 def _picked(codes: Sequence[np.ndarray], scene: np.ndarray, key: np.ndarray, most: int, refused: Counter[str], kind: str) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +28,12 @@ class PosedScene:
     """(v, 4, 4); NaN for a picture without a known camera."""
     subject_center: np.ndarray
     """(v, 3) world, metres: the first object's centre as each view has it; NaN where a view has no object."""
+    points: np.ndarray
+    """(v, p, 3) world, metres: the centres of the subject's parts, or its own where it has none; NaN fills up rows with fewer."""
+    K: np.ndarray
+    """(v, 3, 3) pixels; NaN where it is not given."""
+    size_px: np.ndarray
+    """(v, 2) width and height."""
     picture_is_whole: np.ndarray
     """(v,) bool: see `picture_is_whole`."""
 
@@ -77,6 +83,8 @@ def picture_is_whole(data: bytes | None) -> bool:
     return False
 
 
+_OBJECT_COLUMNS = ("objects.list.element.T_world_obj", "objects.list.element.part_of")
+_SUBJECT = "subject"
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
@@ -85,16 +93,24 @@ def _scene_parts(path: Path, rows_at_once: int) -> Iterator[PosedScene]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns = ["view_id", "scene_id", "source", "T_world_cam", "objects.list.element.T_world_obj", "image.bytes"]
+    columns = ["view_id", "scene_id", "source", "width", "height", "K", "T_world_cam", *_OBJECT_COLUMNS, "image.bytes"]
     try:
         for batch in pq.ParquetFile(path).iter_batches(rows_at_once, columns=columns):
             scene_ids = batch["scene_id"].to_pylist()
             view_ids, sources = batch["view_id"].to_pylist(), batch["source"].to_pylist()
-            poses, centers = _pose_array(batch["T_world_cam"]), _first_object_poses(batch["objects"])[:, :3, 3]
+            centers, points = _subject_points(batch["objects"])
+            arrays = {
+                "T_world_cam": _arrays(batch["T_world_cam"], 16).reshape(-1, 4, 4),
+                "subject_center": centers,
+                "points": points,
+                "K": _arrays(batch["K"], 9).reshape(-1, 3, 3),
+                "size_px": np.column_stack([np.asarray(batch[name], dtype=np.float64) for name in ("width", "height")]),
+            }
             whole = np.array([picture_is_whole(data.as_py()) for data in batch["image"].field("bytes")], dtype=bool)
             starts = [i for i, name in enumerate(scene_ids) if i == 0 or name != scene_ids[i - 1]]
             for a, b in zip(starts, [*starts[1:], len(scene_ids)], strict=True):
-                yield PosedScene(scene_ids[a], tuple(view_ids[a:b]), sources[a], poses[a:b], centers[a:b], whole[a:b])
+                of_scene = {name: array[a:b] for name, array in arrays.items()}
+                yield PosedScene(scene_ids[a], tuple(view_ids[a:b]), sources[a], picture_is_whole=whole[a:b], **of_scene)
     except (pa.ArrowException, OSError, KeyError) as error:
         raise UserError(f"{path} is not a readable shard of views: {error}") from None
 
@@ -104,25 +120,43 @@ def _whole_scene(parts: list[PosedScene], path: Path) -> PosedScene:
     if len(set(view_ids)) < len(view_ids):
         twice = next(v for v in view_ids if view_ids.count(v) > 1)
         raise UserError(f"{path}: view {twice} stands in the folder twice")
-    joined = (np.concatenate([getattr(part, name) for part in parts]) for name in ("T_world_cam", "subject_center", "picture_is_whole"))
-    return PosedScene(parts[0].scene_id, view_ids, parts[0].source, *joined)
+    joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ("T_world_cam", "subject_center", "K", "size_px", "picture_is_whole")}
+    return PosedScene(parts[0].scene_id, view_ids, parts[0].source, points=stacked_points([part.points for part in parts]), **joined)
 
 
-def _pose_array(cells: pa.ListArray) -> np.ndarray:
-    """(n, 4, 4) of n lists of 16 numbers; NaN where a cell is null or of another length."""
+def stacked_points(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """(Σ v, p, 3) of arrays (v, p, 3) of different p, filled up with NaN."""
+    most = max(points.shape[1] for points in parts)
+    return np.concatenate([np.pad(points, ((0, 0), (0, most - points.shape[1]), (0, 0)), constant_values=np.nan) for points in parts])
+
+
+def _arrays(cells: pa.ListArray, n: int) -> np.ndarray:
+    """(rows, n) of lists of n numbers; NaN where a cell is null or of another length."""
     lengths = np.asarray(cells.value_lengths().fill_null(0))
     ends = np.cumsum(lengths)
     values = np.asarray(cells.flatten(), dtype=np.float64)
-    poses = np.full((len(cells), 16), np.nan)
-    good = lengths == 16
-    poses[good] = values[(ends - lengths)[good, None] + np.arange(16)]
-    return poses.reshape(-1, 4, 4)
+    arrays = np.full((len(cells), n), np.nan)
+    good = lengths == n
+    arrays[good] = values[(ends - lengths)[good, None] + np.arange(n)]
+    return arrays
 
 
-def _first_object_poses(objects: pa.ListArray) -> np.ndarray:
-    """(n, 4, 4) poses of each row's first object; NaN where a row has none."""
+def _subject_points(objects: pa.ListArray) -> tuple[np.ndarray, np.ndarray]:
+    """(n, 3) centres of each row's first object, NaN where a row has none; and (n, p, 3), see `PosedScene.points`."""
+    import pyarrow.compute as pc
+
     lengths = np.asarray(objects.value_lengths().fill_null(0))
-    poses = np.full((len(objects), 4, 4), np.nan)
-    first = (np.cumsum(lengths) - lengths)[lengths > 0]
-    poses[lengths > 0] = _pose_array(objects.flatten().field("T_world_obj"))[first]
-    return poses
+    flat = objects.flatten()
+    every = _arrays(flat.field("T_world_obj"), 16).reshape(-1, 4, 4)[:, :3, 3]
+    starts = np.cumsum(lengths) - lengths
+    centers = np.full((len(objects), 3), np.nan)
+    centers[lengths > 0] = every[starts[lengths > 0]]
+
+    is_part = np.asarray(pc.equal(flat.field("part_of"), _SUBJECT).fill_null(False))
+    row = np.repeat(np.arange(len(objects)), lengths)[is_part]
+    n_parts = np.bincount(row, minlength=len(objects))
+    place = np.arange(len(row)) - np.repeat(np.cumsum(n_parts) - n_parts, n_parts)
+    points = np.full((len(objects), max(1, n_parts.max(initial=1)), 3), np.nan)
+    points[row, place] = every[is_part]
+    points[n_parts == 0, 0] = centers[n_parts == 0]
+    return centers, points

@@ -1,0 +1,104 @@
+"""2D cues: what the two pictures suggest about the movement to somebody who does not know what is near and what is far.
+
+A cue is right often, so a model may learn it in place of the geometry. Every question says whether its cue agrees with the truth
+(`aligned`) or misleads (`conflict`); `none` where the truth is none or the cue has no direction. A model that only follows the cue
+gets all of the first and nothing of the second right.
+
+A cue looks at the subject's parts (at its centre, where it has none) whose centres lie inside both pictures, hidden or not.
+Positions are in picture widths: x to the right, y upward. Each rule changes its sign with the order of the pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from actial.questions.kinds import LABELS, NONE
+from actial.records import Cue, Label
+
+LEAST_SHIFT = 0.01
+"""A cue below this many picture widths has no direction: 0.8 pixels of 84."""
+
+CUE_WORDS: tuple[Cue, ...] = ("none", "aligned", "conflict")
+
+
+@dataclass(frozen=True)
+class CueRule:
+    """How two pictures are read without depth."""
+
+    name: str
+    text: str
+    """For the dataset card."""
+    value: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    """(n, p, 2) places of p points in the first and in the second picture, NaN where a point is not in both -> (n,) picture widths."""
+    positive: Label
+    """What a positive value suggests."""
+
+
+def mean_shift(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """How far the mean of the points moves to the right."""
+    return _mean(second[..., 0] - first[..., 0])
+
+
+def shift_with_height(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Σ h s / √(n Σ h²), with h a point's height in the pictures (the mean of both) and s its shift to the right, both relative to their means
+    over the n points: how far a point slides, relative to the others, that stands one standard deviation higher than they do.
+    """
+    shift = second[..., 0] - first[..., 0]
+    height = (first[..., 1] + second[..., 1]) / 2
+    h, s = height - _mean(height)[:, None], shift - _mean(shift)[:, None]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return _mean(h * s) / np.sqrt(_mean(h * h))
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """Means of rows, NaN left out; NaN where nothing is left."""
+    known = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        return np.where(known, values, 0).sum(axis=1) / known.sum(axis=1)
+
+
+SLIDE = CueRule("slide", "the subject slides left in the picture: right; it slides right: left", mean_shift, "left")
+FLOOR = CueRule(
+    "floor",
+    "what stands higher in the picture counts as farther: higher parts slide right against lower ones: left (counter-clockwise); they slide left: right",
+    shift_with_height,
+    "left",
+)
+CUES = {"lateral": SLIDE, "turn": SLIDE, "orbit": FLOOR, "perspective": FLOOR}
+"""The cue of each kind."""
+
+
+def cue_codes(kind: str, first: np.ndarray, second: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """(n,) int8 places in `CUE_WORDS`.
+
+    Args:
+        first, second: (n, p, 2), see `CueRule.value`.
+        label: (n,) places in `LABELS` of the truth.
+    """
+    rule = CUES[kind]
+    value = rule.value(first, second)
+    positive = LABELS.index(rule.positive)
+    suggested = np.where(value > 0, positive, 1 - positive)
+    code = np.where(suggested == label, CUE_WORDS.index("aligned"), CUE_WORDS.index("conflict"))
+    return np.where((np.abs(value) >= LEAST_SHIFT) & (label != NONE), code, CUE_WORDS.index("none")).astype(np.int8)
+
+
+def in_picture(p_world: np.ndarray, T_world_cam: np.ndarray, K: np.ndarray, size_px: np.ndarray) -> np.ndarray:
+    """(n, p, 2) places in picture widths, x to the right and y upward; NaN for a point outside its picture.
+
+    Args:
+        p_world: (n, p, 3) metres; NaN for a point that does not exist.
+        T_world_cam: (n, 4, 4).
+        K: (n, 3, 3) pixels.
+        size_px: (n, 2) width and height.
+    """
+    p_cam = (p_world - T_world_cam[:, None, :3, 3]) @ T_world_cam[:, :3, :3]
+    depth, width = -p_cam[..., 2], size_px[:, None, 0]
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        u = K[:, None, 0, 0] * p_cam[..., 0] / depth + K[:, None, 0, 2]
+        v = K[:, None, 1, 2] - K[:, None, 1, 1] * p_cam[..., 1] / depth
+        inside = (depth > 0) & (u >= 0) & (u <= width) & (v >= 0) & (v <= size_px[:, None, 1])
+    return np.where(inside[..., None], np.stack([u, -v], axis=-1) / width[..., None], np.nan)
