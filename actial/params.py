@@ -98,6 +98,12 @@ class ColdStartMix:
     modes: dict[str, float] = setting("Share of rows in each mode: think, direct, describe.", ge=0, le=1)
     n_rows: int = setting("Rows for SFT; a mode with fewer distinct rows than its share repeats them evenly.", ge=1)
     chains: int | None = setting("Most questions that get a chain of thought, evenly over kinds and labels; null for every question that can have one.", ge=1)
+    reasoning: str = setting(
+        "What think rows carry. chain: a true chain of thought, then the answer. auxiliary: the chain's facts without an answer, asked apart, so that nothing "
+        "is thought before an answer. after: the answer, then the chain. filler: as many tokens that say nothing, then the answer. shuffled: the chain of "
+        "another question of the same kind, then the answer.",
+        choices=("chain", "auxiliary", "after", "filler", "shuffled"),
+    )
     wording: str = setting("Chains and descriptions in clipped words (short) or whole sentences (full).", choices=("short", "full"))
     max_words: int = setting("Longest chain of thought, words; parts of the subject are left out to keep to it.", ge=12)
     grid_cells: int = setting("Columns and rows of the grid that descriptions place parts on.", ge=2, le=100)

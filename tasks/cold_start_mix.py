@@ -8,6 +8,7 @@ from actial.mix.card import write_card
 from actial.mix.conversations import Scribe, written_chains, written_descriptions
 from actial.mix.lengths import token_counter
 from actial.mix.mixture import mixed
+from actial.mix.variants import ROWS_NAMED, varied
 from actial.records import Mode, Question
 from actial.rng import generator_for
 from actial.shards import ViewStore, read_questions, write_conversations
@@ -15,7 +16,7 @@ from tasks import body
 
 
 def make(job: body.Job) -> body.Made:
-    """Write sft.parquet (the mixture of the train split), rl.parquet (prompts of the rl split, mode think) and the card."""
+    """Write sft.parquet (the mixture of the train split), rl.parquet (prompts of the rl split, in the mode that reasons before it answers) and the card."""
     params, settings = job.params, job.params.cold_start_mix
     store = ViewStore(job.inputs["render_views"] / "views")
     train, rl = (read_questions(job.inputs["build_qa"] / f"{name}.parquet") for name in ("train", "rl"))
@@ -27,12 +28,14 @@ def make(job: body.Job) -> body.Made:
     rows = Counter(mode for mode, _ in mixture)
     n_sft = write_conversations(job.out / "sft.parquet", (scribe.conversation(texts[m][i][0], m, texts[m][i][1]) for m, i in mixture))
     order = generator_for(params.seed, "mixture/rl").permutation(len(rl))
-    n_rl = write_conversations(job.out / "rl.parquet", (scribe.conversation(rl[i], "think", answered=False) for i in order))
+    rl_mode: Mode = "direct" if settings.reasoning == "auxiliary" else "think"
+    n_rl = write_conversations(job.out / "rl.parquet", (scribe.conversation(rl[i], rl_mode, answered=False) for i in order))
 
     samples = [scribe.conversation(texts[mode][0][0], mode, texts[mode][0][1]) for mode in rows]
     write_card(job.out / "README.md", settings, params.seed, rows, distinct, n_rl, refused, samples)
     counts = {"sft rows": n_sft, "rl prompts": n_rl}
     counts |= {f"{mode} rows": n for mode, n in rows.items()} | {f"distinct {mode} rows": distinct[mode] for mode in rows}
+    counts |= {name: rows["think"] for variant, name in ROWS_NAMED.items() if variant == settings.reasoning}
     return body.Made(counts=counts, refused=dict(refused), look="README.md")
 
 
@@ -41,7 +44,8 @@ def _distinct_rows(scribe: Scribe, train: list[Question]) -> tuple[dict[Mode, li
     shares = scribe.settings.modes
     chains, no_chain = written_chains(scribe, train) if shares["think"] else ([], Counter[str]())
     descriptions, no_description = written_descriptions(scribe, train) if shares["describe"] else ([], Counter[str]())
-    return {"think": chains, "direct": [(q, "") for q in train], "describe": descriptions}, no_chain + no_description
+    thoughts = varied(scribe.settings.reasoning, chains, scribe.text_tokens, scribe.seed)
+    return {"think": thoughts, "direct": [(q, "") for q in train], "describe": descriptions}, no_chain + no_description
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from actial.mix.variants import SAID
 from actial.params import ColdStartMix
 from actial.records import Conversation, Mode
 
@@ -26,6 +27,8 @@ puts first where the number does not divide; then all rows are shuffled together
 | mode | share | rows | distinct rows | each stands |
 | --- | --- | --- | --- | --- |
 {table}
+
+{reasoning}
 
 Chains of thought are written from true geometry, evenly over the labels of each kind, and each claim in them was read back and checked by other code against
 the projected parts. Left out:
@@ -53,6 +56,7 @@ def write_card(
         n_rows=settings.n_rows,
         seed=seed,
         n_rl=n_rl,
+        reasoning=SAID[settings.reasoning],
         table=table,
         refused="\n".join(f"- {n:,} {reason}" for reason, n in sorted(refused.items()) if n) or "- nothing",
         samples="\n\n".join(_sample(c) for c in samples),

@@ -13,7 +13,7 @@ from actial.mix.reasoning import NoChain, tell
 from actial.mix.verification import FalseClaim, verify
 from actial.mix.wording import in_words, most_parts
 from actial.params import ColdStartMix, Prompt
-from actial.prompts import completion_text, prompt_messages, prompt_sha
+from actial.prompts import THINK_CLOSE, THINK_OPEN, completion_text, prompt_messages, prompt_sha
 from actial.records import Conversation, Message, Mode, Question, View
 from actial.rng import generator_for
 
@@ -31,10 +31,13 @@ class Scribe:
     seed: int
 
     def conversation(self, question: Question, mode: Mode, reasoning: str = "", answered: bool = True) -> Conversation:
-        """One row; without the assistant's turn where it is not `answered`."""
+        """One row; without the assistant's turn where it is not `answered`. A think row is what `settings.reasoning` makes of it."""
         messages = prompt_messages(self.prompt, question, mode)
+        if mode == "think" and self.settings.reasoning == "auxiliary":
+            mode = "describe"
+            messages = (prompt_messages(self.prompt, question, mode)[0], *messages[1:])
         if answered:
-            messages += (Message("assistant", completion_text(mode, self._answer(question), reasoning)),)
+            messages += (Message("assistant", self._completion(question, mode, reasoning)),)
         sizes_px = [(v.camera.width_px, v.camera.height_px) for v in map(self.views, question.view_ids)]
         return Conversation(
             question_id=question.question_id,
@@ -49,6 +52,16 @@ class Scribe:
             prompt_sha=prompt_sha(self.prompt),
             n_tokens=self.counter.conversation_tokens(messages, sizes_px) if self.counter else 0,
         )
+
+    def _completion(self, question: Question, mode: Mode, reasoning: str) -> str:
+        answer = self._answer(question)
+        if mode == "think" and self.settings.reasoning == "after":
+            return f"{completion_text('direct', answer)}{THINK_OPEN}{reasoning}{THINK_CLOSE}"
+        return completion_text(mode, answer, reasoning)
+
+    def text_tokens(self, text: str) -> int:
+        """Length of a text, up to a constant: tokens, or words where nothing counts tokens."""
+        return self.counter.conversation_tokens((Message("assistant", text),), ()) if self.counter else len(text.split())
 
     def _answer(self, question: Question) -> str:
         if not question.options:

@@ -1,0 +1,142 @@
+"""Variants of reasoning: the rows of the mixture, their order and their numbers stay; what stands for the chain is what the variant says."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from toy_scenes import REPO, make_project, run_stage
+
+from actial.answers import Answer, read_answer
+from actial.errors import UserError
+from actial.mix.lengths import token_counter
+from actial.mix.variants import ROWS_NAMED, opposite, varied
+from actial.params import load_params
+from actial.records import Conversation, Message, Question
+from actial.shards import read_conversations
+
+VARIANTS = ("chain", "auxiliary", "after", "filler", "shuffled")
+Rows = dict[str, list[Conversation]]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = make_project(tmp_path_factory.mktemp("variants") / "project", 16, cold_start_mix__n_rows=400)
+    assert run_stage(root, "build_qa").returncode == 0
+    return root
+
+
+@pytest.fixture(scope="module")
+def rows(project: Path) -> Rows:
+    """sft.parquet of every variant, with `rl`-prompts' modes and the manifest looked at on the way."""
+    made = {}
+    params = yaml.safe_load((project / "params.yaml").read_text())
+    for variant in VARIANTS:
+        params["cold_start_mix"]["reasoning"] = variant
+        (project / "params.yaml").write_text(yaml.safe_dump(params))
+        done = run_stage(project, "cold_start_mix")
+        assert done.returncode == 0, done.stderr
+        out = project / "outputs/cold_start_mix"
+        counts = json.loads((out / "manifest.json").read_text())["made"]
+        assert {name: n for name, n in counts.items() if name in ROWS_NAMED.values()} == ({} if variant == "chain" else {ROWS_NAMED[variant]: 200})
+        assert {c.mode for c in read_conversations(out / "rl.parquet")} == {"direct" if variant == "auxiliary" else "think"}
+        made[variant] = read_conversations(out / "sft.parquet")
+    return made
+
+
+def think_rows(rows: Rows, variant: str) -> list[tuple[Conversation, Conversation]]:
+    """The think rows of the mixture with chains, each with the row that stands in its place in a variant."""
+    return [(true, other) for true, other in zip(rows["chain"], rows[variant], strict=True) if true.mode == "think"]
+
+
+def thought(row: Conversation) -> str:
+    return re.sub(r"<answer>.</answer>|</?think>", "", row.messages[2].content)
+
+
+def asked(i: int, kind: str) -> Question:
+    fields = {f.name: "" for f in dataclasses.fields(Question)} | {"question_id": f"q{i}", "kind": kind}
+    return Question(**fields)  # type: ignore[arg-type]  # nothing else is looked at
+
+
+@pytest.mark.parametrize("variant", VARIANTS[1:])
+def test_only_the_replies_of_think_rows_differ(rows: Rows, variant: str) -> None:
+    assert [(r.question_id, r.kind, r.truth, r.messages[1]) for r in rows["chain"]] == [(r.question_id, r.kind, r.truth, r.messages[1]) for r in rows[variant]]
+    assert all(a == b for a, b in zip(rows["chain"], rows[variant], strict=True) if a.mode != "think")
+    unlike = [a.messages[2] != b.messages[2] for a, b in think_rows(rows, variant)]
+    assert all(unlike) or (variant == "shuffled" and sum(unlike) > 0.9 * len(unlike))  # two questions may have the same chain
+
+
+def test_facts_alone_are_described_in_reply_to_the_question(rows: Rows) -> None:
+    for true, facts in think_rows(rows, "auxiliary"):
+        assert facts.mode == "describe" and facts.messages[2].content == thought(true) and facts.messages[0] != true.messages[0]
+    assert not any("<think>" in row.messages[2].content for row in rows["auxiliary"])
+
+
+def test_the_answer_first_is_the_same_text_turned_round_and_is_read(rows: Rows) -> None:
+    for true, after in think_rows(rows, "after"):
+        text = after.messages[2].content
+        assert text == f"<answer>{true.truth}</answer><think>{thought(true)}</think>" and after.n_tokens == true.n_tokens
+        for cut in (len(text), len(text) - 12):  # finished, and cut off in the middle of the rationale
+            reading = read_answer(text[:cut], after.options)
+            assert isinstance(reading, Answer) and reading.letter == true.truth
+
+
+def test_filler_is_dots_before_the_true_answer(rows: Rows) -> None:
+    for true, filler in think_rows(rows, "filler"):
+        assert set(thought(filler)) <= {".", " "} and filler.messages[2].content == f"<think>{thought(filler)}</think><answer>{true.truth}</answer>"
+
+
+def test_filler_is_as_long_as_chains_are_but_not_as_its_own() -> None:
+    counter = token_counter(load_params(REPO / "profiles/tiny.yaml").model)
+    assert counter is not None
+    n_tokens = lambda text: counter.conversation_tokens((Message("assistant", text),), ())
+    chains = [(asked(i, kind), ", ".join(["red near left"] * (i + 1)) + ": clockwise.") for kind in ("orbit", "turn") for i in range(8)]
+    filler = varied("filler", chains, n_tokens, 1)
+    assert [q for q, _ in filler] == [q for q, _ in chains]
+    lengths = [[(q.kind, n_tokens(text)) for q, text in told] for told in (chains, filler)]
+    assert Counter(lengths[0]) == Counter(lengths[1])
+    assert not any(own == given for own, given in zip(*lengths, strict=True))
+
+
+def test_shuffled_chains_are_those_of_other_questions_of_the_kind() -> None:
+    chains = [(asked(i, kind), f"{kind} {i}") for kind in ("orbit", "turn") for i in range(8)]
+    shuffled = varied("shuffled", chains, len, 1)
+    assert [q for q, _ in shuffled] == [q for q, _ in chains] and Counter(t for _, t in shuffled) == Counter(t for _, t in chains)
+    assert all(text.split()[0] == q.kind and text != own for (q, text), (_, own) in zip(shuffled, chains, strict=True))
+    assert shuffled == varied("shuffled", chains, len, 1) != varied("shuffled", chains, len, 2)
+
+
+def test_shuffled_chains_stand_before_the_true_answer(rows: Rows) -> None:
+    assert all(b.messages[2].content == f"<think>{thought(b)}</think><answer>{a.truth}</answer>" for a, b in think_rows(rows, "shuffled"))
+
+
+words = st.sampled_from(["red near left", "blue far right", "camera left", "clockwise", "counter-clockwise", "all right less", "the camera's right is left"])
+
+
+@given(st.lists(words, min_size=1))
+def test_the_opposite_of_the_opposite_is_the_chain(clauses: list[str]) -> None:
+    chain = ", ".join(clauses)
+    turned = opposite(chain)
+    assert turned != chain and opposite(turned) == chain
+    assert turned.count("left") == chain.count("right")
+    assert turned.count("counter-clockwise") == chain.count("clockwise") - chain.count("counter-clockwise")
+        " clockwise"
+    ) + chain.startswith("clockwise")
+    assert [turned.count(word) for word in ("near", "far")] == [chain.count(word) for word in ("near", "far")]
+
+
+def test_what_names_no_direction_has_no_opposite() -> None:
+    with pytest.raises(ValueError, match="no direction"):
+        opposite("red still, blue still: camera still.")
+
+
+def test_one_chain_cannot_change_places() -> None:
+    with pytest.raises(UserError, match="two chains of thought of kind orbit"):
+        varied("shuffled", [(asked(0, "orbit"), "x")], len, 1)
