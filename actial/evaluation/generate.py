@@ -49,9 +49,10 @@ def complete(model: Any, processor: Any, asks: Sequence[Ask], views: ViewStore, 
 
 
 def chat_text(processor: Any, messages: Sequence[Message]) -> str:
-    """The prompt as the model's chat template has it, one placeholder a picture, open for the assistant's turn."""
+    """The prompt as the model's chat template has it, one placeholder a picture, open for the assistant's turn, or for what follows its beginning."""
     turns = [{"role": m.role, "content": content_parts(m.content)} for m in messages]
-    return processor.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+    begun = messages[-1].role == "assistant"
+    return processor.apply_chat_template(turns, tokenize=False, add_generation_prompt=not begun, continue_final_message=begun)
 
 
 def _batches(asks: Sequence[Ask], rows: int) -> Iterator[list[Ask]]:
