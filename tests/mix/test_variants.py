@@ -117,17 +117,27 @@ def test_shuffled_chains_stand_before_the_true_answer(rows: Rows) -> None:
     assert all(b.messages[2].content == f"<think>{thought(b)}</think><answer>{a.truth}</answer>" for a, b in think_rows(rows, "shuffled"))
 
 
-words = st.sampled_from(["red near left", "blue far right", "camera left", "clockwise", "counter-clockwise", "all right less", "the camera's right is left"])
+words = st.sampled_from(
+    ["red near left", "blue far right", "camera left", "clockwise", "counter-clockwise", "all right less", "the camera's right is left", "red c f"]
+)
 
 
 @given(st.lists(words, min_size=1))
 def test_the_opposite_of_the_opposite_is_the_chain(clauses: list[str]) -> None:
-    chain = ", ".join(clauses)
+    chain = ", ".join([*clauses, "camera left"])
     turned = opposite(chain)
     assert turned != chain and opposite(turned) == chain
     assert turned.count("left") == chain.count("right")
     assert turned.count("counter-clockwise") == chain.count("clockwise") - chain.count("counter-clockwise")
     assert [turned.count(word) for word in ("near", "far")] == [chain.count(word) for word in ("near", "far")]
+
+
+def test_the_opposite_movement_goes_from_the_second_picture_to_the_first() -> None:
+    assert opposite("red c f, blue k d. red near right, blue far left: camera left, clockwise.") == (
+        "red f c, blue d k. red near left, blue far right: camera right, counter-clockwise."
+    )
+    full = "The red box is in column {} of the first picture and in column {} of the second. The red box shifts to the {}."
+    assert opposite(full.format("a", "c", "right")) == full.format("c", "a", "left")
 
 
 def test_what_names_no_direction_has_no_opposite() -> None:
