@@ -169,12 +169,34 @@ class Grpo:
 
 
 @dataclass(frozen=True)
+class Controls:
+    """Questions asked again, in mode think, under conditions that take something away or turn it round (`actial.evaluation.conditions`)."""
+
+    models: tuple[str, ...] = setting("Checkpoints asked; empty for none.", choices=("base", "sft", "grpo"))
+    conditions: tuple[str, ...] = setting("Conditions.", choices=("first_only", "second_only", "same_twice", "swapped"))
+    n_questions: int | None = setting("Test questions asked under each condition, from those asked plainly; null for all of them.", ge=1)
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """Several sampled completions of each question, in mode think: does training teach, or sharpen?"""
+
+    models: tuple[str, ...] = setting("Checkpoints asked; empty for none.", choices=("base", "sft", "grpo"))
+    n: int = setting("Completions of each question.", ge=2)
+    temperature: float = setting("Sampling temperature.", gt=0)
+    n_questions: int | None = setting("Test questions asked, from those asked plainly; null for all of them.", ge=1)
+
+
+@dataclass(frozen=True)
 class Evaluate:
     """Scores of the base, SFT and GRPO checkpoints."""
 
     models: tuple[str, ...] = setting("Checkpoints to score.", choices=("base", "sft", "grpo"))
     max_new_tokens: dict[str, int] = setting("Longest completion in each mode, tokens; the modes it names are asked: think, direct.", ge=1)
     n_questions: int | None = setting("Test questions asked, drawn by the seed; null for all.", ge=1)
+    chance_bound: float = setting("Largest difference from the accuracy of guessing that still counts as chance.", gt=0, le=0.5)
+    controls: Controls = setting("Controls.")
+    sampled: Sampled = setting("Sampled completions.")
     max_refused_share: float = setting("Share of test questions that may be set aside for unreadable pictures before the stage fails.", ge=0, le=1)
 
 
@@ -356,6 +378,11 @@ def _evaluated_modes(params: Params) -> None:
         raise UserError(f"evaluate.max_new_tokens names {', '.join(modes) or 'no mode'}; it must name think, direct or both")
     if not models or len(set(models)) != len(models):
         raise UserError(f"evaluate.models is {list(models)}; it must name at least one checkpoint, each once")
+    for name, section in (("controls", params.evaluate.controls), ("sampled", params.evaluate.sampled)):
+        if other := [model for model in section.models if model not in models]:
+            raise UserError(f"evaluate.{name}.models names {other[0]}; it must name some of evaluate.models, {', '.join(models)}")
+        if section.models and "think" not in modes:
+            raise UserError(f"evaluate.{name} is asked in mode think: give evaluate.max_new_tokens.think, or empty evaluate.{name}.models")
 
 
 _CROSS_FIELD_RULES = (

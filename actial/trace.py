@@ -153,15 +153,17 @@ def _rollouts(rollouts: Sequence[Rollout]) -> Iterator[str]:
 
 
 def _verdicts(question: Question, found: Outputs) -> Iterator[str]:
-    verdicts = [v for v in found.verdicts if v.question_id == question.question_id]
+    verdicts = [v for v in found.verdicts if ids.question_of(v.question_id) == question.question_id]
     if not verdicts:
         return
     yield from _heading("answers", "outputs/evaluate/records")
-    for v in sorted(verdicts, key=lambda v: in_order((v.model, v.mode))):
-        yield f"  {v.model} / {v.mode}: {_said(v, question)}"
+    for v in sorted(verdicts, key=lambda v: (in_order((v.model, v.mode)), v.condition != "plain", v.condition)):
+        condition = "" if v.condition == "plain" else f" / {v.condition}, where {question.label_of(v.truth)} is right"
+        yield f"  {v.model} / {v.mode}{condition}: {_said(v, question)}"
         if v.model not in STAND_INS:
             yield from _block(v.completion, "    ")
-            yield f"    {_contribution(v, question, found)}"
+            if v.condition == "plain":
+                yield f"    {_contribution(v, question, found)}"
 
 
 def _contribution(verdict: Verdict, question: Question, found: Outputs) -> str:
@@ -171,7 +173,7 @@ def _contribution(verdict: Verdict, question: Question, found: Outputs) -> str:
     of_kind = [p for p in peers if p.kind == v.kind]
     right = sum(p.correct for p in of_kind)
     said = f"{int(v.correct)} of n={len(of_kind)} in {v.mode}/{v.kind}: {right} right, accuracy {right / len(of_kind):.3f}"
-    if found.scores is None:
+    if found.scores is None or v.kind.endswith("_2d"):  # such kinds are in no total
         return said
     told = found.scores["models"][v.model][v.mode]["overall"]["accuracy"]
     n_counted = found.scores["questions"]["overall"]["n_counted"]
@@ -190,7 +192,7 @@ def _brief(questions: Iterable[tuple[str, Question]], found: Outputs) -> Iterato
     }
     judged: dict[str, list[Verdict]] = {}
     for v in found.verdicts:
-        if v.model not in STAND_INS:
+        if v.model not in STAND_INS and v.condition == "plain":
             judged.setdefault(v.question_id, []).append(v)
     for split, q in listed:
         became = [f"{rows[q.question_id]} {what}" for what, rows in counts.items() if rows[q.question_id]]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 
+from actial.evaluation.score import is_viewpoint
 from actial.evaluation.standins import STANDINS
 from actial.evaluation.stats import clustered_mean
 from actial.ids import view_ids_of
@@ -42,7 +43,7 @@ def compare(first: str, second: str, folder: Path = RUNS / "compare") -> Path:
 
 def _compared(run: tracked_runs.TrackedRun) -> ComparedRun:
     verdicts = [Verdict(**json.loads(line)) for text in run.records for line in text.splitlines()]
-    models = [v for v in verdicts if v.model not in STANDINS]
+    models = [v for v in verdicts if v.model not in STANDINS and v.condition == "plain"]
     return ComparedRun(
         run.run_id, run.name, run.started, run.commit, run_facts.flat_settings(yaml.safe_load(run.params_yaml)), run.metrics, models, run.tested_on
     )
@@ -51,8 +52,9 @@ def _compared(run: tracked_runs.TrackedRun) -> ComparedRun:
 def _differences(pairs: Sequence[Pair]) -> dict[str, Difference]:
     """By model and mode, weighted as in scores.json: kinds that ask the same bit of one pair of views count once."""
     differences = {}
-    for name in dict.fromkeys(f"{p.model}.{p.mode}" for p, _ in pairs):
-        inside = [(p, q) for p, q in pairs if f"{p.model}.{p.mode}" == name]
+    viewpoint = [(p, q) for p, q in pairs if is_viewpoint(p.kind)]
+    for name in dict.fromkeys(f"{p.model}.{p.mode}" for p, _ in viewpoint):
+        inside = [(p, q) for p, q in viewpoint if f"{p.model}.{p.mode}" == name]
         bits = [(p.tied_class, view_ids_of(p.question_id)) if p.tied_class else p.question_id for p, _ in inside]
         sizes = Counter(bits)
         gain = clustered_mean([float(q.correct) - float(p.correct) for p, q in inside], [p.scene_id for p, _ in inside], [1 / sizes[bit] for bit in bits])

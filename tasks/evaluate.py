@@ -1,17 +1,22 @@
-"""Stage evaluate: the base, SFT and GRPO checkpoints and five stand-ins on the held-out test questions, scored."""
+"""Stage evaluate: the base, SFT and GRPO checkpoints and five stand-ins on the held-out test questions, with controls and sampled answers, scored."""
 
 from __future__ import annotations
 
 import csv
 import dataclasses
+import itertools
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 from actial.answers import read_answer
 from actial.errors import UnreadablePicture, UserError
-from actial.evaluation.completions import CompletionLog, ask, log_name
-from actial.evaluation.score import MODES, accuracy_rows, score, score_table, summary, verdict_of
+from actial.evaluation.completions import Ask, CompletionLog, Sampling, ask, log_name
+from actial.evaluation.conditions import PLAIN, SAMPLED, posed
+from actial.evaluation.score import MODES, Asked, Verdicts, is_viewpoint, score, verdict_of
 from actial.evaluation.standins import STANDINS, standin_completions
+from actial.evaluation.tables import accuracy_rows, score_table, summary
+from actial.ids import question_of
 from actial.params import Params
 from actial.prompts import prompt_messages, prompt_sha
 from actial.records import LETTERS, Mode, Question, Verdict
@@ -23,7 +28,16 @@ TEST = "test.parquet"
 LOGS = RUNS / "evaluate" / "records"
 """Completions by model content and settings, shared by all runs of the stage: a new GRPO checkpoint never re-asks the base model."""
 
-Verdicts = dict[tuple[str, Mode], list[Verdict]]
+
+@dataclass(frozen=True)
+class Item:
+    """One thing a model is asked: a question under a condition."""
+
+    question: Question
+    """With the truth that holds under the condition."""
+    mode: Mode
+    condition: str
+    ask: Ask
 
 
 def make(job: Job) -> Made:
@@ -35,7 +49,8 @@ def make(job: Job) -> Made:
     params, modes = job.params, _modes(job.params)
     test = job.inputs["build_qa"] / TEST
     views = ViewStore(job.inputs["render_views"] / "views")
-    drawn = draw_questions(read_questions(test), params.evaluate.n_questions, params.seed)
+    every = read_questions(test)
+    drawn = draw_questions(every, params.evaluate.n_questions, params.seed)
     if not drawn:
         raise UserError(f"{test} holds no questions: give build_qa.splits.test or render_views.n_scenes a larger value")
     check_truths(drawn, test)
@@ -45,17 +60,18 @@ def make(job: Job) -> Made:
             f"{n_unreadable} of {len(drawn)} test questions have an unreadable picture, more than evaluate.max_refused_share "
             f"({params.evaluate.max_refused_share}) allows: rerun render_views (`actial run --force render_views`) or raise the share"
         )
-    verdicts = judge_standins(questions, modes, params)
-    check_oracle(verdicts, questions, test)
-    verdicts = judge_models(job, questions, modes, views) | verdicts
-    write_records(job.out, verdicts)
-    scores = score(questions, verdicts, {"a picture cannot be read": n_unreadable})
+    standins = judge_standins(questions, modes, params)
+    check_oracle(standins, questions, test)
+    items, left_out = plan_items(params, questions, {q.question_id: q for q in every}, modes, views)
+    verdicts = judge_models(job, items)
+    asked = sorted_out(verdicts, standins, left_out, params.evaluate.sampled.temperature)
+    write_records(job.out, [*verdicts.values(), *standins.values()])
+    scores = score(questions, asked, {"a picture cannot be read": n_unreadable}, params.evaluate.chance_bound, params.seed)
     write_scores(job.out, scores)
     print(score_table(scores), flush=True)
-    n_models = len(params.evaluate.models)
-    return Made(
-        {"questions": len(questions), "verdicts": n_models * len(modes) * len(questions)}, {"questions with an unreadable picture": n_unreadable}, "scores.md"
-    )
+    refused = {"questions with an unreadable picture": n_unreadable}
+    refused |= {f"questions under {condition}, whose other order is not in the test": n for condition, n in left_out.items() if n}
+    return Made({"questions": len(questions), "verdicts": sum(map(len, verdicts.values()))}, refused, "scores.md")
 
 
 def draw_questions(questions: list[Question], n: int | None, root_seed: int) -> list[Question]:
@@ -120,31 +136,82 @@ def check_oracle(verdicts: Verdicts, questions: list[Question], path: Path) -> N
                 )
 
 
-def judge_models(job: Job, questions: list[Question], modes: list[Mode], views: ViewStore) -> Verdicts:
-    """Ask every checkpoint what is not yet on disk, and judge all of it."""
-    params, sha = job.params, prompt_sha(job.params.prompt)
-    asks = {mode: [ask(q, mode, prompt_messages(params.prompt, q, mode), views, params.evaluate.max_new_tokens[mode]) for q in questions] for mode in modes}
-    sources = {name: params.model.base if name == "base" else str(job.inputs[name] / "model") for name in params.evaluate.models}
-    logs = {name: CompletionLog(LOGS / f"{log_name(source, params.model)}.jsonl") for name, source in sources.items()}  # checks all before any is asked
-    verdicts: Verdicts = {}
-    for name, log in logs.items():
-        if missing := log.missing(a for of_mode in asks.values() for a in of_mode):
-            from actial.evaluation.generate import load_and_complete  # torch: only where there is something to ask
+def plan_items(
+    params: Params, questions: list[Question], test: dict[str, Question], modes: list[Mode], views: ViewStore
+) -> tuple[dict[str, list[Item]], dict[str, int]]:
+    """What each model is asked, and how many questions each control leaves out since their truth is not known there.
 
-            load_and_complete(sources[name], params.model, job.machine, missing, views, log, name)
-        for mode, of_mode in asks.items():
-            found = [log.known[a.key] for a in of_mode]
-            verdicts[name, mode] = [verdict_of(q, name, mode, c.text, c.n_tokens, sha) for q, c in zip(questions, found, strict=True)]
+    Controls and samples are about the same draw of questions as far as they reach: the first of it, by the seed.
+
+    Args:
+        test: all questions of the split, by id.
+    """
+    evaluate = params.evaluate
+
+    def item(question: Question, mode: Mode, condition: str, hidden: int | None = None, sampling: Sampling | None = None) -> Item:
+        messages = prompt_messages(params.prompt, question, mode)
+        return Item(question, mode, condition, ask(question, mode, messages, views, evaluate.max_new_tokens[mode], hidden=hidden, sampling=sampling))
+
+    viewpoint = [q for q in questions if is_viewpoint(q.kind)]
+    plain = [item(q, mode, PLAIN) for mode in modes for q in questions]
+    controls, left_out = [], {}
+    for condition in evaluate.controls.conditions if evaluate.controls.models else ():
+        about = draw_questions(viewpoint, evaluate.controls.n_questions, params.seed)
+        found = [known for q in about if (known := posed(condition, q, test)) is not None]
+        left_out[condition] = len(about) - len(found)
+        controls += [item(p.question, "think", condition, hidden=p.hidden) for p in found]
+    drawn = draw_questions(viewpoint, evaluate.sampled.n_questions, params.seed) if evaluate.sampled.models else []
+    numbers = [Sampling(evaluate.sampled.temperature, number, params.seed) for number in range(evaluate.sampled.n)]
+    samples = [item(q, "think", SAMPLED, sampling=sampling) for q in drawn for sampling in numbers]
+    items = {
+        name: plain + (controls if name in evaluate.controls.models else []) + (samples if name in evaluate.sampled.models else []) for name in evaluate.models
+    }
+    return items, left_out
+
+
+def judge_models(job: Job, items: dict[str, list[Item]]) -> dict[tuple[str, Mode, str], list[Verdict]]:
+    """Ask every checkpoint what is not yet on disk, and judge all of it; by model, mode and condition."""
+    params, sha = job.params, prompt_sha(job.params.prompt)
+    sources = {name: params.model.base if name == "base" else str(job.inputs[name] / "model") for name in items}
+    paths = {name: LOGS / f"{log_name(source, params.model)}.jsonl" for name, source in sources.items()}  # checks all before any is asked
+    missing = {name: CompletionLog(paths[name]).missing(i.ask for i in of_model) for name, of_model in items.items()}
+    if any(missing.values()):
+        from actial.evaluation.generate import Interview, hold  # torch: only where there is something to ask
+
+        interviews = [Interview(name, sources[name], paths[name], asks) for name, asks in missing.items()]
+        hold(interviews, params.model, job.machine, job.inputs["render_views"] / "views")
+    verdicts: dict[tuple[str, Mode, str], list[Verdict]] = {}
+    for name, of_model in items.items():
+        known = CompletionLog(paths[name]).known
+        for i in of_model:
+            written, sampling = known[i.ask.key], i.ask.sampling
+            number = None if sampling is None else sampling.number
+            verdict = verdict_of(i.question, name, i.mode, written.text, written.n_tokens, sha, i.condition, number)
+            verdicts.setdefault((name, i.mode, i.condition), []).append(verdict)
     return verdicts
 
 
-def write_records(out: Path, verdicts: Verdicts) -> None:
-    """One JSONL file a model and mode, one line a question."""
+def sorted_out(verdicts: dict[tuple[str, Mode, str], list[Verdict]], standins: Verdicts, left_out: dict[str, int], temperature: float) -> Asked:
+    """Verdicts by what they are for."""
+    plain = {(model, mode): found for (model, mode, condition), found in verdicts.items() if condition == PLAIN}
+    controls = {(model, condition): found for (model, _, condition), found in verdicts.items() if condition not in (PLAIN, SAMPLED)}
+    samples = {
+        model: [list(group) for _, group in itertools.groupby(found, key=lambda v: question_of(v.question_id))]
+        for (model, _, condition), found in verdicts.items()
+        if condition == SAMPLED
+    }
+    return Asked(plain | standins, controls, left_out, samples, temperature)
+
+
+def write_records(out: Path, verdicts: list[list[Verdict]]) -> None:
+    """One JSONL file a model, mode and condition, one line a completion."""
     folder = out / "records"
     folder.mkdir()
-    for (model, mode), found in verdicts.items():
+    for found in verdicts:
         lines = [json.dumps(dataclasses.asdict(v), sort_keys=True, ensure_ascii=False) + "\n" for v in found]
-        (folder / f"{model}-{mode}.jsonl").write_text("".join(lines), encoding="utf-8")
+        v = found[0]
+        name = f"{v.model}-{v.mode}" + ("" if v.condition == PLAIN else f"-{v.condition}")
+        (folder / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
 
 
 def write_scores(out: Path, scores: dict) -> None:

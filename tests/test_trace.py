@@ -47,8 +47,11 @@ def test_a_test_question_is_told_from_the_camera_to_the_decimal(outputs: Path, a
         assert re.search(rf"^  {name} +{re.escape(f'{value[0]:+.4f}')}$", told, re.MULTILINE), name
     assert f"{asked.deciding_quantity} = {asked.deciding_value:+.4f}" in told
     assert re.search(rf"^    {asked.truth}\. .* <- truth$", told, re.MULTILINE)
-    of_question = [v for v in found.verdicts if v.question_id == asked.question_id]
-    assert len(re.findall(r"( tokens|counts as wrong)$", told, re.MULTILINE)) == len(of_question) == 16
+    of_question = [v for v in found.verdicts if ids.question_of(v.question_id) == asked.question_id]
+    assert len(re.findall(r"( tokens|counts as wrong)$", told, re.MULTILINE)) == len(of_question)
+    assert (
+        [v.condition for v in of_question].count("plain") == 16 and "sft / think / sampled" in told and "grpo / think / same_twice, where none is right" in told
+    )
     scores = found.scores["models"]
     contributions = re.findall(r"of n=(\d+) in (\w+)/(\w+): (\d+) right, accuracy ([\d.]+); [\d.]+ of [\d.]+ in \w+/overall: accuracy ([\d.]+)", told)
     expected = [
@@ -68,8 +71,8 @@ def test_a_test_question_is_told_from_the_camera_to_the_decimal(outputs: Path, a
 def test_the_contributions_of_all_questions_add_up_to_the_score(outputs: Path) -> None:
     found = Outputs(outputs)
     total, n_counted = 0.0, 0.0
-    for question_id in {v.question_id for v in found.verdicts}:
-        (part, n) = re.findall(r"; ([\d.]+) of ([\d.]+) in think/overall", trace(question_id, outputs).split("grpo / think")[1])[0]
+    for question_id in {v.question_id for v in found.verdicts if v.condition == "plain"}:
+        (part, n) = re.findall(r"; ([\d.]+) of ([\d.]+) in think/overall", trace(question_id, outputs).split("grpo / think:")[1])[0]
         total, n_counted = total + float(part), float(n)
     assert total / n_counted == pytest.approx(found.scores["models"]["grpo"]["think"]["overall"]["accuracy"], abs=1e-3)
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 from toy_scenes import toy_views
 
-from actial.evaluation.score import score, verdict_of
+from actial.evaluation.conditions import CONTROLS, posed
+from actial.evaluation.score import Asked, score, verdict_of
 from actial.evaluation.standins import STANDINS, standin_completions
 from actial.geometry.projection import project
 from actial.params import Params, load_params
@@ -96,7 +97,10 @@ def write_toy_training(outputs: Path, questions: list[Question], n_steps: int = 
     steps = range(1, n_steps + 1)
     curves = {
         "sft": [{"step": s, "loss": 3 / s + 0.1 * (s % 3), "mean_token_accuracy": 1 - 1 / s} for s in steps],
-        "grpo": [{"step": s, "reward": 0.5 + s / 80 + 0.05 * (s % 2), "kl": 0.001 * s} for s in steps],
+        "grpo": [
+            {"step": s, "reward": 0.5 + s / 80 + 0.05 * (s % 2), "frac_reward_zero_std": s / 80, "completion_length": 20.0, "entropy": 1 / s, "kl": 0.001 * s}
+            for s in steps
+        ],
     }
     for stage, rows in curves.items():
         write_curve(outputs / stage / "curve.csv", rows)
@@ -132,7 +136,7 @@ def toy_completion(model: str, mode: Mode, place: int, question: Question) -> st
 
 
 def write_toy_records(outputs: Path, questions: list[Question]) -> None:
-    """Verdicts of three models and five stand-ins in both modes, and their scores."""
+    """Verdicts of three models and five stand-ins in both modes, of GRPO under controls and sampled, and their scores."""
     sha = prompt_sha(toy_params().prompt)
     verdicts: dict[tuple[str, Mode], list[Verdict]] = {}
     for mode in MODES:
@@ -140,11 +144,26 @@ def write_toy_records(outputs: Path, questions: list[Question]) -> None:
         texts |= {standin: standin_completions(standin, questions, mode, "letter", 7) for standin in STANDINS}
         for model, of_model in texts.items():
             verdicts[model, mode] = [verdict_of(q, model, mode, text, len(text.split()), sha) for q, text in zip(questions, of_model, strict=True)]
-    for (model, mode), found in verdicts.items():
-        path = outputs / "evaluate" / "records" / f"{model}-{mode}.jsonl"
+    by_id = {q.question_id: q for q in questions}
+    controls = {}
+    for condition in CONTROLS:
+        known = [p.question for q in questions if (p := posed(condition, q, by_id)) is not None]
+        controls["grpo", condition] = [verdict_of(q, "grpo", "think", "<answer>A</answer>", 1, sha, condition) for q in known]
+    samples = {
+        model: [
+            [verdict_of(q, model, "think", f"<answer>{LETTERS[(i + n) % 3]}</answer>", 1, sha, number=n) for n in range(4)] for i, q in enumerate(questions)
+        ]
+        for model in ("sft", "grpo")
+    }
+    records = {f"{model}-{mode}": found for (model, mode), found in verdicts.items()}
+    records |= {f"{model}-think-{condition}": found for (model, condition), found in controls.items()}
+    records |= {f"{model}-think-sampled": [v for of_question in found for v in of_question] for model, found in samples.items()}
+    for name, found in records.items():
+        path = outputs / "evaluate" / "records" / f"{name}.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("".join(json.dumps(asdict(v), sort_keys=True, ensure_ascii=False) + "\n" for v in found), encoding="utf-8")
-    write_json(outputs / "evaluate" / "scores.json", score(questions, verdicts, {"questions with an unreadable picture": 1}))
+    asked = Asked(verdicts, {of: found for of, found in controls.items() if found}, {}, samples, temperature=1.0)
+    write_json(outputs / "evaluate" / "scores.json", score(questions, asked, {"questions with an unreadable picture": 1}, chance_bound=0.05, root_seed=7))
     _manifest(outputs, "evaluate", Made({"questions": len(questions), "verdicts": len(questions) * 6}, {}, "scores.json"))
 
 

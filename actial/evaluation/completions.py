@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -16,16 +17,30 @@ from actial.shards import ViewStore
 
 
 @dataclass(frozen=True, slots=True)
+class Sampling:
+    """How one of several completions of a question is drawn."""
+
+    temperature: float
+    number: int
+    """Which of the question's completions this is, from 0."""
+    root_seed: int
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """One question as it goes to a model."""
 
     key: str
-    """Hash of the messages, the pictures' bytes and the longest completion allowed."""
+    """Hash of all below but the question's id and the mode's name; pictures by their bytes."""
     question_id: str
     mode: Mode
     messages: tuple[Message, ...]
     view_ids: tuple[str, ...]
     max_new_tokens: int
+    hidden: int | None = None
+    """Place of the picture that is replaced by a plain mid-gray one of its size."""
+    sampling: Sampling | None = None
+    """None: greedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +53,22 @@ class Completion:
     """Tokens written, the end token not counted."""
 
 
-def ask(question: Question, mode: Mode, messages: tuple[Message, ...], views: ViewStore, max_new_tokens: int) -> Ask:
+def ask(
+    question: Question,
+    mode: Mode,
+    messages: tuple[Message, ...],
+    views: ViewStore,
+    max_new_tokens: int,
+    *,
+    hidden: int | None = None,
+    sampling: Sampling | None = None,
+) -> Ask:
     """A question with its key."""
-    digest = hashlib.sha256(json.dumps([[asdict(m) for m in messages], max_new_tokens]).encode())
+    depends_on = [[asdict(m) for m in messages], max_new_tokens, hidden, None if sampling is None else asdict(sampling)]
+    digest = hashlib.sha256(json.dumps(depends_on).encode())
     for view_id in question.view_ids:
         digest.update(hashlib.sha256(views.picture_bytes(view_id) or b"").digest())
-    return Ask(digest.hexdigest()[:24], question.question_id, mode, messages, question.view_ids, max_new_tokens)
+    return Ask(digest.hexdigest()[:24], question.question_id, mode, messages, question.view_ids, max_new_tokens, hidden, sampling)
 
 
 def log_name(source: str, model: Model) -> str:
@@ -64,6 +89,17 @@ def log_name(source: str, model: Model) -> str:
     return hashlib.sha256(json.dumps([content, settings], sort_keys=True).encode()).hexdigest()[:24]
 
 
+def append_completions(path: Path, completions: Sequence[Completion]) -> None:
+    """Write whole lines in one call, so that they outlive this process at once and those of several processes do not mix."""
+    lines = b"".join(json.dumps(asdict(c), ensure_ascii=False).encode() + b"\n" for c in completions)
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    try:
+        while lines:
+            lines = lines[os.write(file, lines) :]
+    finally:
+        os.close(file)
+
+
 class CompletionLog:
     """A file of completions. A killed process loses at most what it had not yet appended; a line cut in the middle is taken off when the file is opened."""
 
@@ -79,9 +115,8 @@ class CompletionLog:
         return list({a.key: a for a in asks if a.key not in self.known}.values())
 
     def append(self, completions: Sequence[Completion]) -> None:
-        """Write whole lines in one call, so that they outlive this process at once."""
-        with self.path.open("ab") as file:
-            file.write(b"".join(json.dumps(asdict(c), ensure_ascii=False).encode() + b"\n" for c in completions))
+        """See `append_completions`."""
+        append_completions(self.path, completions)
         self.known.update({c.key: c for c in completions})
 
     def _load(self) -> None:

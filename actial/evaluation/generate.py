@@ -1,50 +1,129 @@
-"""Asking a model: batched greedy generation with left padding. What it writes is appended to a `CompletionLog` batch by batch."""
+"""Asking models: batched generation with left padding, greedy or sampled, by several processes where a model is small.
+
+What is written goes to the model's log batch by batch.
+"""
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Iterator, Sequence
-from typing import Any
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from tqdm import tqdm
-from transformers import GenerationConfig
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
-from actial.evaluation.completions import Ask, Completion, CompletionLog
+from actial.evaluation.completions import Ask, Completion, append_completions
+from actial.jobs import die_with_parent
 from actial.machine import Machine
 from actial.models.load import load_model, load_processor
 from actial.params import Model
 from actial.prompts import content_parts
 from actial.records import Message
+from actial.rng import generator_for
 from actial.shards import ViewStore
 
+if TYPE_CHECKING:
+    from PIL import Image
 
-def load_and_complete(source: str, model: Model, machine: Machine, asks: Sequence[Ask], views: ViewStore, log: CompletionLog, name: str) -> None:
-    """Load a model and ask it; see `complete`."""
-    torch.set_num_threads(machine.threads)
+ASKS_PER_PROCESS = 400
+"""Fewer are not worth a process of their own: it takes as long to start as to ask them."""
+SHARED_MODEL_BYTES = 200_000_000
+"""A model of larger files is not loaded several times at once."""
+GRAY = (128, 128, 128)
+
+Append = Callable[[Sequence[Completion]], None]
+
+
+@dataclass(frozen=True)
+class Interview:
+    """What one model is to be asked."""
+
+    name: str
+    """What the progress bar calls it."""
+    source: str
+    """A checkpoint's folder, or `model.base`."""
+    log: Path
+    """Where its completions are appended."""
+    asks: Sequence[Ask]
+
+
+def hold(interviews: Sequence[Interview], model: Model, machine: Machine, views: Path, asks_per_process: int = ASKS_PER_PROCESS) -> None:
+    """Ask every model what it is to be asked.
+
+    On a CPU, small models are asked by several processes, each with an even share of every model's questions: `machine.workers` of them,
+    as far as there is enough to ask. A completion does not depend on it beyond what batches do, see `complete`.
+
+    Raises:
+        RuntimeError: one of those processes failed; what it had already asked is kept.
+    """
     cuda = machine.device == "cuda" or (machine.device == "auto" and torch.cuda.is_available())
-    loaded = load_model(source, model).eval().to("cuda" if cuda else "cpu")
-    complete(loaded, load_processor(source, model), asks, views, log, machine.generate_rows, name)
+    n = 1 if cuda else _n_processes(interviews, machine, asks_per_process)
+    ordered = [replace(i, asks=sorted(i.asks, key=lambda a: (_batch_key(a), len(a.messages[-1].content), a.key))) for i in interviews]
+    shares = [[replace(i, asks=i.asks[k::n], name=i.name if n == 1 else f"{i.name} {k + 1}/{n}") for i in ordered] for k in range(n)]
+    context = multiprocessing.get_context("spawn")
+    started = [context.Process(target=_child, args=(share, model, machine, views, k), daemon=True) for k, share in enumerate(shares[1:], start=1)]
+    for process in started:
+        process.start()
+    _hold_share(shares[0], model, machine, views, "cuda" if cuda else "cpu", 0)
+    for process in started:
+        process.join()
+    if failed := [process.exitcode for process in started if process.exitcode != 0]:
+        raise RuntimeError(f"{len(failed)} of {n} evaluation processes ended early (exit code {failed[0]}); their errors stand above")
 
 
-def complete(model: Any, processor: Any, asks: Sequence[Ask], views: ViewStore, log: CompletionLog, rows: int, name: str) -> None:
-    """Ask a model everything that the log does not know yet, `rows` questions at once, the shortest prompts first.
+def _n_processes(interviews: Sequence[Interview], machine: Machine, asks_per_process: int) -> int:
+    n_asks = sum(len(i.asks) for i in interviews)
+    files = [sum(p.stat().st_size for p in Path(i.source).glob("*.safetensors")) if Path(i.source).is_dir() else SHARED_MODEL_BYTES + 1 for i in interviews]
+    if max(files, default=0) > SHARED_MODEL_BYTES:
+        return 1
+    return max(1, min(machine.workers or os.cpu_count() or 1, n_asks // asks_per_process))
 
-    Greedy: a completion does not depend on its neighbours in the batch beyond floating-point rounding (padding is masked).
+
+def _child(share: Sequence[Interview], model: Model, machine: Machine, views: Path, place: int) -> None:
+    die_with_parent()
+    _hold_share(share, model, machine, views, "cpu", place)
+
+
+def _hold_share(share: Sequence[Interview], model: Model, machine: Machine, views: Path, device: str, place: int) -> None:
+    torch.set_num_threads(machine.threads)
+    store = ViewStore(views)
+    for interview in share:
+        if interview.asks:
+            loaded, processor = load_model(interview.source, model).eval().to(device), load_processor(interview.source, model)
+            append = functools.partial(append_completions, interview.log)
+            complete(loaded, processor, interview.asks, store, append, machine.generate_rows, interview.name, place)
+
+
+def complete(model: Any, processor: Any, asks: Sequence[Ask], views: ViewStore, append: Append, rows: int, name: str, place: int = 0) -> None:
+    """Ask a model, `rows` questions at once, the shortest prompts first.
+
+    Greedy where an ask has no `sampling`. A sampled completion is drawn by uniform numbers of its own, made from the root seed and the ask's
+    key, see `_Sampler`. So either way a completion does not depend on what else is asked, in which order or batch, beyond floating-point
+    rounding: padding is masked, but the kernels of matrix products differ with a batch's shape, and where two tokens are as probable as
+    rounding can tell, another one may win.
 
     Args:
         model: a Qwen2.5-VL in evaluation mode, on its device.
         processor: its processor; the tokenizer pads on the left.
+        append: takes the completions of each batch.
         name: what the progress bar calls the model.
+        place: line of the progress bar.
     """
     if processor.tokenizer.padding_side != "left":
         raise ValueError("generation needs a processor that pads on the left")
     texts = {a.key: chat_text(processor, a.messages) for a in asks}
     lengths = dict(zip(texts, map(len, processor.tokenizer(list(texts.values()), add_special_tokens=False)["input_ids"]), strict=True)) if texts else {}
-    ordered = sorted(asks, key=lambda a: (a.max_new_tokens, lengths[a.key], a.key))
-    with tqdm(total=len(asks), unit="question", desc=f"ask {name}", mininterval=1, smoothing=0.1) as bar:
+    ordered = sorted(asks, key=lambda a: (_batch_key(a), lengths[a.key], a.key))
+    with tqdm(total=len(asks), unit="question", desc=f"ask {name}", mininterval=1, smoothing=0.1, position=place) as bar:
         for batch in _batches(ordered, rows):
-            log.append(_complete_batch(model, processor, batch, [texts[a.key] for a in batch], views))
+            append(_complete_batch(model, processor, batch, [texts[a.key] for a in batch], views))
             bar.update(len(batch))
 
 
@@ -55,27 +134,61 @@ def chat_text(processor: Any, messages: Sequence[Message]) -> str:
     return processor.apply_chat_template(turns, tokenize=False, add_generation_prompt=not begun, continue_final_message=begun)
 
 
+def _batch_key(one: Ask) -> tuple[int, float]:
+    """Asks of different keys never stand in one batch."""
+    return one.max_new_tokens, 0.0 if one.sampling is None else one.sampling.temperature
+
+
 def _batches(asks: Sequence[Ask], rows: int) -> Iterator[list[Ask]]:
-    """At most `rows` asks at once, never of different limits."""
-    for _, same_limit in itertools.groupby(asks, key=lambda a: a.max_new_tokens):
-        group = list(same_limit)
+    for _, alike in itertools.groupby(asks, key=_batch_key):
+        group = list(alike)
         yield from (group[i : i + rows] for i in range(0, len(group), rows))
 
 
 @torch.inference_mode()
 def _complete_batch(model: Any, processor: Any, batch: Sequence[Ask], texts: list[str], views: ViewStore) -> list[Completion]:
-    pictures = [views.picture(view_id) for a in batch for view_id in a.view_ids]
+    pictures = [_shown(views, a, i) for a in batch for i in range(len(a.view_ids))]
     inputs = processor(text=texts, images=pictures or None, padding=True, return_tensors="pt").to(model.device)
     end_ids = _end_ids(model, processor)
     model.generation_config = GenerationConfig(  # the checkpoint's own may sample or penalise repetition
         do_sample=False, num_beams=1, max_new_tokens=batch[0].max_new_tokens, eos_token_id=end_ids, pad_token_id=processor.tokenizer.pad_token_id
     )
-    written = model.generate(**inputs)[:, inputs["input_ids"].shape[1] :].tolist()
+    n_prompt = inputs["input_ids"].shape[1]
+    steering = LogitsProcessorList([] if batch[0].sampling is None else [_Sampler(batch, n_prompt, model.device)])
+    written = model.generate(**inputs, logits_processor=steering)[:, n_prompt:].tolist()
     completions = []
     for one, tokens in zip(batch, written, strict=True):
         kept = list(itertools.takewhile(lambda token: token not in end_ids, tokens))
         completions.append(Completion(one.key, processor.tokenizer.decode(kept, skip_special_tokens=True), len(kept)))
     return completions
+
+
+def _shown(views: ViewStore, one: Ask, place: int) -> Image.Image:
+    picture = views.picture(one.view_ids[place])
+    if place == one.hidden:
+        picture.paste(GRAY, (0, 0, *picture.size))
+    return picture
+
+
+class _Sampler(LogitsProcessor):
+    """Makes greedy decoding draw from softmax(logits / temperature), every row by numbers of its own.
+
+    The library's own sampling draws one stream of numbers for a whole batch, so that a row's tokens depend on its neighbours. Here token t of
+    a row is the one at which the distribution function first exceeds the row's t-th uniform number; all others are ruled out.
+    """
+
+    def __init__(self, batch: Sequence[Ask], n_prompt: int, device: Any) -> None:
+        drawn = [(a.key, a.max_new_tokens, a.sampling) for a in batch if a.sampling is not None]
+        rows = np.stack([generator_for(sampling.root_seed, f"{key}/sample").random(n) for key, n, sampling in drawn])
+        self.uniform, self.n_prompt = torch.from_numpy(rows).to(device), n_prompt
+        self.temperature = drawn[0][2].temperature
+
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
+        """(rows, vocabulary) logits, minus infinity for all but the token drawn."""
+        cumulative = torch.softmax(scores.double() / self.temperature, dim=-1).cumsum(dim=-1)
+        threshold = self.uniform[:, input_ids.shape[1] - self.n_prompt, None] * cumulative[:, -1:]
+        token = torch.searchsorted(cumulative, threshold, right=True).clamp(max=scores.shape[1] - 1)
+        return torch.full_like(scores, -torch.inf).scatter(1, token, 0.0)
 
 
 def _end_ids(model: Any, processor: Any) -> list[int]:

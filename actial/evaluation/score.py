@@ -2,48 +2,89 @@
 
 scores.json:
 
-    questions   by group: n, n_counted, n_scenes, chance, majority, majority_label
-    models      by model, mode and group: n, accuracy, stderr, unparsed, strict, well_formed, mean_tokens
-    versus_base by model, mode and group: n, difference, stderr (paired by question)
-    set_aside   test questions that were not asked, by reason
+    questions    by group: n, n_counted, n_scenes, chance, majority, majority_label
+    models       by model, mode and group: n, accuracy, stderr, versus_chance, unparsed, strict, well_formed, mean_tokens
+    comparisons  by "sft - base" (each model minus the one trained before it), mode and group: n, difference, stderr, low, high, p
+    cue          by model, mode, viewpoint kind (and overall) and stratum (aligned, conflict, see `questions.cues`): n, accuracy, stderr, versus_chance
+    controls     by model and condition (see `conditions`): left_out, and by group: n, accuracy, stderr, versus_chance, plain (the same questions asked plainly)
+    sampled      n, temperature, and by model and group: n, greedy, mean, majority, best (each accuracy and stderr), chance_best, unparsed
+    set_aside    test questions that were not asked, by reason
+    chance_bound see `stats.chance_test`, which makes versus_chance: verdict, low, high
 
-Groups are the kinds, `directional` (all questions whose truth is left or right: the bit that "none" cannot help with) and `overall`.
+Groups are the kinds, `directional` (all questions whose truth is left or right: the bit that "none" cannot help with) and `overall`. Kinds
+whose name ends in `_2d` need no third dimension: they have the group `2d` of their own, and are in neither of the two.
 Shares lie between 0 and 1; null means no data, or an error that one scene alone cannot give.
 
 An unparsed answer counts as wrong. *Strict* counts only right answers of well-formed completions whose tag holds the bare letter or text.
 Kinds of one tied class ask one bit of one pair: in `directional` and `overall` the m questions of one tied class about the same views weigh
 1/m each, so that every bit counts once (`n_counted` is the sum of weights). Within a kind every question weighs 1.
+
+Of n sampled completions of a question, *mean* is the share that is right, *best* whether any is, and *majority* whether the answer given most
+often is; unparsed ones do not vote, and of k answers given equally often each is taken to win 1/k of the time, as a drawn lot would have it.
+Guessing finds the right one of m options at least once in n tries with probability 1 - (1 - 1/m)^n (`chance_best`).
 """
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from actial.answers import STRICT_RULES, Answer, is_well_formed, read_answer
+from actial.evaluation.conditions import PLAIN, SAMPLED
 from actial.evaluation.standins import STANDINS, majority_labels
-from actial.evaluation.stats import clustered_mean
+from actial.evaluation.stats import Mean, chance_test, clustered_mean, paired_comparison
+from actial.ids import question_of
 from actial.records import Mode, Question, Verdict
+from actial.rng import generator_for
 
-OVERALL, DIRECTIONAL = "overall", "directional"
+OVERALL, DIRECTIONAL, TWO_D = "overall", "directional", "2d"
+TWO_D_SUFFIX = "_2d"
 BASE = "base"
 MODELS = (BASE, "sft", "grpo")
 MODES: tuple[Mode, ...] = ("think", "direct")
+STRATA = ("aligned", "conflict")
+
+Verdicts = dict[tuple[str, Mode], list[Verdict]]
 
 
-def verdict_of(question: Question, model: str, mode: Mode, completion: str, n_tokens: int, prompt_sha: str) -> Verdict:
-    """Read and judge one completion."""
+@dataclass(frozen=True)
+class Asked:
+    """Everything that was asked, as it was answered."""
+
+    plain: Mapping[tuple[str, Mode], Sequence[Verdict]]
+    """By model and mode; each as long as the questions and in the same order."""
+    controls: Mapping[tuple[str, str], Sequence[Verdict]] = field(default_factory=dict)
+    """By model and condition; about some of the questions."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """By condition: questions whose truth is not known there."""
+    samples: Mapping[str, Sequence[Sequence[Verdict]]] = field(default_factory=dict)
+    """By model: of some of the questions, equally many each."""
+    temperature: float | None = None
+    """Of the samples."""
+
+
+def verdict_of(
+    question: Question, model: str, mode: Mode, completion: str, n_tokens: int, prompt_sha: str, condition: str = PLAIN, number: int | None = None
+) -> Verdict:
+    """Read and judge one completion.
+
+    Args:
+        question: as it was asked, with the truth that holds under the condition.
+        number: which of a question's sampled completions this is; it becomes part of the id.
+    """
     reading = read_answer(completion, question.options)
     letter, rule = (reading.letter, reading.rule) if isinstance(reading, Answer) else (None, reading.reason)
     return Verdict(
-        question_id=question.question_id,
+        question_id=question.question_id if number is None else f"{question.question_id}#{number}",
         scene_id=question.scene_id,
         kind=question.kind,
         tied_class=question.tied_class,
         model=model,
         mode=mode,
-        condition="plain",
+        condition=condition if number is None else SAMPLED,
         truth=question.truth,
         completion=completion,
         answer=letter,
@@ -59,28 +100,35 @@ def is_strict(verdict: Verdict) -> bool:
     return verdict.rule in STRICT_RULES and is_well_formed(verdict.completion, verdict.mode)
 
 
-def score(questions: Sequence[Question], verdicts: Mapping[tuple[str, Mode], Sequence[Verdict]], set_aside: Mapping[str, int]) -> dict[str, Any]:
+def is_viewpoint(kind: str) -> bool:
+    """Whether a kind asks about the camera."""
+    return not kind.endswith(TWO_D_SUFFIX)
+
+
+def score(questions: Sequence[Question], asked: Asked, set_aside: Mapping[str, int], chance_bound: float, root_seed: int) -> dict[str, Any]:
     """The content of scores.json.
 
     Args:
         questions: the questions asked.
-        verdicts: by model and mode; each as long as `questions` and in the same order.
+        root_seed: of the bootstrap and of the sign flips.
     """
     groups = _groups(questions)
     models: dict[str, Any] = {}
-    versus_base: dict[str, Any] = {}
-    for (model, mode), found in verdicts.items():
-        if [v.question_id for v in found] != [q.question_id for q in questions]:
-            raise ValueError(f"the verdicts of {model} in mode {mode} are not those of the questions, in order")
-        models.setdefault(model, {})[mode] = {name: _score_group(group, found) for name, group in groups.items()}
-        base = verdicts.get((BASE, mode))
-        if base is not None and model != BASE and model not in STANDINS:
-            versus_base.setdefault(model, {})[mode] = {name: _difference(group, found, base) for name, group in groups.items()}
+    cue: dict[str, Any] = {}
+    for (model, mode), found in asked.plain.items():
+        _require_same(questions, found, f"{model} in mode {mode}")
+        models.setdefault(model, {})[mode] = {name: _score_group(questions, group, found, chance_bound) for name, group in groups.items()}
+        if model not in STANDINS:
+            cue.setdefault(model, {})[mode] = _by_cue(questions, found, chance_bound)
     return {
         "questions": {name: _describe(questions, group) for name, group in groups.items()},
         "models": models,
-        "versus_base": versus_base,
+        "comparisons": _comparisons(groups, asked, root_seed),
+        "cue": cue,
+        "controls": _controls(questions, asked, chance_bound),
+        "sampled": _sampled(questions, asked),
         "set_aside": dict(set_aside),
+        "chance_bound": chance_bound,
     }
 
 
@@ -94,15 +142,22 @@ class _Group:
         self.weights = [1 / sizes[bit] if tied_once else 1.0 for bit in bits]
         self.scenes = [questions[i].scene_id for i in places]
 
+    def clustered(self, values: Sequence[float]) -> Mean:
+        """Of one value a question of the group."""
+        return clustered_mean(values, self.scenes, self.weights)
+
     def mean(self, values: Sequence[float]) -> float | None:
-        return clustered_mean(values, self.scenes, self.weights).mean
+        return self.clustered(values).mean
 
 
 def _groups(questions: Sequence[Question]) -> dict[str, _Group]:
     every = range(len(questions))
-    directional = [i for i in every if questions[i].label_of(questions[i].truth) in ("left", "right")]
+    viewpoint = [i for i in every if is_viewpoint(questions[i].kind)]
+    directional = [i for i in viewpoint if questions[i].label_of(questions[i].truth) in ("left", "right")]
     groups = {kind: _Group(questions, [i for i in every if questions[i].kind == kind], tied_once=False) for kind in sorted({q.kind for q in questions})}
-    return groups | {DIRECTIONAL: _Group(questions, directional, tied_once=True), OVERALL: _Group(questions, every, tied_once=True)}
+    if len(viewpoint) < len(questions):
+        groups[TWO_D] = _Group(questions, [i for i in every if not is_viewpoint(questions[i].kind)], tied_once=False)
+    return groups | {DIRECTIONAL: _Group(questions, directional, tied_once=True), OVERALL: _Group(questions, viewpoint, tied_once=True)}
 
 
 def _describe(questions: Sequence[Question], group: _Group) -> dict[str, Any]:
@@ -114,19 +169,25 @@ def _describe(questions: Sequence[Question], group: _Group) -> dict[str, Any]:
         "n": len(inside),
         "n_counted": sum(group.weights),
         "n_scenes": len(set(group.scenes)),
-        "chance": group.mean([1 / len(q.options) for q in inside]),
+        "chance": _chance(questions, group),
         "majority": group.mean([float(q.label_of(q.truth) == labels[q.kind]) for q in inside]),
         "majority_label": labels[kinds.pop()] if len(kinds) == 1 else None,
     }
 
 
-def _score_group(group: _Group, verdicts: Sequence[Verdict]) -> dict[str, Any]:
+def _chance(questions: Sequence[Question], group: _Group) -> float | None:
+    return group.mean([1 / len(questions[i].options) for i in group.places])
+
+
+def _accuracy(questions: Sequence[Question], group: _Group, verdicts: Sequence[Verdict], chance_bound: float) -> dict[str, Any]:
+    accuracy = group.clustered([float(verdicts[i].correct) for i in group.places])
+    versus_chance = asdict(chance_test(accuracy, _chance(questions, group), chance_bound))
+    return {"n": len(group.places), "accuracy": accuracy.mean, "stderr": accuracy.stderr, "versus_chance": versus_chance}
+
+
+def _score_group(questions: Sequence[Question], group: _Group, verdicts: Sequence[Verdict], chance_bound: float) -> dict[str, Any]:
     inside = [verdicts[i] for i in group.places]
-    accuracy = clustered_mean([float(v.correct) for v in inside], group.scenes, group.weights)
-    return {
-        "n": len(inside),
-        "accuracy": accuracy.mean,
-        "stderr": accuracy.stderr,
+    return _accuracy(questions, group, verdicts, chance_bound) | {
         "unparsed": group.mean([float(v.answer is None) for v in inside]),
         "strict": group.mean([float(v.correct and is_strict(v)) for v in inside]),
         "well_formed": group.mean([float(is_well_formed(v.completion, v.mode)) for v in inside]),
@@ -134,94 +195,96 @@ def _score_group(group: _Group, verdicts: Sequence[Verdict]) -> dict[str, Any]:
     }
 
 
-def _difference(group: _Group, verdicts: Sequence[Verdict], base: Sequence[Verdict]) -> dict[str, Any]:
-    """Accuracy minus the base's, paired by question; the error is clustered by scene like all others."""
-    values = [float(verdicts[i].correct) - float(base[i].correct) for i in group.places]
-    difference = clustered_mean(values, group.scenes, group.weights)
-    return {"n": len(values), "difference": difference.mean, "stderr": difference.stderr}
+def _comparisons(groups: Mapping[str, _Group], asked: Asked, root_seed: int) -> dict[str, Any]:
+    """Each model against the one that was trained before it, among those asked."""
+    trained = [model for model in MODELS if any(model == m for m, _ in asked.plain)]
+    comparisons: dict[str, Any] = {}
+    for before, after in itertools.pairwise(trained):
+        for mode in MODES:
+            if (before, mode) in asked.plain and (after, mode) in asked.plain:
+                pairs = list(zip(asked.plain[after, mode], asked.plain[before, mode], strict=True))
+                gains = [float(a.correct) - float(b.correct) for a, b in pairs]
+                name = f"{after} - {before}"
+                comparisons.setdefault(name, {})[mode] = {of: _compared(group, gains, root_seed, f"{name}/{mode}/{of}/compare") for of, group in groups.items()}
+    return comparisons
 
 
-# ------------------------------------------------------------------------------------------------ tables
+def _compared(group: _Group, gains: Sequence[float], root_seed: int, name: str) -> dict[str, Any]:
+    inside = [gains[i] for i in group.places]
+    found = asdict(paired_comparison(inside, group.scenes, group.weights, generator_for(root_seed, name)))
+    return {"n": len(inside), "difference": found.pop("mean")} | found
 
 
-def score_table(scores: Mapping[str, Any]) -> str:
-    """The scores as Markdown: model rows and mode columns, then every kind, then the stand-ins. Percent ± standard error."""
-    facts, scored = scores["questions"], scores["models"]
-    modes = _in_order({mode for by_mode in scored.values() for mode in by_mode}, first=MODES)
-    models = {m: {mode: scored[m][mode] for mode in modes if mode in scored[m]} for m in _in_order(set(scored), first=MODELS, last=STANDINS)}
-    standins = {m: models.pop(m) for m in STANDINS if m in models}
-    groups = _in_order(set(facts), last=(DIRECTIONAL, OVERALL))
-    overall = facts[OVERALL]
-    main = [[model, *(_cell(by_mode[mode][OVERALL]) if mode in by_mode else "" for mode in modes)] for model, by_mode in models.items()]
-    main += [[row, *[_percent(overall[row])] * len(modes)] for row in ("chance", "majority")]
-    parts = [f"Accuracy in % ± standard error clustered by scene; {overall['n']:,} held-out questions about {overall['n_scenes']:,} scenes."]
-    parts.append(_markdown(["model", *modes], main))
-    parts.append(_markdown(["model", "mode", *groups, "unparsed", "strict"], [*_rows(models, groups), *_fact_rows(facts, groups)]))
-    if standins:
-        parts.append("Stand-ins (they check the scorer):")
-        parts.append(_markdown(["stand-in", "mode", *groups, "unparsed", "strict"], _rows(standins, groups)))
-    return "\n\n".join(parts) + "\n"
+def _by_cue(questions: Sequence[Question], verdicts: Sequence[Verdict], chance_bound: float) -> dict[str, Any]:
+    viewpoint = [i for i, q in enumerate(questions) if is_viewpoint(q.kind)]
+    kinds = sorted({questions[i].kind for i in viewpoint})
+    strata: dict[str, Any] = {}
+    for name in (*kinds, OVERALL):
+        for stratum in STRATA:
+            places = [i for i in viewpoint if questions[i].cue == stratum and name in (questions[i].kind, OVERALL)]
+            group = _Group(questions, places, tied_once=name == OVERALL)
+            strata.setdefault(name, {})[stratum] = _accuracy(questions, group, verdicts, chance_bound)
+    return strata
 
 
-def _in_order(names: set[str], first: Sequence[str] = (), last: Sequence[str] = ()) -> list[str]:
-    """JSON knows no order: known names first or last as listed, others by alphabet between them."""
-    place = {name: i - len(first) for i, name in enumerate(first)} | {name: i + 1 for i, name in enumerate(last)}
-    return sorted(names, key=lambda name: (place.get(name, 0), name))
-
-
-def _rows(models: Mapping[str, Any], groups: Sequence[str]) -> list[list[str]]:
-    return [
-        [model, mode, *(_cell(by_group[g]) for g in groups), _percent(by_group[OVERALL]["unparsed"]), _percent(by_group[OVERALL]["strict"])]
-        for model, by_mode in models.items()
-        for mode, by_group in by_mode.items()
-    ]
-
-
-def _fact_rows(facts: Mapping[str, Any], groups: Sequence[str]) -> list[list[str]]:
-    rows = [[row, "", *(_percent(facts[g][row]) for g in groups), "", ""] for row in ("chance", "majority")]
-    return [*rows, ["questions", "", *(f"{facts[g]['n']:,}" for g in groups), "", ""]]
-
-
-def _cell(cell: Mapping[str, Any]) -> str:
-    error = "" if cell["stderr"] is None else f" ± {100 * cell['stderr']:.1f}"
-    return _percent(cell["accuracy"]) + error
-
-
-def _percent(share: float | None) -> str:
-    return "n/a" if share is None else f"{100 * share:.1f}"
-
-
-def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-    line = lambda row: "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
-    return "\n".join([line(head), "|" + "|".join("-" * (width + 2) for width in widths) + "|", *map(line, rows)])
-
-
-def summary(scores: Mapping[str, Any]) -> dict[str, Any]:
-    """Overall accuracy by model and mode, beside chance and majority: small enough for `dvc metrics diff`."""
-    overall = scores["questions"][OVERALL]
-    accuracy = {model: {mode: by_group[OVERALL]["accuracy"] for mode, by_group in by_mode.items()} for model, by_mode in _models(scores).items()}
-    return {"accuracy": accuracy, "chance": overall["chance"], "majority": overall["majority"], "n": overall["n"]}
-
-
-def accuracy_rows(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One flat row a model, mode and group, for plots."""
-    return [
-        {
-            "label": f"{model} {mode} {group}",
-            "model": model,
-            "mode": mode,
-            "group": group,
-            "accuracy": cell["accuracy"],
-            "stderr": cell["stderr"],
-            "chance": scores["questions"][group]["chance"],
+def _controls(questions: Sequence[Question], asked: Asked, chance_bound: float) -> dict[str, Any]:
+    by_id = {q.question_id: q for q in questions}
+    controls: dict[str, Any] = {}
+    for (model, condition), found in asked.controls.items():
+        about = [by_id[v.question_id] for v in found]
+        plain = {v.question_id: v for v in asked.plain[model, "think"]}
+        same = [plain[v.question_id] for v in found]
+        groups = {name: group for name, group in _groups(about).items() if name != DIRECTIONAL}
+        cells = {
+            name: _accuracy(about, group, found, chance_bound) | {"plain": group.mean([float(same[i].correct) for i in group.places])}
+            for name, group in groups.items()
         }
-        for model, by_mode in _models(scores).items()
-        for mode, by_group in by_mode.items()
-        for group, cell in by_group.items()
-    ]
+        controls.setdefault(model, {})[condition] = {"left_out": asked.left_out.get(condition, 0), "groups": cells}
+    return controls
 
 
-def _models(scores: Mapping[str, Any]) -> dict[str, Any]:
-    """The models that are no stand-ins."""
-    return {model: by_mode for model, by_mode in scores["models"].items() if model not in STANDINS}
+def _sampled(questions: Sequence[Question], asked: Asked) -> dict[str, Any] | None:
+    if not any(asked.samples.values()):
+        return None
+    by_id = {q.question_id: q for q in questions}
+    models: dict[str, Any] = {}
+    for model, found in asked.samples.items():
+        about = [by_id[question_of(of_question[0].question_id)] for of_question in found]
+        plain = {v.question_id: v for v in asked.plain[model, "think"]}
+        greedy = [float(plain[q.question_id].correct) for q in about]
+        models[model] = {name: _sampled_group(about, group, found, greedy) for name, group in _groups(about).items()}
+    return {"n": len(next(iter(asked.samples.values()))[0]), "temperature": asked.temperature, "models": models}
+
+
+def _sampled_group(questions: Sequence[Question], group: _Group, samples: Sequence[Sequence[Verdict]], greedy: Sequence[float]) -> dict[str, Any]:
+    inside = [samples[i] for i in group.places]
+    values = {
+        "greedy": [greedy[i] for i in group.places],
+        "mean": [_mean([v.correct for v in of_question]) for of_question in inside],
+        "majority": [majority_of(of_question) for of_question in inside],
+        "best": [float(any(v.correct for v in of_question)) for of_question in inside],
+    }
+    found = {name: group.clustered(of_name) for name, of_name in values.items()}
+    chance_best = [1 - (1 - 1 / len(questions[i].options)) ** len(samples[i]) for i in group.places]
+    return {
+        "n": len(inside),
+        **{name: {"accuracy": mean.mean, "stderr": mean.stderr} for name, mean in found.items()},
+        "chance_best": group.mean(chance_best),
+        "unparsed": group.mean([_mean([v.answer is None for v in of_question]) for of_question in inside]),
+    }
+
+
+def majority_of(samples: Sequence[Verdict]) -> float:
+    """How often the answer given most often is right: 1, 0, or 1/k where the right one is among k that were given equally often."""
+    votes = Counter(v.answer for v in samples if v.answer is not None)
+    winners = [answer for answer, n in votes.items() if n == max(votes.values())]
+    return 1 / len(winners) if samples[0].truth in winners else 0.0
+
+
+def _mean(values: Sequence[bool]) -> float:
+    return sum(values) / len(values)
+
+
+def _require_same(questions: Sequence[Question], verdicts: Sequence[Verdict], whose: str) -> None:
+    if [v.question_id for v in verdicts] != [q.question_id for q in questions]:
+        raise ValueError(f"the verdicts of {whose} are not those of the questions, in order")

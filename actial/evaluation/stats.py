@@ -48,3 +48,114 @@ def clustered_mean(values: Sequence[float], clusters: Sequence[str], weights: Se
     sums = np.bincount(member_of, weights=w * (x - mean))
     variance = len(names) / (len(names) - 1) * float(np.sum(sums**2)) / float(np.sum(w)) ** 2
     return Mean(mean, variance**0.5, len(names))
+
+
+AT_CHANCE, ABOVE, BELOW, UNDECIDED = "at chance", "above", "below", "undecided"
+LEVEL = 0.05
+"""Of all tests."""
+DRAWS = 10_000
+"""Bootstrap samples and sign flips."""
+
+
+@dataclass(frozen=True)
+class ChanceTest:
+    """An accuracy against chance."""
+
+    verdict: str
+    """at chance, above, below or undecided."""
+    low: float | None
+    high: float | None
+    """The 90 % interval of accuracy - chance: at chance means that it lies within the bound. None where no spread between clusters is known."""
+
+
+def chance_test(accuracy: Mean, chance: float | None, bound: float) -> ChanceTest:
+    """Whether an accuracy is chance, by two one-sided tests of 5 % each, with the clustered error and Student's t of G - 1 degrees of freedom.
+
+    *At chance* is a claim that needs evidence: both |accuracy - chance| >= bound to either side are rejected (Schuirmann, J. Pharmacokinetics
+    and Biopharmaceutics 15, 1987). Else *above* or *below* where accuracy = chance is rejected by the two-sided test of 5 %, else *undecided*.
+    Where all answers are right, or all wrong, the clustered error is 0 and says nothing: each cluster then counts as one binomial trial.
+
+    Args:
+        chance: the accuracy of guessing; None where there is no data.
+        bound: largest difference from chance that counts as none.
+    """
+    if accuracy.mean is None or chance is None or accuracy.stderr is None:
+        return ChanceTest(UNDECIDED, None, None)
+    difference, df = accuracy.mean - chance, accuracy.n_clusters - 1
+    if accuracy.stderr == 0:
+        return ChanceTest(_without_spread(accuracy.mean, chance, accuracy.n_clusters), None, None)
+    from scipy.stats import t
+
+    reach = accuracy.stderr * float(t.ppf(1 - LEVEL, df))
+    low, high = difference - reach, difference + reach
+    if -bound < low and high < bound:
+        verdict = AT_CHANCE
+    elif abs(difference) > accuracy.stderr * float(t.ppf(1 - LEVEL / 2, df)):
+        verdict = ABOVE if difference > 0 else BELOW
+    else:
+        verdict = UNDECIDED
+    return ChanceTest(verdict, low, high)
+
+
+def _without_spread(accuracy: float, chance: float, n_clusters: int) -> str:
+    if accuracy == 1 and chance**n_clusters < LEVEL / 2:
+        return ABOVE
+    if accuracy == 0 and (1 - chance) ** n_clusters < LEVEL / 2:
+        return BELOW
+    return UNDECIDED
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The mean of paired differences."""
+
+    mean: float | None
+    stderr: float | None
+    """Clustered; None for fewer than two clusters, as all that follows."""
+    low: float | None
+    high: float | None
+    """95 % interval, percentiles of the cluster bootstrap."""
+    p: float | None
+    """Two-sided, by flipping the signs of whole clusters."""
+
+
+def paired_comparison(differences: Sequence[float], clusters: Sequence[str], weights: Sequence[float], generator: np.random.Generator) -> Comparison:
+    """Weighted mean of differences between two models' answers to the same questions, with an interval and a test that keep clusters whole.
+
+    Interval: clusters are drawn with replacement, `DRAWS` times, and the mean is taken anew (Efron and Tibshirani, An Introduction to the
+    Bootstrap, 1993, sections 13.3 and 8.5). Test: if the models were alike, each cluster's sum of weighted differences could as well have the
+    other sign; p is the share of sign assignments whose |sum| is at least the one seen, over all 2^G of them where that is at most `DRAWS`,
+    else over `DRAWS` at random, where p = (1 + count) / (1 + DRAWS) (Phipson and Smyth, Stat. Appl. Genet. Mol. Biol. 9(1), 2010).
+
+    Args:
+        differences, clusters, weights: n values each; see `clustered_mean`.
+    """
+    overall = clustered_mean(differences, clusters, weights)
+    if overall.stderr is None:
+        return Comparison(overall.mean, None, None, None, None)
+    names, member_of = np.unique(np.asarray(clusters), return_inverse=True)
+    w = np.asarray(weights, dtype=np.float64)
+    sums, sizes = np.bincount(member_of, weights=w * np.asarray(differences, dtype=np.float64)), np.bincount(member_of, weights=w)
+    drawn = [_bootstrapped(sums, sizes, n, generator) for n in _chunks(len(names))]
+    low, high = np.quantile(np.concatenate(drawn), [LEVEL / 2, 1 - LEVEL / 2])
+    return Comparison(overall.mean, overall.stderr, float(low), float(high), _sign_flip_p(sums, generator))
+
+
+def _bootstrapped(sums: np.ndarray, sizes: np.ndarray, n: int, generator: np.random.Generator) -> np.ndarray:
+    times = generator.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=n)
+    return (times @ sums) / (times @ sizes)
+
+
+def _sign_flip_p(sums: np.ndarray, generator: np.random.Generator) -> float:
+    seen = abs(sums.sum()) * (1 - 1e-12)  # so that sums that are equal but for rounding count as equal
+    if 2 ** len(sums) <= DRAWS:
+        bits = np.arange(2 ** len(sums))[:, None] >> np.arange(len(sums)) & 1
+        return float(np.mean(np.abs((2 * bits - 1) @ sums) >= seen))
+    count = sum(int(np.count_nonzero(np.abs((2.0 * generator.integers(0, 2, (n, len(sums))) - 1) @ sums) >= seen)) for n in _chunks(len(sums)))
+    return (1 + count) / (1 + DRAWS)
+
+
+def _chunks(n_clusters: int) -> list[int]:
+    """`DRAWS` in portions that need little memory."""
+    size = max(1, min(DRAWS, 4_000_000 // n_clusters))
+    return [min(size, DRAWS - at) for at in range(0, DRAWS, size)]

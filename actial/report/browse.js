@@ -35,10 +35,12 @@ function textOf(entry) {
 
 function matches(entry) {
   const kind = control("kind").value;
+  const cue = control("cue").value;
   const model = control("model")?.value ?? "";
   const outcome = control("outcome")?.value ?? "";
   const found = entry.dataset.found.split(" ").filter((f) => model === "" || f.startsWith(model + "="));
   if (kind !== "" && entry.dataset.kind !== kind) return false;
+  if (cue !== "" && entry.dataset.cue !== cue) return false;
   if (outcome !== "" && !found.some((f) => f.endsWith("=" + outcome))) return false;
   const text = control("text").value.trim().toLowerCase();
   return text === "" || textOf(entry).includes(text);
@@ -84,7 +86,7 @@ function followAddress() {
   const entry = entries.find((e) => e.dataset.id === id);
   if (entry === undefined) return false;
   if (!matching.includes(entry)) {
-    for (const name of ["kind", "model", "outcome", "text"]) if (control(name) !== null) control(name).value = "";
+    for (const name of ["kind", "cue", "model", "outcome", "text"]) if (control(name) !== null) control(name).value = "";
     applyFilters();
   }
   show(entry);
@@ -93,7 +95,7 @@ function followAddress() {
 
 if (entries.length > 0) {
   for (const entry of entries) article(entry).hidden = true;
-  for (const name of ["kind", "model", "outcome"]) control(name)?.addEventListener("change", applyFilters);
+  for (const name of ["kind", "cue", "model", "outcome"]) control(name)?.addEventListener("change", applyFilters);
   control("text").addEventListener("input", applyFilters);
   document.getElementById("previous").addEventListener("click", () => step(-1));
   document.getElementById("next").addEventListener("click", () => step(1));

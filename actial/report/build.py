@@ -8,10 +8,11 @@ from pathlib import Path
 
 from actial.errors import UserError, exit_on_user_error
 from actial.report import gallery
+from actial.report.curves import curves_section
 from actial.report.outputs import Outputs
 from actial.report.page import asset, data_block, page, tag
 from actial.report.provenance import data_section, settings_section
-from actial.report.results import curves_section, score_section
+from actial.report.results import score_section
 from actial.report.rollouts import groups_shown, rollout_section
 
 N_QUESTIONS = 200

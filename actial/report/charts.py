@@ -24,8 +24,12 @@ class Series:
     y: Sequence[float | None]
 
 
-def line_chart(title: str, series: Sequence[Series], x_label: str, y_label: str) -> Html:
+def line_chart(title: str, series: Sequence[Series], x_label: str, y_label: str, *, note: str = "", y_limits: tuple[float, float] | None = None) -> Html:
     """A chart with axes, ticks, units and a legend. A noisy curve is drawn faint, with its centred moving mean over it.
+
+    Args:
+        note: a sentence below the chart.
+        y_limits: what the vertical axis spans at least; by default what the points need.
 
     Raises:
         ValueError: no series has a point to draw.
@@ -34,7 +38,7 @@ def line_chart(title: str, series: Sequence[Series], x_label: str, y_label: str)
     points = np.concatenate([d[~np.isnan(d[:, 1])] for d in drawn]) if drawn else np.empty((0, 2))
     if not len(points):
         raise ValueError(f"the chart {title!r} has no point to draw")
-    x_ticks, y_ticks = _step_ticks(points[:, 0]), nice_ticks(*_limits(points[:, 1]))
+    x_ticks, y_ticks = _step_ticks(points[:, 0]), nice_ticks(*_limits(np.concatenate([points[:, 1], y_limits or ()])))
     to_x = lambda x: _LEFT + (x - x_ticks[0]) / (x_ticks[-1] - x_ticks[0]) * (WIDTH - _LEFT - _RIGHT)
     to_y = lambda y: HEIGHT - _BOTTOM - (y - y_ticks[0]) / (y_ticks[-1] - y_ticks[0]) * (HEIGHT - _TOP - _BOTTOM)
     marks = [tag("title", title), *_axes(x_ticks, y_ticks, to_x, to_y, x_label, y_label)]
@@ -49,7 +53,7 @@ def line_chart(title: str, series: Sequence[Series], x_label: str, y_label: str)
         note = f" (bold: mean of {2 * (window // 2) + 1} points)" if mean is not None else ""
         legend.append(tag("span", tag("i", style=f"background:{colour}"), f"{one.name}{note}", class_="key"))
     svg = tag("svg", *marks, viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=f"{title}: {y_label} by {x_label}", class_="chart")
-    return tag("figure", tag("figcaption", title), svg, tag("div", *legend, class_="legend"))
+    return tag("figure", tag("figcaption", title), svg, tag("div", *legend, class_="legend"), tag("p", note, class_="note") if note else None)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import io
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from actial.errors import UnreadablePicture
+from actial.ids import question_of
 from actial.records import LETTERS, Question, Verdict
 from actial.report.outputs import STAND_INS, in_order
 from actial.report.page import Html, join, missing, tag
@@ -35,7 +36,8 @@ def question_browser(questions: Sequence[Question], test: Sequence[Question], ve
     """
     if not questions:
         return missing("There are no test questions yet: the stage build_qa has not run.")
-    asked = [f"{model}/{mode}" for model, mode in sorted({(v.model, v.mode) for q in questions for v in verdicts.get(q.question_id, ())}, key=in_order)]
+    plain = {question_id: [v for v in of_question if v.condition == "plain"] for question_id, of_question in verdicts.items()}
+    asked = [f"{model}/{mode}" for model, mode in sorted({(v.model, v.mode) for q in questions for v in plain.get(q.question_id, ())}, key=in_order)]
     n_asked = sum(q.question_id in verdicts for q in test)
     n_gone = len(verdicts) - n_asked
     said = f"{len(questions):,} of {len(test):,} test questions"
@@ -49,10 +51,10 @@ def question_browser(questions: Sequence[Question], test: Sequence[Question], ve
             tag("p", said, " ", keys, class_="faint"),
             None if asked else missing("No model has answered them yet: the stage evaluate has not run."),
             missing(stale) if n_gone else None,
-            _filters(sorted({q.kind for q in questions}), asked),
+            _filters(sorted({q.kind for q in questions}), sorted({q.cue for q in questions}), asked),
             tag(
                 "div",
-                tag("ol", *(_entry(q, asked, verdicts.get(q.question_id, ())) for q in questions), class_="list", aria_label="Questions"),
+                tag("ol", *(_entry(q, asked, plain.get(q.question_id, ())) for q in questions), class_="list", aria_label="Questions"),
                 tag("div", *(_article(q, verdicts.get(q.question_id, ()), views) for q in questions), class_="shown"),
                 class_="browser",
             ),
@@ -62,11 +64,11 @@ def question_browser(questions: Sequence[Question], test: Sequence[Question], ve
 
 
 def shown_verdicts(verdicts: Iterable[Verdict]) -> dict[str, list[Verdict]]:
-    """Verdicts by question id, without the stand-ins, in the order of training."""
+    """Verdicts by question id, without the stand-ins, in the order of training; a sampled completion counts to its question."""
     by_question: dict[str, list[Verdict]] = {}
     for verdict in sorted(verdicts, key=lambda v: in_order((v.model, v.mode))):
         if verdict.model not in STAND_INS:
-            by_question.setdefault(verdict.question_id, []).append(verdict)
+            by_question.setdefault(question_of(verdict.question_id), []).append(verdict)
     return by_question
 
 
@@ -106,7 +108,7 @@ def outcome(verdict: Verdict) -> str:
 _MARK = {"right": "✓", "wrong": "✗", "unread": "?"}
 
 
-def _filters(kinds: Sequence[str], asked: Sequence[str]) -> Html:
+def _filters(kinds: Sequence[str], cues: Sequence[str], asked: Sequence[str]) -> Html:
     select = lambda name, label, choices: tag(
         "label", label, " ", tag("select", *(tag("option", text, value=value) for value, text in choices), id=f"filter-{name}")
     )
@@ -114,6 +116,7 @@ def _filters(kinds: Sequence[str], asked: Sequence[str]) -> Html:
     return tag(
         "div",
         select("kind", "Kind", [("", "all"), *((k, k) for k in kinds)]),
+        select("cue", "2D cue", [("", "any"), *((c, c) for c in cues)]),
         select("model", "Model", [("", "any"), *((a, a.replace("/", " · ")) for a in asked)]) if asked else None,
         select("outcome", "Answer", outcomes) if asked else None,
         tag("label", "Search ", tag("input", type="search", id="filter-text", placeholder="id, question, completion")),
@@ -129,7 +132,9 @@ def _entry(question: Question, asked: Sequence[str], verdicts: Sequence[Verdict]
     found = {f"{v.model}/{v.mode}": outcome(v) for v in verdicts}
     marks = [tag("span", _MARK[found[a]], class_=found[a], title=f"{a}: {found[a]}") if a in found else tag("span", "·", class_="faint") for a in asked]
     link = tag("a", tag("span", question.question_id.removeprefix("scene-")), tag("span", *marks, class_="marks"), href=f"#{question.question_id}")
-    return tag("li", link, data_id=question.question_id, data_kind=question.kind, data_found=" ".join(f"{k}={v}" for k, v in found.items()))
+    return tag(
+        "li", link, data_id=question.question_id, data_kind=question.kind, data_cue=question.cue, data_found=" ".join(f"{k}={v}" for k, v in found.items())
+    )
 
 
 def _article(question: Question, verdicts: Sequence[Verdict], views: ViewStore | None) -> Html:
@@ -138,7 +143,7 @@ def _article(question: Question, verdicts: Sequence[Verdict], views: ViewStore |
         "p",
         "Decided by ",
         tag("code", f"{question.deciding_quantity} = {question.deciding_value:+.4g}"),
-        f", {100 * question.margin:.0f} % clear of the nearest boundary. Kind {question.kind}{tied}; source {question.source}.",
+        f", {100 * question.margin:.0f} % clear of the nearest boundary. Kind {question.kind}{tied}; 2D cue {question.cue}; source {question.source}.",
         class_="faint",
     )
     return tag(
@@ -148,7 +153,8 @@ def _article(question: Question, verdicts: Sequence[Verdict], views: ViewStore |
         tag("p", question.text, class_="question"),
         tag("ul", *(_option(question, i) for i in range(len(question.options))), class_="options"),
         decides,
-        *(_completion(question, v) for v in verdicts),
+        *(_completion(question, v) for v in verdicts if v.condition == "plain"),
+        _asked_otherwise(question, [v for v in verdicts if v.condition != "plain"]),
         id=question.question_id,
         class_="one",
     )
@@ -162,6 +168,22 @@ def _option(question: Question, i: int) -> Html:
 def _completion(question: Question, v: Verdict) -> Html:
     kind = outcome(v)
     said = f"no answer: {v.rule}" if v.answer is None else f"{v.answer} ({question.label_of(v.answer)}), read by rule {v.rule}"
-    condition = "" if v.condition == "plain" else f" · {v.condition}"
+    condition = "" if v.condition == "plain" else f" · {v.condition}, where {question.label_of(v.truth)} is right"
     head = tag("div", tag("b", v.model), f" · {v.mode}{condition} ", tag("span", f"{_MARK[kind]} {said}", class_=kind), tag("small", f" {v.n_tokens} tokens"))
     return tag("div", head, tag("pre", v.completion) if v.completion else tag("p", "(nothing written)", class_="faint"), class_="completion")
+
+
+def _asked_otherwise(question: Question, verdicts: Sequence[Verdict]) -> Html | None:
+    """Answers under controls, and the sampled ones as a line of marks, folded away."""
+    if not verdicts:
+        return None
+    sampled: dict[str, list[Verdict]] = {}
+    for v in verdicts:
+        if v.condition == "sampled":
+            sampled.setdefault(v.model, []).append(v)
+    lines = []
+    for model, found in sampled.items():
+        marks = [tag("span", f"{v.answer or '?'} ", class_=outcome(v), title=v.completion) for v in found]
+        lines.append(tag("p", tag("b", model), f" · sampled, {sum(v.correct for v in found)} of {len(found)} right: ", *marks))
+    controls = [_completion(question, v) for v in verdicts if v.condition != "sampled"]
+    return tag("details", tag("summary", "Under controls, and sampled"), *controls, *lines)

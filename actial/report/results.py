@@ -1,11 +1,11 @@
-"""The numbers: scores with errors, chance and majority; training curves."""
+"""The numbers: scores against chance, gains of each stage, 2D cues, sampled answers, controls."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from actial.report.charts import Interval, Series, interval_chart, line_chart
+from actial.report.charts import Interval, interval_chart
 from actial.report.outputs import STAND_INS, Outputs, in_order
 from actial.report.page import Html, join, missing, table, tag
 
@@ -15,21 +15,51 @@ _HOW_TO_READ = (
     "An unparsed answer counts as wrong and is never guessed. Chance is 1 / number of options. "
     "Majority is the best constant answer of each kind. Strict counts only right answers in exactly the form that was asked for."
 )
+_AGAINST_CHANCE = (
+    "At chance is shown, not assumed: two one-sided tests at 5 % each reject that accuracy is {bound:g} points or more away from guessing. "
+    "Otherwise above or below means that a two-sided test at 5 % rejects guessing, and undecided that neither can be shown with so many questions."
+)
+_GAINS = (
+    "Each stage of training against the one before it, on the same questions, in percentage points. Brackets: 95 % interval, scenes drawn anew 10,000 times. "
+    "p: how often the gain would be as large if both were alike, by flipping the signs of whole scenes."
+)
+_CUE = (
+    "Some questions can be answered without depth: what slides left means that the camera went right, what stands higher counts as farther. Where this "
+    "2D cue agrees with the truth a question is aligned, where it misleads it is a conflict. A model that only follows the cue gets all aligned "
+    "questions right and all conflicts wrong; one that sees in three dimensions does equally well on both."
+)
+_SAMPLED = (
+    "{n} answers to each question, sampled at temperature {temperature:g} in mode think. Greedy: the one answer it would give. Mean: a sampled answer. "
+    "Majority: the answer given most often; a tie is won by lot, unparsed answers do not vote. Best: any of the {n} is right, which guessing reaches "
+    "just as well (chance row). Training that only sharpens lifts greedy and mean towards majority; training that teaches lifts them all."
+)
+_CONTROLS = (
+    "The same questions with something taken away or turned round, in mode think. With one picture gray, more than chance would mean that one picture "
+    "gives answers away. With the first picture twice, right is always none. In the other order, with its own truth, it should do as well as plainly."
+)
+_CONTROL_NAMES = {"first_only": "second gray", "second_only": "first gray", "same_twice": "first twice", "swapped": "other order"}
 
 
 def score_section(outputs: Outputs) -> Html:
-    """The headline table, the paired differences from base, and the stand-ins, folded away."""
+    """The headline chart and table, then a heading, a sentence and a table for each question a reader has."""
     scores = outputs.scores
     if scores is None:
         return missing("There are no scores yet: the stage evaluate has not run.")
     models = {m: v for m, v in scores["models"].items() if m not in STAND_INS}
     stand_ins = {m: v for m, v in scores["models"].items() if m in STAND_INS}
     parts = [_chart(scores, models), _score_table(scores, models, "Accuracy")] if models else [missing("No model was evaluated, only the stand-ins.")]
-    parts.append(tag("p", _HOW_TO_READ, class_="faint"))
-    if any(scores.get("versus_base", {}).values()):
-        parts.append(_difference_table(scores))
-    if said := ", ".join(f"{reason} ({n:,})" for reason, n in scores.get("set_aside", {}).items() if n):
+    parts.append(tag("p", _HOW_TO_READ, " ", _AGAINST_CHANCE.format(bound=100 * scores["chance_bound"]), class_="faint"))
+    if said := ", ".join(f"{reason} ({n:,})" for reason, n in scores["set_aside"].items() if n):
         parts.append(tag("p", f"Not asked: {said}."))
+    if scores["comparisons"]:
+        parts += [tag("h3", "What each stage added"), tag("p", _GAINS, class_="faint"), _gain_table(scores)]
+    if any(of["overall"][s]["n"] for by_mode in scores["cue"].values() for of in by_mode.values() for s in ("aligned", "conflict")):
+        parts += [tag("h3", "Does it follow the flat picture?"), tag("p", _CUE, class_="faint"), _cue_table(scores)]
+    if scores["sampled"] is not None:
+        n, temperature = scores["sampled"]["n"], scores["sampled"]["temperature"]
+        parts += [tag("h3", "Teach or sharpen?"), tag("p", _SAMPLED.format(n=n, temperature=temperature), class_="faint"), _sampled_table(scores)]
+    if scores["controls"]:
+        parts += [tag("h3", "Controls"), tag("p", _CONTROLS, class_="faint"), _control_table(scores)]
     if stand_ins:
         why = (
             "They know the truth and go through the same reader and scorer: oracle must get 100, silent 0 with all unparsed, constant exactly the majority row."
@@ -51,7 +81,7 @@ def _score_table(scores: Mapping[str, Any], models: Mapping[str, Any], caption: 
     header = ["model", "mode", *(join([g, tag("small", f" n={facts[g]['n']:,}")]) for g in groups), "unparsed", "strict"]
     rows: list[list[object]] = []
     for model, mode, by_group in _by_model(models):
-        cells = [with_error(by_group[g]["accuracy"], by_group[g]["stderr"]) for g in groups]
+        cells = [_against_chance(by_group[g]) for g in groups]
         rows.append([tag("strong", model), mode, *cells, percent(by_group["overall"]["unparsed"]), percent(by_group["overall"]["strict"])])
     for baseline in ("chance", "majority"):
         rows.append([tag("em", baseline), "", *(percent(facts[g][baseline]) for g in groups), "", ""])
@@ -60,14 +90,80 @@ def _score_table(scores: Mapping[str, Any], models: Mapping[str, Any], caption: 
     return table(header, rows, caption=caption, numeric=range(2, len(header)), class_="scores")
 
 
-def _difference_table(scores: Mapping[str, Any]) -> Html:
+def _gain_table(scores: Mapping[str, Any]) -> Html:
     groups = _overall_first(scores["questions"])
+    compared = scores["comparisons"]
     rows = [
-        [tag("strong", model), mode, *(with_error(by_group[g]["difference"], by_group[g]["stderr"], signed=True) for g in groups)]
-        for model, mode, by_group in _by_model(scores["versus_base"])
+        [tag("strong", name.replace(" - ", " − ")), mode, *(_gain(compared[name][mode][g]) for g in groups)]
+        for name in sorted(compared, key=lambda name: in_order((name.split(" - ")[0], "")))
+        for mode in sorted(compared[name], key=lambda mode: in_order(("", mode)))
     ]
-    caption = "Difference from base in the same mode, percentage points, paired by question"
-    return table(["model", "mode", *groups], rows, caption=caption, numeric=range(2, len(groups) + 2), class_="scores")
+    return table(["gain", "mode", *groups], rows, caption="Gain in percentage points, paired by question", numeric=range(2, len(groups) + 2), class_="scores")
+
+
+def _gain(cell: Mapping[str, Any]) -> Html:
+    if cell["difference"] is None:
+        return tag("span", "no data", class_="faint")
+    if cell["p"] is None:
+        return join([f"{100 * cell['difference']:+.1f} ", tag("small", "one scene only", class_="faint")])
+    p = "p < 0.001" if cell["p"] < 0.001 else f"p = {cell['p']:.3f}"
+    said = f"[{100 * cell['low']:+.1f}, {100 * cell['high']:+.1f}] {p}"
+    return join([f"{100 * cell['difference']:+.1f}", tag("br"), tag("small", said, class_="faint")])
+
+
+def _cue_table(scores: Mapping[str, Any]) -> Html:
+    found = _by_model(scores["cue"])
+    kinds = _overall_first(found[0][2])
+    rows = [
+        [tag("strong", model), mode, stratum, *(_against_chance(by_kind[kind][stratum]) for kind in kinds)]
+        for model, mode, by_kind in found
+        for stratum in ("aligned", "conflict")
+    ]
+    for stratum in ("aligned", "conflict"):
+        rows.append([tag("em", "questions"), "", stratum, *(f"{found[0][2][kind][stratum]['n']:,}" for kind in kinds)])
+    return table(
+        ["model", "mode", "2D cue", *kinds],
+        rows,
+        caption="Accuracy where the 2D cue agrees and where it misleads",
+        numeric=range(3, len(kinds) + 3),
+        class_="scores",
+    )
+
+
+def _sampled_table(scores: Mapping[str, Any]) -> Html:
+    sampled = scores["sampled"]
+    columns, n = ("greedy", "mean", "majority", "best"), sampled["n"]
+    rows: list[list[object]] = []
+    for model in sorted(sampled["models"], key=lambda m: in_order((m, ""))):
+        for group in _overall_first(sampled["models"][model]):
+            cell = sampled["models"][model][group]
+            rows.append([tag("strong", model), group, *(with_error(cell[c]["accuracy"], cell[c]["stderr"]) for c in columns), percent(cell["unparsed"])])
+    overall = sampled["models"][model]["overall"]
+    chance = percent(scores["questions"]["overall"]["chance"])
+    rows.append([tag("em", "chance"), "overall", chance, chance, chance, percent(overall["chance_best"]), ""])
+    header = ["model", "questions", "greedy", f"mean of {n}", f"majority of {n}", f"best of {n}", "unparsed"]
+    return table(header, rows, caption=f"Sampled answers to {overall['n']:,} questions", numeric=range(2, len(header)), class_="scores")
+
+
+def _control_table(scores: Mapping[str, Any]) -> Html:
+    rows: list[list[object]] = []
+    for model in sorted(scores["controls"], key=lambda m: in_order((m, ""))):
+        by_condition = scores["controls"][model]
+        for condition in [c for c in _CONTROL_NAMES if c in by_condition]:
+            of = by_condition[condition]["groups"]
+            groups = _overall_first(of)
+            left_out = f" ({by_condition[condition]['left_out']:,} left out)" if by_condition[condition]["left_out"] else ""
+            cells = [join([_against_chance(of[g]), tag("br"), tag("small", f"plain {percent(of[g]['plain'])}", class_="faint")]) for g in groups]
+            rows.append([tag("strong", model), tag("span", _CONTROL_NAMES[condition], title=condition), f"{of['overall']['n']:,}{left_out}", *cells])
+    header = ["model", "control", "questions", *groups]
+    return table(header, rows, caption="Accuracy under controls, and of the same questions asked plainly", numeric=range(2, len(header)), class_="scores")
+
+
+def _against_chance(cell: Mapping[str, Any]) -> Html:
+    """A share with its error, and in a word how it compares with guessing."""
+    verdict = cell["versus_chance"]["verdict"]
+    small = None if cell["accuracy"] is None else join([tag("br"), tag("small", verdict, class_=verdict.replace(" ", "-"))])
+    return join([with_error(cell["accuracy"], cell["stderr"]), small])
 
 
 def _by_model(by_model: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str, Any]]:
@@ -76,42 +172,16 @@ def _by_model(by_model: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str,
 
 
 def _overall_first(groups: Sequence[str] | Mapping[str, Any]) -> list[str]:
-    return sorted(groups, key=lambda g: (g != "overall", g != "directional", g))
+    return sorted(groups, key=lambda g: (g != "overall", g != "directional", g.endswith("2d"), g))
 
 
-def with_error(share: float | None, stderr: float | None, *, signed: bool = False) -> Html:
+def with_error(share: float | None, stderr: float | None) -> Html:
     """A share in percent ± its standard error, or why there is none."""
     if share is None:
         return tag("span", "no data", class_="faint")
     error = "± n/a" if stderr is None else f"± {100 * stderr:.1f}"
-    return join([f"{100 * share:+.1f} " if signed else f"{100 * share:.1f} ", tag("span", error, class_="faint")])
+    return join([f"{100 * share:.1f} ", tag("span", error, class_="faint")])
 
 
 def percent(share: float | None) -> str:
     return "no data" if share is None else f"{100 * share:.1f}"
-
-
-_CHARTS = (
-    ("sft", "SFT loss", ("loss", "eval_loss"), "loss, nats per token"),
-    ("sft", "SFT token accuracy", ("mean_token_accuracy", "eval_mean_token_accuracy"), "share of target tokens"),
-    ("grpo", "GRPO rewards", ("reward", "accuracy_reward", "format_reward"), "mean reward"),
-    ("grpo", "GRPO groups without a gradient", ("frac_reward_zero_std",), "share of groups with equal rewards"),
-    ("grpo", "GRPO completion length", ("completion_length",), "tokens, mean"),
-    ("grpo", "GRPO KL from the SFT checkpoint", ("kl",), "nats per token"),
-)
-"""Stage, title, columns of its curve, label with unit; a chart whose columns were not logged is left out."""
-
-
-def curves_section(outputs: Outputs) -> Html:
-    """Loss and rewards by step."""
-    parts = []
-    for stage in ("sft", "grpo"):
-        rows = outputs.curve(stage)
-        if not rows:
-            parts.append(missing(f"There is no curve of {stage} yet: the stage has not run."))
-            continue
-        for of_stage, title, columns, label in _CHARTS:
-            series = [Series(c, [r["step"] or 0.0 for r in rows], [r.get(c) for r in rows]) for c in columns if any(r.get(c) is not None for r in rows)]
-            if of_stage == stage and series:
-                parts.append(line_chart(title, series, "optimizer step", label))
-    return tag("div", *parts, class_="charts")

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from toy_evaluation import toy_questions, write_views
 
-from actial.evaluation.completions import Completion, CompletionLog, ask
+from actial.evaluation.completions import Completion, CompletionLog, Sampling, append_completions, ask
 from actial.records import Message
 from actial.shards import ViewStore
 
@@ -53,8 +53,14 @@ def test_the_key_names_all_that_a_completion_depends_on(tmp_path):
         ask(question, "think", messages, others, 16),
         ask(replace(question, view_ids=question.view_ids[::-1]), "think", messages, views, 16),
         ask(replace(question, view_ids=("scene-000001.v00", "scene-000001.v01")), "think", messages, views, 16),
+        ask(question, "think", messages, views, 16, hidden=0),
+        ask(question, "think", messages, views, 16, hidden=1),
+        *(
+            ask(question, "think", messages, views, 16, sampling=s)
+            for s in (Sampling(1.0, 0, 7), Sampling(1.0, 1, 7), Sampling(0.5, 0, 7), Sampling(1.0, 0, 8))
+        ),
     ]
-    assert len({key, *(a.key for a in changed)}) == 6
+    assert len({key, *(a.key for a in changed)}) == 12
 
 
 def test_only_what_is_missing_is_asked_and_once(tmp_path):
@@ -64,3 +70,17 @@ def test_only_what_is_missing_is_asked_and_once(tmp_path):
     log = CompletionLog(tmp_path / "log.jsonl")
     log.append([Completion(a.key, "x", 1) for a in asks[:2]])
     assert CompletionLog(log.path).missing(asks + asks) == asks[2:]
+
+
+def test_two_processes_append_whole_lines(tmp_path):
+    import multiprocessing
+
+    path = tmp_path / "log.jsonl"
+    batches = [[[Completion(f"{who}-{i}-{j}", "x" * 2000, 1) for j in range(20)] for i in range(30)] for who in "ab"]
+    context = multiprocessing.get_context("fork")
+    writers = [context.Process(target=lambda of=of: [append_completions(path, batch) for batch in of]) for of in batches]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert set(CompletionLog(path).known) == {c.key for of in batches for batch in of for c in batch}

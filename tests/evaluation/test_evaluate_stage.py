@@ -9,13 +9,16 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 from toy_evaluation import evaluate, make_project, program_environment, toy_questions, with_other_truth, write_views
 
 from actial.answers import Answer, read_answer
 from actial.evaluation.standins import STANDINS
+from actial.records import Question
 from actial.shards import write_questions
 
 N_ASKS = 2 * 36
@@ -85,7 +88,53 @@ def test_a_new_grpo_checkpoint_is_asked_and_nobody_else(finished, checkpoints, t
     before, after = contents(finished[0] / "outputs" / "evaluate" / "records"), contents(project / "outputs" / "evaluate" / "records")
     assert {name: after[name] for name in before} == before
     assert after["grpo-think.jsonl"].replace(b'"grpo"', b'"base"') != before["base-think.jsonl"]
-    assert set(json.loads((project / "outputs" / "evaluate" / "scores.json").read_text())["versus_base"]) == {"sft", "grpo"}
+    assert set(json.loads((project / "outputs" / "evaluate" / "scores.json").read_text())["comparisons"]) == {"sft - base", "grpo - sft"}
+
+
+@pytest.mark.slow
+def test_controls_and_samples_are_asked_once_recorded_apart_and_scored(finished, tmp_path):
+    """The other order is in the test for one scene only; nothing that was asked plainly is asked again."""
+    project = shutil.copytree(finished[0], tmp_path / "project")
+    questions = toy_questions()
+    turned = [with_reversed_views(q, "left") for q in questions[:3]]
+    write_questions(project / "outputs" / "build_qa" / "test.parquet", [*questions, *turned])
+    params = yaml.safe_load((project / "params.yaml").read_text())
+    params["evaluate"]["controls"] = {"models": ["sft"], "conditions": ["first_only", "same_twice", "swapped"], "n_questions": None}
+    params["evaluate"]["sampled"] = {"models": ["base", "sft"], "n": 3, "temperature": 1.0, "n_questions": 5}
+    (project / "params.yaml").write_text(yaml.safe_dump(params))
+    run = evaluate(project)
+    assert run.returncode == 0, run.stderr
+    n_swapped = 6  # three questions with their other orders, both ways
+    assert asked(run)["base"] == 2 * 3 + 3 * 5
+    out = project / "outputs" / "evaluate"
+    records = {path.stem: lines(path) for path in (out / "records").iterdir() if path.stem.startswith(("base", "sft"))}
+    assert {name: len(rows) for name, rows in records.items()} == {
+        **{f"{model}-{mode}": 39 for model in ("base", "sft") for mode in ("think", "direct")},
+        **{"base-think-sampled": 15, "sft-think-sampled": 15},
+        **{"sft-think-first_only": 39, "sft-think-same_twice": 39, "sft-think-swapped": n_swapped},
+    }
+    assert {v["condition"] for v in records["sft-think-swapped"]} == {"swapped"}
+    by_id = {q.question_id: q for q in [*questions, *turned]}
+    assert all(by_id[v["question_id"]].label_of(v["truth"]) == "none" for v in records["sft-think-same_twice"])
+    truths = {v["question_id"]: by_id[v["question_id"]].label_of(v["truth"]) for v in records["sft-think-swapped"]}
+    assert truths == {**{q.question_id: "left" for q in questions[:3]}, **{t.question_id: q.label_of(q.truth) for t, q in zip(turned, questions, strict=False)}}
+    assert len({v["question_id"] for v in records["base-think-sampled"]}) == 15
+    assert len({v["completion"] for v in records["base-think-sampled"]}) > 5
+    scores = json.loads((out / "scores.json").read_text())
+    assert scores["controls"]["sft"]["swapped"]["left_out"] == 33
+    assert "33 questions under swapped, whose other order is not in the test" in run.stdout
+    assert scores["sampled"]["models"]["base"]["overall"]["n"] == 5
+    for said in ("Teach or sharpen?", "first_only", "same_twice", "swapped"):
+        assert said in (out / "scores.md").read_text()
+    again = evaluate(project)
+    assert again.returncode == 0 and asked(again) == {}
+
+
+def with_reversed_views(question: Question, label: str) -> Question:
+    """The same kind's question about the other order, with a truth of its own."""
+    first, second = question.view_ids
+    name = f"{second}-{first.rsplit('.', 1)[1]}.{question.kind}"
+    return replace(question, question_id=name, view_ids=(second, first), truth=question.letter_of(label))
 
 
 @pytest.mark.slow

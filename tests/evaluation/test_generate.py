@@ -7,7 +7,7 @@ import pytest
 from toy_evaluation import ROOT, toy_questions, write_views
 
 from actial.errors import UserError
-from actial.evaluation.completions import CompletionLog, ask
+from actial.evaluation.completions import CompletionLog, Sampling, ask
 from actial.params import load_params
 from actial.prompts import prompt_messages
 from actial.shards import ViewStore
@@ -27,14 +27,23 @@ def asked(checkpoints, tmp_path_factory):
     views = ViewStore(folder)
     asks = [ask(q, mode, prompt_messages(params.prompt, q, mode), views, n) for q in toy_questions(5) for mode, n in (("think", 16), ("direct", 4))]
     source = checkpoints["base"]
-    return SimpleNamespace(model=load_model(source, params.model).eval(), processor=load_processor(source, params.model), asks=asks, views=views, params=params)
+    asks.append(ask(toy_questions(1)[0], "think", prompt_messages(params.prompt, toy_questions(1)[0], "think"), views, 16, hidden=1))
+    return SimpleNamespace(
+        folder=folder,
+        base=source,
+        model=load_model(source, params.model).eval(),
+        processor=load_processor(source, params.model),
+        asks=asks,
+        views=views,
+        params=params,
+    )
 
 
 def write(asked, folder: Path, rows: int, asks=None) -> dict:
     from actial.evaluation.generate import complete
 
     log = CompletionLog(folder / "log.jsonl")
-    complete(asked.model, asked.processor, asked.asks if asks is None else asks, asked.views, log, rows, "base")
+    complete(asked.model, asked.processor, asked.asks if asks is None else asks, asked.views, log.append, rows, "base")
     return log.known
 
 
@@ -58,15 +67,19 @@ def test_generation_is_greedy_whatever_the_checkpoint_prefers(asked, tmp_path):
 def test_generation_stops_at_the_end_token_and_counts_what_stands_before_it(asked, tmp_path):
     from transformers import GenerationConfig
 
-    full = write(asked, tmp_path / "full", 8)
-    some = next(a for a in asked.asks if full[a.key].n_tokens == a.max_new_tokens == 16)
-    tokens = asked.processor.tokenizer(full[some.key].text)["input_ids"]
-    ends = asked.model.generation_config
-    asked.model.generation_config = GenerationConfig(eos_token_id=[asked.processor.tokenizer.eos_token_id, tokens[0]])
+    from actial.evaluation.generate import chat_text
+
+    some, ends = asked.asks[0], asked.model.generation_config
+    pictures = [asked.views.picture(v) for v in some.view_ids]
+    inputs = asked.processor(text=[chat_text(asked.processor, some.messages)], images=pictures, return_tensors="pt")
+    full = asked.model.generate(**inputs, do_sample=False, max_new_tokens=some.max_new_tokens)[0, inputs["input_ids"].shape[1] :].tolist()
+    assert len(full) == some.max_new_tokens
+    end = next((token for token in full if token != full[0]), full[0])
+    asked.model.generation_config = GenerationConfig(eos_token_id=[asked.processor.tokenizer.eos_token_id, end])
     stopped = write(asked, tmp_path / "stopped", 8, [some])[some.key]
     asked.model.generation_config = ends
-    assert stopped.n_tokens < 16
-    assert full[some.key].text.startswith(stopped.text)
+    assert stopped.n_tokens == full.index(end) < some.max_new_tokens
+    assert stopped.text == asked.processor.tokenizer.decode(full[: full.index(end)], skip_special_tokens=True)
 
 
 def test_the_prompt_has_one_placeholder_a_picture_and_is_open_for_the_answer(asked):
@@ -103,3 +116,85 @@ def test_the_log_is_named_by_content_and_settings_and_not_by_place(checkpoints, 
     assert log_name(str(copy), replace(model, max_pixels=model.max_pixels * 2)) != name
     with pytest.raises(UserError, match="holds no model"):
         log_name(str(tmp_path), model)
+
+
+def sampled(asked, n: int, temperature: float = 1.0, seed: int = 7, limit: int = 8) -> list:
+    """`n` asks of each of three questions."""
+    messages = [(q, prompt_messages(asked.params.prompt, q, "think")) for q in toy_questions(1)]
+    return [ask(q, "think", m, asked.views, limit, sampling=Sampling(temperature, i, seed)) for q, m in messages for i in range(n)]
+
+
+def test_a_sampled_completion_depends_on_its_seed_and_number_only(asked, tmp_path):
+    asks = sampled(asked, 4)
+    alone, fives, together = (write(asked, tmp_path / f"s{rows}", rows, asks) for rows in (1, 5, 64))
+    assert alone == fives == together
+    assert write(asked, tmp_path / "some", 64, asks[5:7]) == {a.key: alone[a.key] for a in asks[5:7]}
+    assert len({c.text for c in alone.values()}) > 8
+    others = write(asked, tmp_path / "seed", 64, sampled(asked, 4, seed=8))
+    assert not set(others) & set(alone) and {c.text for c in others.values()} != {c.text for c in alone.values()}
+
+
+def test_greedy_and_sampled_asks_live_in_one_log(asked, tmp_path):
+    both = write(asked, tmp_path / "both", 8, [*asked.asks, *sampled(asked, 2)])
+    assert {key: both[key] for key in (a.key for a in asked.asks)} == write(asked, tmp_path / "greedy", 8)
+
+
+def test_a_cold_sample_is_the_greedy_completion(asked, tmp_path):
+    q = toy_questions(1)[0]
+    greedy = ask(q, "think", prompt_messages(asked.params.prompt, q, "think"), asked.views, 8)
+    cold = sampled(asked, 1, temperature=1e-4)[0]
+    written = write(asked, tmp_path / "cold", 8, [greedy, cold])
+    assert written[cold.key].text == written[greedy.key].text
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.3])
+def test_samples_follow_the_models_own_probabilities(asked, temperature):
+    """First tokens drawn 4,000 times against softmax(logits / temperature), by a chi-square test."""
+    import torch
+    from scipy.stats import chisquare
+
+    from actial.evaluation.generate import _Sampler, chat_text
+
+    some = sampled(asked, 4000, temperature, limit=1)[:4000]
+    pictures = [asked.views.picture(v) for v in some[0].view_ids]
+    inputs = asked.processor(text=[chat_text(asked.processor, some[0].messages)], images=pictures, return_tensors="pt")
+    with torch.inference_mode():
+        logits = asked.model(**inputs).logits[0, -1] * 3  # a random model is nearly even over the whole vocabulary: sharper, as a trained one is
+    drawn = _Sampler(some, 1, "cpu")(torch.zeros((4000, 1), dtype=torch.long), logits.expand(4000, -1)).argmax(dim=1)
+    p = torch.softmax(logits.double() / temperature, 0).numpy()
+    counts = torch.bincount(drawn, minlength=len(p)).numpy()
+    frequent = p * 4000 >= 5
+    observed, expected = [*counts[frequent], counts[~frequent].sum()], [*p[frequent] * 4000, p[~frequent].sum() * 4000]
+    kept = [(o, e) for o, e in zip(observed, expected, strict=True) if e > 1e-9]
+    assert len(kept) > 3
+    observed, expected = zip(*kept, strict=True)
+    assert chisquare(observed, [e * sum(observed) / sum(expected) for e in expected]).pvalue > 0.001
+
+
+def test_a_hidden_picture_is_gray_and_of_its_size(asked):
+    from actial.evaluation.generate import GRAY, _shown
+
+    hidden = asked.asks[-1]
+    assert _shown(asked.views, hidden, 0).tobytes() == asked.views.picture(hidden.view_ids[0]).tobytes()
+    second = _shown(asked.views, hidden, 1)
+    assert second.size == asked.views.picture(hidden.view_ids[1]).size
+    assert second.getcolors() == [(second.size[0] * second.size[1], GRAY)]
+    assert len(asked.views.picture(hidden.view_ids[1]).getcolors(84 * 84)) > 1000, "the stored picture is as it was"
+
+
+@pytest.mark.slow
+def test_two_processes_write_what_one_writes(asked, tmp_path):
+    from dataclasses import replace
+
+    from actial.evaluation.generate import Interview, hold
+    from actial.machine import load_machine
+
+    machine = replace(load_machine(tmp_path), workers=2, device="cpu", threads=1, generate_rows=4)
+    asks = [*asked.asks, *sampled(asked, 3)]
+    written = []
+    for at_least in (4, 10_000):
+        interviews = [Interview(name, str(asked.base), tmp_path / f"{name}-{at_least}.jsonl", asks) for name in ("one", "two")]
+        hold(interviews, asked.params.model, machine, asked.folder, asks_per_process=at_least)
+        written.append([CompletionLog(i.log).known for i in interviews])
+    assert written[0] == written[1]
+    assert set(written[0][0]) == {a.key for a in asks}

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 
 import pytest
 from toy_evaluation import toy_questions
 
-from actial.evaluation.score import DIRECTIONAL, OVERALL, accuracy_rows, score, score_table, summary, verdict_of
+from actial.evaluation.score import DIRECTIONAL, OVERALL, TWO_D, Asked, majority_of, score, verdict_of
 from actial.evaluation.standins import STANDINS, majority_labels, standin_completions
-from actial.records import Question
+from actial.evaluation.tables import accuracy_rows, score_table, summary
+from actial.records import LETTERS, Question
 
 FOUR = {q.question_id: q for q in toy_questions(2)}
 
@@ -35,18 +37,26 @@ def scores_of(questions, written, base=None):
     verdicts = {("sft", "direct"): [verdict_of(q, "sft", "direct", text, 3, "sha") for q, text in zip(questions, written, strict=True)]}
     if base:
         verdicts["base", "direct"] = [verdict_of(q, "base", "direct", text, 3, "sha") for q, text in zip(questions, base, strict=True)]
-    return score(questions, verdicts, {"a picture cannot be read": 2})
+    return scored(questions, verdicts, {"a picture cannot be read": 2})
+
+
+def scored(questions, verdicts, set_aside=None, **asked):
+    return score(questions, Asked(verdicts, **asked), set_aside or {}, chance_bound=0.05, root_seed=7)
+
+
+def numbers(cell):
+    return {name: value for name, value in cell.items() if name != "versus_chance"}
 
 
 def test_scores_recomputed_by_hand():
     scores = scores_of(HAND, WRITTEN)
     cell, facts = scores["models"]["sft"]["direct"], scores["questions"]
     # right: q1, q3 (the bare text), q4 (declared), q5; wrong: q2; unparsed: q6
-    assert cell["lateral"] == {"n": 2, "accuracy": 1.0, "stderr": 0.0, "unparsed": 0.0, "strict": 0.5, "well_formed": 0.5, "mean_tokens": 3.0}
+    assert numbers(cell["lateral"]) == {"n": 2, "accuracy": 1.0, "stderr": 0.0, "unparsed": 0.0, "strict": 0.5, "well_formed": 0.5, "mean_tokens": 3.0}
     assert cell["turn"]["accuracy"] == pytest.approx(2 / 3)
     assert cell["turn"]["unparsed"] == pytest.approx(1 / 3)
     assert cell["turn"]["strict"] == pytest.approx(1 / 3)
-    assert cell["orbit"] == {"n": 1, "accuracy": 0.0, "stderr": None, "unparsed": 0.0, "strict": 0.0, "well_formed": 1.0, "mean_tokens": 3.0}
+    assert numbers(cell["orbit"]) == {"n": 1, "accuracy": 0.0, "stderr": None, "unparsed": 0.0, "strict": 0.0, "well_formed": 1.0, "mean_tokens": 3.0}
     # overall: q1 and q2 are one bit of one pair and weigh a half each; weights 1/2 1/2 1 | 1 1 | 1 add up to 5
     assert cell[OVERALL]["accuracy"] == pytest.approx((0.5 + 1 + 1 + 1) / 5)
     m = 0.7
@@ -70,29 +80,32 @@ def test_scores_recomputed_by_hand():
     assert scores["set_aside"] == {"a picture cannot be read": 2}
 
 
-def test_the_difference_to_the_base_is_paired_by_question():
+def test_the_gain_over_the_model_before_is_paired_by_question():
     base = ["<answer>B</answer>", "<answer>B</answer>", "", "The answer is A", "<answer>B</answer>", ""]
-    difference = scores_of(HAND, WRITTEN, base)["versus_base"]["sft"]["direct"]
+    difference = scores_of(HAND, WRITTEN, base)["comparisons"]["sft - base"]["direct"]
     # +1 −1 +1 | 0 0 | 0, the first two at half weight
     assert difference[OVERALL]["difference"] == pytest.approx(1 / 5)
     m = 0.2
     assert difference[OVERALL]["stderr"] == pytest.approx((3 / 2 * ((1 - 2 * m) ** 2 + (2 * m) ** 2 + m**2)) ** 0.5 / 5)
-    assert difference["orbit"] == {"n": 1, "difference": -1.0, "stderr": None}
+    assert difference["orbit"] == {"n": 1, "difference": -1.0, "stderr": None, "low": None, "high": None, "p": None}
+    # scene sums +1 - 1 + 1 at weights 1/2 1/2 1, then 0, 0: flipping signs never makes |sum| smaller than 1
+    assert difference[OVERALL]["p"] == 1.0
 
 
 def test_equal_answers_differ_by_nothing_with_no_error():
-    difference = scores_of(HAND, WRITTEN, WRITTEN)["versus_base"]["sft"]["direct"][OVERALL]
-    assert difference == {"n": 6, "difference": 0.0, "stderr": 0.0}
+    difference = scores_of(HAND, WRITTEN, WRITTEN)["comparisons"]["sft - base"]["direct"][OVERALL]
+    assert difference == {"n": 6, "difference": 0.0, "stderr": 0.0, "low": 0.0, "high": 0.0, "p": 1.0}
 
 
 def test_no_data_is_null_and_printed_as_such():
     still = [q for q in HAND if q.label_of(q.truth) == "none"]
     scores = scores_of(still, ["<answer>C</answer>", "<answer>A</answer>"])
-    assert scores["models"]["sft"]["direct"][DIRECTIONAL] == {
+    assert numbers(scores["models"]["sft"]["direct"][DIRECTIONAL]) == {
         "n": 0, "accuracy": None, "stderr": None, "unparsed": None, "strict": None, "well_formed": None, "mean_tokens": None
     }  # fmt: skip
     assert scores["questions"][DIRECTIONAL]["chance"] is None
     json.dumps(scores, allow_nan=False)
+    assert scores["models"]["sft"]["direct"][DIRECTIONAL]["versus_chance"] == {"verdict": "undecided", "low": None, "high": None}
     row = next(line for line in score_table(scores).splitlines() if line.startswith("| sft ") and "direct" in line)
     assert "n/a" in row
 
@@ -100,7 +113,7 @@ def test_no_data_is_null_and_printed_as_such():
 def test_verdicts_that_do_not_match_the_questions_raise():
     found = [verdict_of(q, "sft", "direct", "", 0, "sha") for q in HAND]
     with pytest.raises(ValueError, match="not those of the questions"):
-        score(HAND, {("sft", "direct"): found[::-1]}, {})
+        scored(HAND, {("sft", "direct"): found[::-1]})
 
 
 def test_the_same_pair_counts_once_only_within_its_tied_class():
@@ -116,7 +129,7 @@ def test_the_five_stand_ins_score_what_they_must(mode, answer):
     for standin in STANDINS:
         written = standin_completions(standin, questions, mode, answer, root_seed=7)
         verdicts[standin, mode] = [verdict_of(q, standin, mode, text, 0, "sha") for q, text in zip(questions, written, strict=True)]
-    scores = score(questions, verdicts, {})
+    scores = scored(questions, verdicts)
     cell = {standin: scores["models"][standin][mode] for standin in STANDINS}
     facts = scores["questions"]
     for group in facts:
@@ -146,13 +159,107 @@ def test_the_table_has_models_modes_chance_and_majority_in_a_fixed_order():
         for mode in ("direct", "think")
         for model in ("oracle", "grpo", "sft", "base")
     }
-    scores = score(HAND, verdicts, {})
+    scores = scored(HAND, verdicts)
     lines = score_table(json.loads(json.dumps(scores, sort_keys=True))).splitlines()
     assert lines == score_table(scores).splitlines()
-    assert lines[2].split() == ["|", "model", "|", "think", "|", "direct", "|"]
-    assert [line.split()[1] for line in lines[4:9]] == ["base", "sft", "grpo", "chance", "majority"]
-    assert lines[4].split() == ["|", "base", "|", "70.0", "±", "22.7", "|", "70.0", "±", "22.7", "|"]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    assert cells[3] == ["model", "think", "is that chance?", "direct", "is that chance?", "unparsed"]
+    assert [row[0] for row in cells[5:10]] == ["base", "sft", "grpo", "chance", "majority"]
+    assert cells[5] == ["base", "70.0 ± 22.7", "undecided", "70.0 ± 22.7", "undecided", "20.0 / 20.0"]
+    tables = [line for line in lines if line.startswith("|")]
+    assert all(len(line) == len(before) for before, line in itertools.pairwise(tables) if before.count("|") == line.count("|") and "---" in line)
     assert summary(scores)["accuracy"]["grpo"]["think"] == pytest.approx(0.7)
     rows = accuracy_rows(scores)
     assert {row["model"] for row in rows} == {"base", "sft", "grpo"}
     assert len(rows) == 3 * 2 * 5
+
+
+def samples_of(question: Question, letters: str) -> list:
+    """One sampled completion for each letter; `-` is one that says nothing."""
+    texts = ["" if letter == "-" else f"<answer>{letter}</answer>" for letter in letters]
+    return [verdict_of(question, "sft", "think", text, 3, "sha", number=i) for i, text in enumerate(texts)]
+
+
+@pytest.mark.parametrize(
+    ("letters", "expected"), [("AAB", 1), ("ABB", 0), ("AABB", 1 / 2), ("ABC", 1 / 3), ("BBCC", 0), ("A---", 1), ("----", 0), ("BB--", 0), ("AABBC-", 1 / 2)]
+)
+def test_the_majority_ignores_what_is_unparsed_and_a_tie_is_won_by_lot(letters, expected):
+    assert majority_of(samples_of(HAND[0], letters)) == pytest.approx(expected)
+
+
+def test_sampled_answers_recomputed_by_hand():
+    about = [HAND[0], HAND[2], HAND[4]]  # truths A (scene 1), C (scene 1), B of four options (scene 2)
+    samples = [samples_of(q, letters) for q, letters in zip(about, ("AAB-", "ABAB", "BBBB"), strict=True)]
+    plain = [verdict_of(q, "sft", "think", text, 3, "sha") for q, text in zip(HAND, WRITTEN, strict=True)]
+    sampled = scored(HAND, {("sft", "think"): plain}, samples={"sft": samples}, temperature=0.7)["sampled"]
+    assert (sampled["n"], sampled["temperature"]) == (4, 0.7)
+    cell = sampled["models"]["sft"][OVERALL]
+    shares = {name: cell[name]["accuracy"] for name in ("greedy", "mean", "majority", "best")}
+    assert shares == pytest.approx({"greedy": 1.0, "mean": (1 / 2 + 0 + 1) / 3, "majority": 2 / 3, "best": 2 / 3})
+    assert cell["unparsed"] == pytest.approx(1 / 12)
+    assert cell["chance_best"] == pytest.approx((2 * (1 - (2 / 3) ** 4) + 1 - (3 / 4) ** 4) / 3)
+    m = 1 / 2
+    assert cell["mean"]["stderr"] == pytest.approx((2 * ((1 / 2 - m + 0 - m) ** 2 + (1 - m) ** 2)) ** 0.5 / 3)
+    assert sampled["models"]["sft"]["turn"]["n"] == 2
+    assert [v.question_id for v in samples[0]] == [f"q1#{i}" for i in range(4)] and {v.condition for v in samples[0]} == {"sampled"}
+
+
+def test_controls_are_scored_against_their_own_truth_beside_the_same_questions_asked_plainly():
+    plain = [verdict_of(q, "grpo", "think", text, 3, "sha") for q, text in zip(HAND, WRITTEN, strict=True)]
+    about = [replace(q, truth=q.letter_of("none")) for q in HAND[:3]]
+    control = [
+        verdict_of(q, "grpo", "think", text, 3, "sha", "same_twice") for q, text in zip(about, ["<answer>C</answer>", "", "<answer>C</answer>"], strict=True)
+    ]
+    found = scored(HAND, {("grpo", "think"): plain}, controls={("grpo", "same_twice"): control}, left_out={"same_twice": 3})["controls"]["grpo"]["same_twice"]
+    assert found["left_out"] == 3
+    assert found["groups"][OVERALL]["accuracy"] == pytest.approx(1.5 / 2)  # q1 and q2 are one bit
+    assert found["groups"][OVERALL]["plain"] == pytest.approx(1.5 / 2)
+    assert found["groups"]["orbit"]["accuracy"] == found["groups"]["orbit"]["plain"] == 0.0
+    assert DIRECTIONAL not in found["groups"]
+
+
+def test_conflicts_stand_beside_aligned_questions_by_kind_and_in_all():
+    cues = ["aligned", "conflict", "none", "aligned", "conflict", "none"]
+    questions = [replace(q, cue=cue) for q, cue in zip(HAND, cues, strict=True)]
+    strata = scores_of(questions, WRITTEN)["cue"]["sft"]["direct"]
+    assert set(strata) == {"lateral", "orbit", "turn", OVERALL}
+    assert (strata[OVERALL]["aligned"]["n"], strata[OVERALL]["aligned"]["accuracy"]) == (2, 1.0)
+    assert (strata[OVERALL]["conflict"]["n"], strata[OVERALL]["conflict"]["accuracy"]) == (2, 0.5)
+    assert strata["lateral"]["conflict"]["accuracy"] is None and strata["turn"]["conflict"]["accuracy"] == 1.0
+
+
+def test_kinds_that_need_no_third_dimension_have_a_column_of_their_own():
+    flat = [question("f1", "s1", "place_2d", "A"), question("f2", "s4", "order_2d", "B")]
+    without, scores = scores_of(HAND, WRITTEN), scores_of([*HAND, *flat], [*WRITTEN, "<answer>A</answer>", "<answer>A</answer>"])
+    for group in (OVERALL, DIRECTIONAL):
+        assert scores["models"]["sft"]["direct"][group] == without["models"]["sft"]["direct"][group]
+    assert scores["models"]["sft"]["direct"][TWO_D]["accuracy"] == 0.5
+    assert "2D test" in score_table(scores) and "2D test" not in score_table(without)
+    assert set(scores["cue"]["sft"]["direct"]) == {"lateral", "orbit", "turn", OVERALL}
+
+
+def test_a_model_that_guesses_is_at_chance_and_one_that_knows_is_above_it():
+    questions = toy_questions(1200)
+    writes = {"guesses": lambda i, q: LETTERS[i * 7 % 3], "knows": lambda i, q: q.truth if i % 5 else "A", "is silent": lambda i, q: "none of these"}
+    verdicts = {
+        (name, "direct"): [verdict_of(q, name, "direct", f"<answer>{write(i, q)}</answer>", 1, "sha") for i, q in enumerate(questions)]
+        for name, write in writes.items()
+    }
+    models = scored(questions, verdicts)["models"]
+    said = {name: models[name]["direct"][OVERALL]["versus_chance"]["verdict"] for name in writes}
+    assert said == {"guesses": "at chance", "knows": "above", "is silent": "below"}
+
+
+def test_the_whole_table_says_what_was_asked_and_nothing_else():
+    texts = {"base": [""] * 6, "sft": WRITTEN, "grpo": [f"<answer>{q.truth}</answer>" for q in HAND], "oracle": [f"<answer>{q.truth}</answer>" for q in HAND]}
+    plain = {(m, "think"): [verdict_of(q, m, "think", text, 3, "sha") for q, text in zip(HAND, of, strict=True)] for m, of in texts.items()}
+    short = score_table(scored(HAND, plain))
+    assert "Controls" not in short and "Teach or sharpen" not in short and "direct" not in short.split("\n\n")[1]
+    samples = {"sft": [samples_of(q, "AAB") for q in HAND], "grpo": [samples_of(q, "ABC") for q in HAND]}
+    control = [verdict_of(q, "grpo", "think", "<answer>A</answer>", 3, "sha", "first_only") for q in HAND]
+    scores = scored(HAND, plain, samples=samples, temperature=1.0, controls={("grpo", "first_only"): control})
+    table = score_table(json.loads(json.dumps(scores, sort_keys=True)))
+    assert table == score_table(scores)
+    for said in ("sft - base", "grpo - sft", "| grpo  | first_only", "majority of 3", "conflict", "is that chance?", "| oracle "):
+        assert said in table, said
+    assert table.count("\n\n") == 2 * 7 - 1, "seven blocks of a sentence and a table"

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actial.evaluation.stats import Mean, clustered_mean
+from actial.evaluation.stats import Mean, chance_test, clustered_mean, paired_comparison
 from actial.rng import generator_for
 
 rows = st.lists(st.tuples(st.floats(0, 1), st.sampled_from("abcde"), st.sampled_from([1.0, 0.5, 1 / 3])), min_size=2, max_size=60)
@@ -81,3 +81,110 @@ def test_no_data_is_none():
 def test_columns_of_unequal_length_raise():
     with pytest.raises(ValueError, match="2 values, 1 clusters"):
         clustered_mean([1.0, 0.0], ["a"])
+
+
+# ------------------------------------------------------------------------------------------------ against chance
+
+
+@given(st.floats(0, 1), st.floats(0.001, 0.2), st.integers(2, 80), st.sampled_from([0.02, 0.05, 0.1]))
+def test_at_chance_is_two_one_sided_t_tests(accuracy, stderr, n_clusters, bound):
+    """With scipy's own t tests, from the summary statistics of a sample that has this mean and this error."""
+    from scipy.stats import ttest_1samp
+
+    chance = 1 / 3
+    spread = generator_for(3, "test/chance").normal(size=n_clusters)
+    sample = accuracy + (spread - spread.mean()) / spread.std(ddof=1) * stderr * n_clusters**0.5
+    below = ttest_1samp(sample, chance + bound, alternative="less").pvalue
+    above = ttest_1samp(sample, chance - bound, alternative="greater").pvalue
+    two_sided = ttest_1samp(sample, chance)
+    found = chance_test(Mean(accuracy, stderr, n_clusters), chance, bound)
+    assert (found.verdict == "at chance") == (max(below, above) < 0.05)
+    if found.verdict != "at chance":
+        expected = "undecided" if two_sided.pvalue >= 0.05 else "above" if accuracy > chance else "below"
+        assert found.verdict == expected
+    interval = two_sided.confidence_interval(0.9)
+    assert (found.low, found.high) == pytest.approx((interval.low - chance, interval.high - chance), abs=1e-9)
+
+
+def test_all_right_or_all_wrong_is_judged_by_the_number_of_scenes():
+    verdict = lambda accuracy, n: chance_test(Mean(accuracy, 0.0, n), 1 / 3, 0.05).verdict
+    assert [verdict(1.0, n) for n in (3, 4)] == ["undecided", "above"]
+    assert [verdict(0.0, n) for n in (9, 10)] == ["undecided", "below"]
+    assert verdict(1 / 3, 50) == "undecided", "no spread at all is no evidence"
+
+
+def test_no_data_or_one_scene_decides_nothing():
+    assert chance_test(Mean(None, None, 0), None, 0.05).verdict == "undecided"
+    assert chance_test(Mean(1.0, None, 1), 1 / 3, 0.05).verdict == "undecided"
+
+
+def test_a_model_at_chance_is_hardly_ever_called_above_or_below_and_a_better_one_never_at_chance():
+    generator = generator_for(4, "test/chance")
+    told = {accuracy: [] for accuracy in (1 / 3, 1 / 3 + 0.05)}
+    for accuracy, verdicts in told.items():
+        for _ in range(400):
+            of_scene = accuracy + generator.uniform(-0.2, 0.2, 160)
+            x = (generator.random((160, 12)) < of_scene[:, None]).astype(float)
+            verdicts.append(chance_test(clustered_mean(x.ravel(), [str(s) for s in range(160) for _ in range(12)]), 1 / 3, 0.05).verdict)
+    assert told[1 / 3].count("at chance") > 340
+    assert told[1 / 3].count("above") + told[1 / 3].count("below") < 0.09 * 400
+    assert told[1 / 3 + 0.05].count("at chance") < 0.08 * 400  # the bound itself: an error of 5 % by design
+
+
+# ------------------------------------------------------------------------------------------------ pairs
+
+
+def paired_data(n_scenes: int, gain: float) -> tuple[np.ndarray, list[str], np.ndarray]:
+    generator = generator_for(5, f"test/pairs/{n_scenes}")
+    sizes = generator.integers(2, 9, n_scenes)
+    clusters = [f"s{i}" for i, n in enumerate(sizes) for _ in range(n)]
+    of_scene = np.repeat(generator.normal(gain, 0.2, n_scenes), sizes)
+    d = np.sign(of_scene + generator.normal(0, 0.5, len(clusters))) * (generator.random(len(clusters)) < 0.5)
+    return d, clusters, generator.choice([1.0, 0.5, 1 / 3], len(clusters))
+
+
+def scene_sums(d, clusters, w) -> tuple[np.ndarray, np.ndarray]:
+    names = sorted(set(clusters))
+    of = [np.array([c == name for c in clusters]) for name in names]
+    return np.array([(w * d)[o].sum() for o in of]), np.array([w[o].sum() for o in of])
+
+
+@pytest.mark.parametrize(("n_scenes", "gain"), [(6, 0.4), (11, 0.1), (60, 0.08), (60, 0.0)])
+def test_the_sign_flip_test_is_scipys_permutation_test_of_scene_sums(n_scenes, gain):
+    from scipy.stats import permutation_test
+
+    d, clusters, w = paired_data(n_scenes, gain)
+    sums, _ = scene_sums(d, clusters, w)
+    expected = permutation_test((sums,), np.sum, permutation_type="samples", n_resamples=20_000, rng=np.random.default_rng(1)).pvalue
+    found = paired_comparison(list(d), clusters, list(w), generator_for(1, "test")).p
+    assert found == pytest.approx(expected, abs=1e-12 if 2**n_scenes <= 10_000 else 0.02)
+
+
+def test_the_interval_is_scipys_bootstrap_of_whole_scenes():
+    from scipy.stats import bootstrap
+
+    d, clusters, w = paired_data(60, 0.1)
+    sums, sizes = scene_sums(d, clusters, w)
+    ratio = lambda a, b, axis: a.sum(axis=axis) / b.sum(axis=axis)
+    expected = bootstrap((sums, sizes), ratio, paired=True, method="percentile", n_resamples=20_000, rng=np.random.default_rng(2)).confidence_interval
+    found = paired_comparison(list(d), clusters, list(w), generator_for(1, "test"))
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=0.006)
+    assert found.mean == pytest.approx(sums.sum() / sizes.sum())
+    assert found.high - found.low == pytest.approx(2 * 1.96 * found.stderr, rel=0.1)
+
+
+def test_nothing_gained_is_found_in_one_of_twenty_experiments():
+    p = []
+    for i in range(200):
+        generator = generator_for(6, f"test/{i}")
+        of_scene = generator.normal(0, 0.3, 40)
+        d = np.repeat(of_scene, 5) + generator.normal(0, 0.5, 200)
+        p.append(paired_comparison(list(d), [str(s) for s in range(40) for _ in range(5)], [1.0] * 200, generator_for(7, f"test/{i}")).p)
+    assert 2 <= sum(value < 0.05 for value in p) <= 20
+    assert 0.4 < np.mean(p) < 0.6
+
+
+def test_the_same_data_and_generator_give_the_same_numbers():
+    d, clusters, w = paired_data(60, 0.1)
+    one, two = (paired_comparison(list(d), clusters, list(w), generator_for(1, "test")) for _ in range(2))
+    assert one == two != paired_comparison(list(d), clusters, list(w), generator_for(2, "test"))

@@ -29,6 +29,8 @@ QUESTIONS = {
     "turn": "How did the camera turn, seen from where it first stood?",
 }
 TOKENS = {"think": 12, "direct": 4}
+NO_CONTROLS = {"models": [], "conditions": [], "n_questions": None}
+NO_SAMPLES = {"models": [], "n": 2, "temperature": 1.0, "n_questions": None}
 
 
 def toy_questions(n_scenes: int = 12) -> list[Question]:
@@ -78,7 +80,8 @@ def make_project(folder: Path, base: Path, checkpoints: Mapping[str, Path], ques
     shutil.copy(ROOT / "dvc.yaml", folder)
     params = yaml.safe_load((ROOT / "profiles" / "tiny.yaml").read_text())
     params["model"] |= {"base": str(base), "sha256": folder_sha256(base)}
-    params["evaluate"] = {"models": ["base", *checkpoints], "max_new_tokens": TOKENS, "n_questions": None, "max_refused_share": 0.2} | evaluate
+    plain = {"models": ["base", *checkpoints], "max_new_tokens": TOKENS, "n_questions": None, "chance_bound": 0.05, "max_refused_share": 0.2}
+    params["evaluate"] = plain | {"controls": NO_CONTROLS, "sampled": NO_SAMPLES} | evaluate
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     write_views(folder / "outputs" / "render_views" / "views")
     write_questions(folder / "outputs" / "build_qa" / "test.parquet", toy_questions() if questions is None else questions)

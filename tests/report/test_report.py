@@ -62,6 +62,36 @@ def test_every_number_of_scores_json_is_in_the_table(project: Path, report: Path
         assert f"<em>{row}</em>" in text
 
 
+def test_every_other_number_of_scores_json_is_there_under_its_own_heading(project: Path, report: Path) -> None:
+    scores, text = Outputs(project / "outputs").scores, text_of(report)
+    part = {title: text.split(f"<h3>{title}</h3>")[1].split("</table>")[0] for title in ("What each stage added", "Does it follow the flat picture?")}
+    part |= {title: text.split(f"<h3>{title}</h3>")[1].split("</table>")[0] for title in ("Teach or sharpen?", "Controls")}
+    for by_mode in scores["comparisons"].values():
+        for by_group in by_mode.values():
+            for cell in by_group.values():
+                assert f"{100 * cell['difference']:+.1f}<br>" in part["What each stage added"]
+                assert f"[{100 * cell['low']:+.1f}, {100 * cell['high']:+.1f}] p " in part["What each stage added"]
+    shares = [("Does it follow the flat picture?", c) for m in scores["cue"].values() for k in m.values() for s in k.values() for c in s.values()]
+    sampled = scores["sampled"]["models"]
+    shares += [("Teach or sharpen?", g[name]) for m in sampled.values() for g in m.values() for name in ("greedy", "mean", "majority", "best")]
+    shares += [("Controls", cell) for m in scores["controls"].values() for c in m.values() for cell in c["groups"].values()]
+    assert len({title for title, _ in shares}) == 3
+    for title, cell in shares:
+        shown = "no data" if cell["accuracy"] is None else f"{100 * cell['accuracy']:.1f} "
+        assert shown in part[title], (title, cell)
+    assert f"{100 * sampled['grpo']['overall']['chance_best']:.1f}" in part["Teach or sharpen?"]
+
+
+def test_controls_and_samples_stand_with_their_question_and_give_no_mark_in_the_list(project: Path, report: Path) -> None:
+    text = text_of(report)
+    entry = re.search(r'data-found="([^"]*)"', text)
+    assert entry is not None and len(entry[1].split()) == 6, "one mark a model and mode"
+    folds = text.split("Under controls, and sampled</summary>")
+    n = len(re.findall(r'<article id="', text))
+    assert len(folds) == n + 1
+    assert all("where none is right" in fold and "sampled, " in fold.split("</details>")[0] for fold in folds[1:])
+
+
 def test_stand_ins_are_folded_away_and_not_among_the_answers(report: Path) -> None:
     text = text_of(report)
     before, fold = text.split("Stand-ins: does the scorer work?")
@@ -198,7 +228,7 @@ def test_filters_show_what_they_say(tab: Tab, report: Path, project: Path) -> No
     choose = "document.getElementById('filter-{0}').value = '{1}'; document.getElementById('filter-{0}').dispatchEvent(new Event('{2}'))"
     tab.value(choose.format("model", "sft/think", "change"))
     tab.value(choose.format("outcome", "wrong", "change"))
-    wrong = {v.question_id for v in verdicts if (v.model, v.mode) == ("sft", "think") and not v.correct and v.answer is not None}
+    wrong = {v.question_id for v in verdicts if (v.model, v.mode, v.condition) == ("sft", "think", "plain") and not v.correct and v.answer is not None}
     listed = "[...document.querySelectorAll('.list li')].filter(l => !l.hidden).map(l => l.dataset.id)"
     assert set(tab.value(listed)) == wrong and wrong
     tab.value(choose.format("kind", "turn", "change"))

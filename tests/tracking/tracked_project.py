@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from actial.evaluation.score import score, verdict_of
+from actial.evaluation.score import Asked, score, verdict_of
 from actial.machine import load_machine
 from actial.params import load_params
 from actial.prompts import completion_text, prompt_sha
@@ -105,7 +105,7 @@ def evaluation(right: Mapping[str, Sequence[int]]) -> Callable[[Path], None]:
                     completion_text(mode, q.truth, "so") if i in places else ("no idea" if i % 2 else "<answer>A</answer>") for i, q in enumerate(questions)
                 ]
                 verdicts[model, mode] = [verdict_of(q, model, mode, text, 3, sha) for q, text in zip(questions, texts, strict=True)]
-        write_records(out, verdicts)
-        write_scores(out, score(questions, verdicts, {}))
+        write_records(out, list(verdicts.values()))
+        write_scores(out, score(questions, Asked(verdicts), {}, chance_bound=0.05, root_seed=7))
 
     return make

@@ -1,0 +1,47 @@
+"""Controls: the same questions under conditions that take something away, or turn it round.
+
+| condition | the model sees | right is | reading |
+|---|---|---|---|
+| first_only | the first picture, and a plain mid-gray one of the second's size | the original truth | at chance, unless the first picture gives answers away |
+| second_only | a plain mid-gray one of the first's size, and the second picture | the original truth | as above, for the second |
+| same_twice | the first picture twice | none | whether it sees that nothing moved |
+| swapped | both pictures in the other order, under the same words and options | the truth of the other order's own question | as good as plain |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from actial import ids
+from actial.records import Question
+
+CONTROLS = ("first_only", "second_only", "same_twice", "swapped")
+PLAIN, SAMPLED = "plain", "sampled"
+
+
+@dataclass(frozen=True, slots=True)
+class Posed:
+    """A question as it is asked under a condition, with the truth that holds there. It keeps its id."""
+
+    question: Question
+    hidden: int | None = None
+    """Place of the picture that is replaced by a plain mid-gray one of its size."""
+
+
+def posed(condition: str, question: Question, test: Mapping[str, Question]) -> Posed | None:
+    """A question under a control; None where its truth is not known there.
+
+    Args:
+        question: about two views.
+        test: all questions of the split, by id: the other order's truth is looked up, not guessed, since it need not be the mirror of this one's.
+    """
+    first, second = question.view_ids
+    if condition in ("first_only", "second_only"):
+        return Posed(question, hidden=1 if condition == "first_only" else 0)
+    if condition == "same_twice":
+        return Posed(replace(question, view_ids=(first, first), truth=question.letter_of("none")))
+    if condition != "swapped":
+        raise ValueError(f"there is no condition {condition!r}")
+    other = test.get(ids.question_id(ids.pair_id(second, first), question.kind))
+    return None if other is None else Posed(replace(question, view_ids=(second, first), truth=question.letter_of(other.label_of(other.truth))))

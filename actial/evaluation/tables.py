@@ -1,0 +1,209 @@
+"""The scores as tables: Markdown that is read in a terminal, flat rows for plots, a summary for `dvc metrics`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from actial.evaluation.conditions import CONTROLS
+from actial.evaluation.score import DIRECTIONAL, MODELS, MODES, OVERALL, STRATA, TWO_D
+from actial.evaluation.standins import STANDINS
+from actial.evaluation.stats import ABOVE, AT_CHANCE, BELOW, UNDECIDED
+
+MARKS = {AT_CHANCE: "=", ABOVE: "+", BELOW: "-", UNDECIDED: "?"}
+_SHOULD_BE = {
+    "first_only": "second picture gray: should be at chance",
+    "second_only": "first picture gray: should be at chance",
+    "same_twice": "first picture twice: right is always none",
+    "swapped": "pictures in the other order: should be as plain",
+}
+
+
+def score_table(scores: Mapping[str, Any]) -> str:
+    """The scores as Markdown, a sentence and a table for each question a reader has; what was not asked is left out. Percent ± standard error."""
+    blocks = [_headline(scores), _by_kind(scores), _comparisons(scores), _cue(scores), _sampled(scores), _controls(scores), _standins(scores)]
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def _headline(scores: Mapping[str, Any]) -> str:
+    facts, models = scores["questions"], _models(scores)
+    overall, has_2d = facts[OVERALL], TWO_D in facts
+    modes = [mode for mode in MODES if any(mode in by_mode for by_mode in models.values())]
+    head = ["model", *(cell for mode in modes for cell in (mode, "is that chance?")), "unparsed", *(["2D test"] if has_2d else [])]
+    rows = []
+    for model, by_mode in models.items():
+        row = [model]
+        for mode in modes:
+            row += [_cell(by_mode[mode][OVERALL]), by_mode[mode][OVERALL]["versus_chance"]["verdict"]]
+        row.append(" / ".join(_percent(by_mode[mode][OVERALL]["unparsed"]) for mode in modes))
+        rows.append(row + ([_cell(by_mode[modes[0]][TWO_D])] if has_2d else []))
+    for name in ("chance", "majority"):
+        rows.append([name, *[_percent(overall[name]), ""] * len(modes), "", *([_percent(facts[TWO_D][name])] if has_2d else [])])
+    said = (
+        f"Right answers in % ± standard error (clustered by scene): {overall['n']:,} held-out questions about {overall['n_scenes']:,} scenes.\n"
+        f"think: reasons, then answers; direct: answers at once; at chance: shown to lie within {100 * scores['chance_bound']:g} points of guessing."
+    )
+    return said + "\n\n" + _markdown(head, rows, text=[0, *range(2, 2 * len(modes) + 1, 2)])
+
+
+def _by_kind(scores: Mapping[str, Any]) -> str:
+    facts = scores["questions"]
+    groups = _in_order(set(facts), last=(TWO_D, DIRECTIONAL, OVERALL))
+    rows = [
+        [model, mode, *(_marked(by_group[g]) for g in groups), _percent(by_group[OVERALL]["strict"])]
+        for model, by_mode in _models(scores).items()
+        for mode, by_group in by_mode.items()
+    ]
+    rows += [[row, "", *(f"{_percent(facts[g][row])}  " for g in groups), ""] for row in ("chance", "majority")]
+    rows.append(["questions", "", *(f"{facts[g]['n']:,}  " for g in groups), ""])
+    said = "By kind (= at chance, + above, - below, ? undecided; directional: truth is left or right; strict: exactly in the form asked for):"
+    return said + "\n\n" + _markdown(["model", "mode", *groups, "strict"], rows, text=[0, 1])
+
+
+def _comparisons(scores: Mapping[str, Any]) -> str:
+    compared = scores["comparisons"]
+    if not compared:
+        return ""
+    groups = _in_order(set(scores["questions"]), first=(OVERALL,), last=(DIRECTIONAL, TWO_D))[1:]
+    names = [name for name in (f"{b} - {a}" for i, a in enumerate(MODELS) for b in MODELS[i + 1 :]) if name in compared]
+    rows = []
+    for name in names:
+        for mode in _in_order(set(compared[name]), first=MODES):
+            of = compared[name][mode]
+            rows.append([name, mode, _points(of[OVERALL]), _interval(of[OVERALL]), _p(of[OVERALL]["p"]), *(_starred(of[g]) for g in groups)])
+    said = "What each stage of training added, in points, on the same questions (95 % interval by cluster bootstrap, p by scene-level sign flips; * p < 0.05):"
+    return said + "\n\n" + _markdown(["gain", "mode", OVERALL, "95 %", "p", *groups], rows, text=[0, 1])
+
+
+def _cue(scores: Mapping[str, Any]) -> str:
+    rows = []
+    for model, by_mode in _ordered(scores["cue"]).items():
+        for mode in _in_order(set(by_mode), first=MODES):
+            kinds = _in_order(set(by_mode[mode]), first=(OVERALL,))
+            pairs = [" / ".join(_percent(by_mode[mode][kind][stratum]["accuracy"]) for stratum in STRATA) for kind in kinds[1:]]
+            rows.append([model, mode, *(_marked(by_mode[mode][OVERALL][stratum]) for stratum in STRATA), *pairs])
+    if not rows:
+        return ""
+    counts = {kind: [f"{by_mode[mode][kind][stratum]['n']:,}" for stratum in STRATA] for kind in kinds}
+    rows.append(["questions", "", *(f"{n}  " for n in counts[OVERALL]), *(" / ".join(counts[kind]) for kind in kinds[1:])])
+    said = "Does it follow the flat picture? Questions whose 2D cue agrees with the truth (aligned), or misleads whoever ignores depth (conflict):"
+    return said + "\n\n" + _markdown(["model", "mode", *STRATA, *kinds[1:]], rows, text=[0, 1])
+
+
+def _sampled(scores: Mapping[str, Any]) -> str:
+    sampled = scores["sampled"]
+    if sampled is None:
+        return ""
+    n, models = sampled["n"], _ordered(sampled["models"])
+    rows = [[model, *(_cell(by_group[OVERALL][name]) for name in ("greedy", "mean", "majority", "best"))] for model, by_group in models.items()]
+    last = next(reversed(models.values()))[OVERALL]
+    chance = scores["questions"][OVERALL]["chance"]
+    rows.append(["chance", *[_percent(chance)] * 3, _percent(last["chance_best"])])
+    said = (
+        f"Teach or sharpen? {n} answers a question at temperature {sampled['temperature']:g}, mode think, {last['n']:,} questions "
+        f"(best: any of the {n} is right):"
+    )
+    return said + "\n\n" + _markdown(["model", "greedy", f"mean of {n}", f"majority of {n}", f"best of {n}"], rows, text=[0])
+
+
+def _controls(scores: Mapping[str, Any]) -> str:
+    rows = []
+    for model, by_condition in _ordered(scores["controls"]).items():
+        for condition in _in_order(set(by_condition), first=CONTROLS):
+            of = by_condition[condition]["groups"][OVERALL]
+            rows.append([model, condition, _cell(of), of["versus_chance"]["verdict"], _percent(of["plain"]), f"{of['n']:,}", _SHOULD_BE[condition]])
+    if not rows:
+        return ""
+    said = "Controls, mode think (plain: the same questions, asked as they are):"
+    return said + "\n\n" + _markdown(["model", "control", "right", "is that chance?", "plain", "questions", "what it is"], rows, text=[0, 1, 3, 6])
+
+
+def _standins(scores: Mapping[str, Any]) -> str:
+    found = {name: next(iter(scores["models"][name].values())) for name in STANDINS if name in scores["models"]}
+    if not found:
+        return ""
+    rows = [
+        [name, *(_percent(by_group[g]["accuracy"]) for g in (OVERALL, DIRECTIONAL)), _percent(by_group[OVERALL]["unparsed"])]
+        for name, by_group in found.items()
+    ]
+    said = "Is the scorer right? Stand-ins that know the truth (oracle must get 100, mirror 0 of directional, constant the majority row, silent 0):"
+    return said + "\n\n" + _markdown(["stand-in", OVERALL, DIRECTIONAL, "unparsed"], rows, text=[0])
+
+
+def summary(scores: Mapping[str, Any]) -> dict[str, Any]:
+    """Overall accuracy by model and mode, beside chance and majority: small enough for `dvc metrics diff`."""
+    overall = scores["questions"][OVERALL]
+    accuracy = {model: {mode: by_group[OVERALL]["accuracy"] for mode, by_group in by_mode.items()} for model, by_mode in _models(scores).items()}
+    return {"accuracy": accuracy, "chance": overall["chance"], "majority": overall["majority"], "n": overall["n"]}
+
+
+def accuracy_rows(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One flat row a model, mode and group, for plots."""
+    return [
+        {
+            "label": f"{model} {mode} {group}",
+            "model": model,
+            "mode": mode,
+            "group": group,
+            "accuracy": cell["accuracy"],
+            "stderr": cell["stderr"],
+            "chance": scores["questions"][group]["chance"],
+        }
+        for model, by_mode in _models(scores).items()
+        for mode, by_group in by_mode.items()
+        for group, cell in by_group.items()
+    ]
+
+
+def _models(scores: Mapping[str, Any]) -> dict[str, Any]:
+    """The models that are no stand-ins, in the order of training; their modes in the order of `MODES`."""
+    models = _ordered({model: by_mode for model, by_mode in scores["models"].items() if model not in STANDINS})
+    return {model: {mode: by_mode[mode] for mode in _in_order(set(by_mode), first=MODES)} for model, by_mode in models.items()}
+
+
+def _ordered(by_model: Mapping[str, Any]) -> dict[str, Any]:
+    return {model: by_model[model] for model in _in_order(set(by_model), first=MODELS)}
+
+
+def _in_order(names: set[str], first: Sequence[str] = (), last: Sequence[str] = ()) -> list[str]:
+    """JSON knows no order: known names first or last as listed, others by alphabet between them."""
+    place = {name: i - len(first) for i, name in enumerate(first)} | {name: i + 1 for i, name in enumerate(last)}
+    return sorted(names, key=lambda name: (place.get(name, 0), name))
+
+
+def _cell(cell: Mapping[str, Any]) -> str:
+    error = "" if cell["stderr"] is None else f" ± {100 * cell['stderr']:.1f}"
+    return _percent(cell["accuracy"]) + error
+
+
+def _marked(cell: Mapping[str, Any]) -> str:
+    return f"{_cell(cell)} {' ' if cell['accuracy'] is None else MARKS[cell['versus_chance']['verdict']]}"
+
+
+def _percent(share: float | None) -> str:
+    return "n/a" if share is None else f"{100 * share:.1f}"
+
+
+def _points(cell: Mapping[str, Any]) -> str:
+    return "n/a" if cell["difference"] is None else f"{100 * cell['difference']:+.1f}"
+
+
+def _interval(cell: Mapping[str, Any]) -> str:
+    return "n/a" if cell["low"] is None else f"{100 * cell['low']:+.1f} to {100 * cell['high']:+.1f}"
+
+
+def _p(p: float | None) -> str:
+    return "n/a" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _starred(cell: Mapping[str, Any]) -> str:
+    return _points(cell) + ("*" if cell["p"] is not None and cell["p"] < 0.05 else " ")
+
+
+def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]], text: Sequence[int]) -> str:
+    """A table whose columns are aligned in a terminal too: those of words to the left, those of numbers to the right."""
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+    aligned = lambda i, cell: cell.ljust(widths[i]) if i in text else cell.rjust(widths[i])
+    line = lambda row: "| " + " | ".join(aligned(i, cell) for i, cell in enumerate(row)) + " |"
+    rule = "|" + "|".join("-" * (width + 2) if i in text else "-" * (width + 1) + ":" for i, width in enumerate(widths)) + "|"
+    return "\n".join([line(head), rule, *map(line, rows)])

@@ -1,0 +1,63 @@
+"""Controls: what is shown, and what is right there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from toy_evaluation import toy_questions
+from toy_scenes import REPO, write_toy_views
+
+from actial.evaluation.conditions import CONTROLS, posed
+from actial.params import Controls, load_params
+from actial.questions.build import build_questions
+from actial.questions.scan import scan_scenes
+from actial.shards import read_questions
+
+
+@pytest.fixture(scope="module")
+def test_split(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("conditions")
+    write_toy_views(folder / "views", 40)
+    build_questions(scan_scenes(folder / "views"), folder / "out", load_params(REPO / "profiles/tiny.yaml").build_qa, 7)
+    return {q.question_id: q for q in read_questions(folder / "out" / "test.parquet")}
+
+
+def test_one_picture_is_hidden_and_nothing_else_changes(test_split):
+    for q in test_split.values():
+        assert posed("first_only", q, test_split).question is q is posed("second_only", q, test_split).question
+        assert (posed("first_only", q, test_split).hidden, posed("second_only", q, test_split).hidden) == (1, 0)
+
+
+def test_the_same_picture_twice_asks_for_none(test_split):
+    for q in test_split.values():
+        found = posed("same_twice", q, test_split)
+        assert found.question.view_ids == (q.view_ids[0],) * 2 and found.hidden is None
+        assert found.question.label_of(found.question.truth) == "none"
+        assert replace(found.question, view_ids=q.view_ids, truth=q.truth) == q
+
+
+def test_the_other_order_keeps_words_and_options_and_has_its_own_truth(test_split):
+    """The builder asks every pair in both orders within a split, so that no truth is missing; it is looked up, for it need not be the mirror."""
+    for q in test_split.values():
+        found = posed("swapped", q, test_split).question
+        other = next(o for o in test_split.values() if o.kind == q.kind and o.view_ids == q.view_ids[::-1])
+        assert found.view_ids == other.view_ids
+        assert (found.question_id, found.text, found.options, found.labels) == (q.question_id, q.text, q.options, q.labels)
+        assert found.label_of(found.truth) == other.label_of(other.truth)
+        for label in other.labels:
+            told = posed("swapped", q, test_split | {other.question_id: replace(other, truth=other.letter_of(label))}).question
+            assert told.label_of(told.truth) == label
+
+
+def test_an_order_that_is_not_asked_about_is_left_out():
+    q = toy_questions(1)[0]
+    assert posed("swapped", q, {q.question_id: q}) is None
+    with pytest.raises(ValueError, match="no condition"):
+        posed("upside_down", q, {})
+
+
+def test_the_conditions_are_those_that_params_allow():
+    from dataclasses import fields
+
+    assert next(f for f in fields(Controls) if f.name == "conditions").metadata["choices"] == CONTROLS
