@@ -88,6 +88,9 @@ class BuildQA:
     turn: Band = setting("Turn about the vertical, degrees.")
     orbit: Band = setting("Movement around the subject, degrees; also for perspective.")
     min_level_distance_r: float = setting("Orbit and perspective: least level distance of both cameras from the subject's axis, r.", gt=0, le=1)
+    n_questions_2d: int = setting(
+        "Questions that need no third dimension, about pairs of the test: can a model read pictures and answer at all? 0 for none.", ge=0
+    )
     max_pitch_deg: float = setting("Cameras pitched beyond this are not asked about, degrees.", gt=0, le=89)
 
 
@@ -106,7 +109,9 @@ class ColdStartMix:
     )
     wording: str = setting("Chains and descriptions in clipped words (short) or whole sentences (full).", choices=("short", "full"))
     max_words: int = setting("Longest chain of thought, words; parts of the subject are left out to keep to it.", ge=12)
-    grid_cells: int = setting("Columns and rows of the grid that descriptions place parts on.", ge=2, le=100)
+    grid_columns: int = setting("Columns, named a, b, c, …, of the grid that descriptions and chains place parts on.", ge=2, le=26)
+    quote_columns: bool = setting("Chains first quote the column of every part in both pictures, then conclude.")
+    grid_rows: int = setting("Rows, numbered from 1 at the top, of that grid.", ge=1, le=9)
 
 
 @dataclass(frozen=True)

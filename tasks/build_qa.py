@@ -4,17 +4,31 @@ from __future__ import annotations
 
 from actial.questions.build import build_questions
 from actial.questions.card import write_card
+from actial.questions.kinds_2d import balanced_2d
 from actial.questions.scan import scan_scenes
+from actial.records import Question
+from actial.rng import generator_for
+from actial.shards import ViewStore, read_questions, write_questions
 from tasks import body
 
 
 def make(job: body.Job) -> body.Made:
-    """Write the four splits and the dataset card."""
+    """Write the four splits, the 2D questions about pairs of the test, and the dataset card."""
     settings = job.params.build_qa
     built = build_questions(scan_scenes(job.inputs["render_views"] / "views"), job.out, settings, job.params.seed)
     write_card(job.out / "README.md", built, settings, job.params.seed)
     counts = {f"{name} questions": built.total(name) for name in built.n_scenes}
+    if settings.n_questions_2d:
+        counts["2D questions"] = write_questions(job.out / "test_2d.parquet", _questions_2d(job))
     return body.Made(counts=counts, refused=built.refused, look="README.md")
+
+
+def _questions_2d(job: body.Job) -> list[Question]:
+    """2D questions about the pairs that the test asks about, drawn by the seed."""
+    pairs = sorted({q.view_ids for q in read_questions(job.out / "test.parquet")})
+    store = ViewStore(job.inputs["render_views"] / "views")
+    drawn = (pairs[i] for i in generator_for(job.params.seed, "questions_2d").permutation(len(pairs)))
+    return balanced_2d(((store[first], store[second]) for first, second in drawn), job.params.build_qa.n_questions_2d, job.params.seed)
 
 
 if __name__ == "__main__":

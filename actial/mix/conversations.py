@@ -101,9 +101,10 @@ def written_chains(scribe: Scribe, questions: Sequence[Question]) -> tuple[list[
 def _verified_chain(scribe: Scribe, question: Question) -> str:
     settings = scribe.settings
     first, second = (scribe.views(v) for v in question.view_ids)
-    story = tell(question, first, second, settings.wording == "full", most_parts(settings.wording, settings.max_words))
+    quoted = settings.grid_columns if settings.quote_columns else None
+    story = tell(question, first, second, settings.wording == "full", most_parts(settings.wording, settings.max_words, bool(quoted)), quoted)
     chain = in_words(story, settings.wording, settings.max_words, generator_for(scribe.seed, f"{question.question_id}/chain"))
-    verify(chain, question, first, second)
+    verify(chain, question, first, second, settings.grid_columns)
     return chain
 
 
@@ -115,7 +116,7 @@ def written_descriptions(scribe: Scribe, questions: Sequence[Question]) -> tuple
             continue
         done.add(question.view_ids)
         first, second = (scribe.views(v) for v in question.view_ids)
-        if text := describe_pair(first, second, scribe.settings.wording, scribe.settings.grid_cells):
+        if text := describe_pair(first, second, scribe.settings.wording, scribe.settings.grid_columns, scribe.settings.grid_rows):
             found.append((_about_pair(question), text))
         else:
             refused["descriptions: no named part seen"] += 1

@@ -18,6 +18,8 @@ SLID_SHARE, KEPT_SHARE = 0.04, 0.035
 """A part slid, or kept its place, when it is more or less than these shares of the subject's extent from where it was."""
 SIDE_SHARE = 0.03
 BEARING_DEG, STILL_DEG, STILL_R = 1.5, 2.0, 0.02
+BORDER_PX = 0.01
+"""So near the border of two columns, either is true."""
 
 _NO_DISTORTION = np.zeros(5)
 
@@ -26,13 +28,16 @@ class FalseClaim(Exception):
     """A chain says something that is not so, or that cannot be read; the message says what."""
 
 
-def verify(chain: str, question: Question, first: View, second: View) -> None:
+def verify(chain: str, question: Question, first: View, second: View, columns: int) -> None:
     """Check every claim of a chain, and that its conclusion is the truth of the question.
+
+    Args:
+        columns: columns of the grid that quoted places are on.
 
     Raises:
         FalseClaim: the first claim that is false or not understood.
     """
-    scene = _Scene(first, second)
+    scene = _Scene(first, second, columns)
     stated: list[str] = []
     rules = _RULES[question.kind]
     for clause in _clauses(chain):
@@ -54,14 +59,14 @@ def _clauses(chain: str) -> list[str]:
     text = chain.strip()
     if text[:1].isupper():
         return [s if s.endswith(".") else s + "." for s in re.split(r"(?<=\.)\s+", text)]
-    return [c.strip() for c in re.split(r"[,:]", text.removesuffix("."))]
+    return [c.strip() for c in re.split(r"[,:.]", text.removesuffix("."))]
 
 
 class _Scene:
     """Two cameras and the parts of a subject, measured with OpenCV."""
 
-    def __init__(self, first: View, second: View) -> None:
-        self.views = (first, second)
+    def __init__(self, first: View, second: View, columns: int) -> None:
+        self.views, self.columns = (first, second), columns
         subject = first.objects[0]
         self.subject = np.array(subject.T_world_obj).reshape(4, 4)[:3, 3]
         self.extent_m = max(subject.size_m)
@@ -87,6 +92,12 @@ class _Scene:
         (x1, near1), (x2, near2) = (self._facing(i, p_world) for i in (0, 1))
         return (x2 - x1) / self.extent_m, (near1 + near2) / 2 / self.extent_m
 
+    def quoted_columns(self, i: int, p_world: np.ndarray) -> set[str]:
+        """The letters of the column in which a point appears: two where it lies on their border."""
+        width_px = self.views[i].camera.width_px
+        ends = (self._pixel(i, p_world)[0] + shift_px for shift_px in (-BORDER_PX, BORDER_PX))
+        return {chr(ord("a") + int(u / width_px * self.columns)) for u in ends}
+
     def bearing_deg(self, i: int) -> float:
         """How far right of the picture's middle column the subject appears, once the camera is held level."""
         T = np.array(self.views[i].camera.T_world_cam).reshape(4, 4)
@@ -104,20 +115,32 @@ class _Scene:
     def _seen_by_level(self, i: int, p_world: np.ndarray, ahead: np.ndarray) -> tuple[float, float]:
         """Normalised image column, and depth, of a point for a level camera that looks along `ahead`, by way of its pixel in the real picture."""
         camera = self.views[i].camera
-        K = np.array(camera.K).reshape(3, 3)
-        T = np.array(camera.T_world_cam).reshape(4, 4)
-        R_cam_world = np.stack([T[:3, 0], -T[:3, 1], -T[:3, 2]])
-        pixel, _ = cv2.projectPoints(p_world[None], cv2.Rodrigues(R_cam_world)[0], -R_cam_world @ self.eyes[i], K, _NO_DISTORTION)
-        u, v = pixel[0, 0]
+        u, v = self._pixel(i, p_world)
         if not (0 <= u < camera.width_px and 0 <= v < camera.height_px) and not np.array_equal(p_world, self.subject):
             raise FalseClaim("speaks of a part outside the picture")
         ahead = ahead / np.linalg.norm(ahead)
         R_level_world = np.stack([[ahead[1], -ahead[0], 0.0], [0.0, 0.0, -1.0], ahead])
-        rectified = cv2.undistortPoints(pixel, K, _NO_DISTORTION, R=R_level_world @ R_cam_world.T)
+        K, R_cam_world = self._camera(i)
+        rectified = cv2.undistortPoints(np.array([[[u, v]]]), K, _NO_DISTORTION, R=R_level_world @ R_cam_world.T)
         return float(rectified[0, 0, 0]), float((p_world - self.eyes[i]) @ ahead)
+
+    def _pixel(self, i: int, p_world: np.ndarray) -> tuple[float, float]:
+        K, R_cam_world = self._camera(i)
+        pixel, _ = cv2.projectPoints(p_world[None], cv2.Rodrigues(R_cam_world)[0], -R_cam_world @ self.eyes[i], K, _NO_DISTORTION)
+        return float(pixel[0, 0, 0]), float(pixel[0, 0, 1])
+
+    def _camera(self, i: int) -> tuple[np.ndarray, np.ndarray]:
+        """K, and the rotation to OpenCV's camera axes."""
+        T = np.array(self.views[i].camera.T_world_cam).reshape(4, 4)
+        return np.array(self.views[i].camera.K).reshape(3, 3), np.stack([T[:3, 0], -T[:3, 1], -T[:3, 2]])
 
 
 Check = Callable[[_Scene, re.Match[str], list[str]], None]
+
+
+def _quoted(scene: _Scene, match: re.Match[str], stated: list[str]) -> None:
+    p_world = scene.part(match["name"])
+    _require(all(match[column] in scene.quoted_columns(i, p_world) for i, column in enumerate("ab")), match)
 
 
 def _part_slid(scene: _Scene, match: re.Match[str], stated: list[str]) -> None:
@@ -218,6 +241,8 @@ def _rules(*rules: tuple[str, Check]) -> list[tuple[re.Pattern[str], Check]]:
 
 def _common() -> Iterable[tuple[str, Check]]:
     name, side, way = r"(?P<name>[a-z]+(?: [a-z_]+)?)", r"(?P<side>near|far)", r"(?P<way>left|right)"
+    yield rf"{name} (?P<a>[a-z]) (?P<b>[a-z])", _quoted
+    yield rf"The {name} is in column (?P<a>[a-z]) of the first picture and in column (?P<b>[a-z]) of the second\.", _quoted
     yield rf"{name} {side} {way}", _part_slid
     yield rf"(?!camera\b|all\b|object\b){name} still", _part_still
     yield rf"The {name} is on the {side} side of the object and slides {way} against its middle\.", _part_slid

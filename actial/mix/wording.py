@@ -7,8 +7,11 @@ import numpy as np
 from actial.mix.reasoning import Evidence, NoChain, Story
 
 WORDS_PER_PART = {"short": 3, "full": 14}
+WORDS_QUOTED = {"short": 3, "full": 13}
 WORDS_AROUND = {"short": 8, "full": 40}
-"""Most words of one part's clause, and of all the rest."""
+"""Most words of one part's clause, of the quotation of its places, and of all the rest."""
+
+_QUOTED = "The {name} is in column {a} of the first picture and in column {b} of the second."
 
 _PART = (
     "The {name} is on the {side} side of the object and slides {slid} against its middle.",
@@ -45,9 +48,9 @@ _COMPARED = {
 }
 
 
-def most_parts(wording: str, max_words: int) -> int:
+def most_parts(wording: str, max_words: int, quoted: bool) -> int:
     """Parts that a chain of at most `max_words` may speak of."""
-    return (max_words - WORDS_AROUND[wording]) // WORDS_PER_PART[wording]
+    return (max_words - WORDS_AROUND[wording]) // (WORDS_PER_PART[wording] + quoted * WORDS_QUOTED[wording])
 
 
 def in_words(story: Story, wording: str, max_words: int, generator: np.random.Generator) -> str:
@@ -65,7 +68,8 @@ def in_words(story: Story, wording: str, max_words: int, generator: np.random.Ge
 def _short(story: Story) -> str:
     clauses = [f"{e.name} still" if e.slid == "none" else f"{e.name} {'near' if e.near else 'far'} {e.slid}" for e in story.evidence]
     went = "camera still" if story.went == "none" else f"camera {story.went}"
-    return f"{', '.join(clauses)}: {went}{_short_conclusion(story)}."
+    quoted = ", ".join(" ".join(places) for places in story.columns)
+    return f"{quoted}{'. ' if quoted else ''}{', '.join(clauses)}: {went}{_short_conclusion(story)}."
 
 
 def _short_conclusion(story: Story) -> str:
@@ -80,7 +84,8 @@ def _short_conclusion(story: Story) -> str:
 
 
 def _full(story: Story, generator: np.random.Generator) -> str:
-    sentences = [_part_sentence(e, generator) for e in story.evidence]
+    sentences = [_QUOTED.format(name=name, a=a, b=b) for name, a, b in story.columns]
+    sentences += [_part_sentence(e, generator) for e in story.evidence]
     if story.went == "none":
         sentences.append(_one_of(_NOT_WENT, generator))
     else:

@@ -34,13 +34,15 @@ COUNTER_STEP_DEG = (9.5, 14.5)
 TURN_STEP_DEG = (11.0, 30.0)
 SHIFT_R = (0.17, 0.30)
 ELEVATION_DEG = (6.0, 40.0)
-RANGE_FACTOR = (0.85, 1.2)
-AIM_DEG = (17.0, 8.0)
+RANGE_FACTOR = (0.9, 1.15)
+AIM_DEG = (13.0, 8.0)
 """Largest angle between the viewing direction and the subject's centre, sideways and up or down."""
-FOV_DEG = (58.0, 68.0)
+FOV_DEG = (64.0, 72.0)
+SPHERE_SHARE = (0.36, 0.46)
+"""Half the angle under which a scene's cameras see the sphere around the subject, as a share of the field of view: near cameras see parallax, far ones none."""
 MARGIN = 0.03
 """Share of the picture's shorter side that stays free around the subject."""
-SMALLEST = 0.3
+SMALLEST = 0.45
 """The subject's longer side is at least this share of the picture's shorter side."""
 LOWEST_CAMERA_M = 0.25
 
@@ -136,14 +138,15 @@ class _Sampler:
         self.center = (low + high) / 2
         self.radius_m = float(np.linalg.norm(self.corners - self.center, axis=1).max())
         self.fov_deg = float(rng.uniform(*FOV_DEG))
-        self.range_m = self.radius_m / np.sin(np.radians(self.fov_deg * rng.uniform(0.27, 0.32)))
+        self.range_m = 0.0
 
     def stances(self) -> list[_Stance] | None:
         """One set of stances, or None where a relation could not be met."""
         found: list[_Stance] = []
+        self.range_m = self.radius_m / np.sin(np.radians(self.fov_deg * self.rng.uniform(*SPHERE_SHARE)))
         for i in range(self.settings.views_per_scene):
             draw = getattr(self, f"_{_role(i)}")
-            for _ in range(60):
+            for _ in range(150):
                 stance = draw(found)
                 if stance is not None and self._sees_subject(stance):
                     found.append(stance)

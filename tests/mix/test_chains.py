@@ -11,18 +11,19 @@ from toy_scenes import REPO, toy_views, write_toy_views
 
 from actial.mix.conversations import Scribe, written_chains
 from actial.mix.reasoning import NoChain, tell
-from actial.mix.sight import hidden_by_others, sightings, spoken_names
 from actial.mix.verification import FalseClaim, verify
 from actial.mix.wording import in_words, most_parts
 from actial.params import ColdStartMix, load_params
 from actial.questions.build import build_questions
 from actial.questions.scan import scan_scenes
+from actial.questions.sight import hidden_by_others, sightings, spoken_names
 from actial.records import Question, SceneObject, View
 from actial.rng import generator_for
 from actial.shards import ViewStore, read_questions
 
 PARAMS = load_params(REPO / "profiles/tiny.yaml")
-MAX_WORDS = {"short": 30, "full": 120}
+MAX_WORDS = {"short": 45, "full": 200}
+COLUMNS = PARAMS.cold_start_mix.grid_columns
 Made = tuple[ViewStore, list[Question], dict[str, list[tuple[Question, str]]]]
 
 
@@ -52,7 +53,7 @@ def test_most_questions_get_a_true_chain_that_ends_in_the_truth(made: Made, word
     rows = chains[wording]
     assert len(rows) > 0.6 * len(questions)
     for question, chain in rows:
-        verify(chain, question, *views_of(store, question))
+        verify(chain, question, *views_of(store, question), COLUMNS)
         assert len(chain.split()) <= MAX_WORDS[wording]
     counts = {sort: sum((q.kind, q.label_of(q.truth)) == sort for q, _ in rows) for sort in {(q.kind, q.label_of(q.truth)) for q, _ in rows}}
     assert len(counts) == 12
@@ -71,7 +72,7 @@ def test_every_single_word_turned_round_is_found_out(made: Made, wording: str) -
         for match in re.finditer(r"\b(left|right|near|far)\b", chain):
             edited = chain[: match.start()] + SWAPPED[match[0]] + chain[match.end() :]
             with pytest.raises(FalseClaim):
-                verify(edited, question, *views_of(store, question))
+                verify(edited, question, *views_of(store, question), COLUMNS)
             tried += 1
     assert tried > 100
 
@@ -95,7 +96,7 @@ def test_other_edits_are_found_out(made: Made, wording: str, pattern: str, other
     for question, chain in chains[wording]:
         if re.search(pattern, chain):
             with pytest.raises(FalseClaim):
-                verify(re.sub(pattern, other, chain, count=1), question, *views_of(store, question))
+                verify(re.sub(pattern, other, chain, count=1), question, *views_of(store, question), COLUMNS)
 
 
 def test_a_chain_of_another_pair_or_another_truth_is_false(made: Made) -> None:
@@ -104,33 +105,39 @@ def test_a_chain_of_another_pair_or_another_truth_is_false(made: Made) -> None:
     for question, chain in directed[::5]:
         first, second = views_of(store, question)
         with pytest.raises(FalseClaim):
-            verify(chain, question, second, first)
+            verify(chain, question, second, first, COLUMNS)
         none = question.letter_of("none")
         with pytest.raises(FalseClaim, match="concludes"):
-            verify(chain, replace(question, truth=none), first, second)
+            verify(chain, replace(question, truth=none), first, second, COLUMNS)
 
 
 def test_claims_about_parts_that_are_not_there_or_not_seen_are_false(made: Made) -> None:
     store, _, chains = made
     question, chain = next((q, c) for q, c in chains["short"] if "near" in c)
     first, second = views_of(store, question)
+    quoted, chain = chain.split(". ")
     color = chain.split()[0]
+    places = quoted.split(", ")[0].split()
+    for column in (1, 2):
+        edited = [*places[:column], chr(ord(places[column]) + 1), *places[column + 1 :]]
+        with pytest.raises(FalseClaim, match="not so"):
+            verify(f"{' '.join(edited)}. {chain}", question, first, second, COLUMNS)
     with pytest.raises(FalseClaim, match="names 0 parts"):
-        verify(chain.replace(color, "mauve"), question, first, second)
+        verify(chain.replace(color, "mauve"), question, first, second, COLUMNS)
     narrow = replace(first, camera=replace(first.camera, width_px=1))
     with pytest.raises(FalseClaim, match="outside the picture"):
-        verify(chain, question, narrow, second)
+        verify(chain, question, narrow, second, COLUMNS)
     with pytest.raises(FalseClaim, match="fewer than two parts"):
-        verify(f"{chain.split(',')[0]}:{chain.split(':')[1]}", question, first, second)
+        verify(f"{chain.split(',')[0]}:{chain.split(':')[1]}", question, first, second, COLUMNS)
 
 
 def test_words_vary_by_question_and_only_by_the_seed(made: Made) -> None:
     store, _, chains = made
-    question, chain = next((q, c) for q, c in chains["full"] if "near" in c and len(c.split()) < 110)
-    story = tell(question, *views_of(store, question), with_shape=True, most_parts=most_parts("full", 120))
-    texts = {in_words(story, "full", 200, generator_for(seed, "words")) for seed in range(20)}
+    question, chain = next((q, c) for q, c in chains["full"] if "near" in c and len(c.split()) < 180)
+    story = tell(question, *views_of(store, question), with_shape=True, most_parts=most_parts("full", 200, quoted=True), quoted=COLUMNS)
+    texts = {in_words(story, "full", 300, generator_for(seed, "words")) for seed in range(20)}
     assert len(texts) > 5
-    assert chain == in_words(story, "full", 120, generator_for(7, f"{question.question_id}/chain"))
+    assert chain == in_words(story, "full", 200, generator_for(7, f"{question.question_id}/chain"))
 
 
 def test_a_limit_gives_every_kind_and_label_as_many_chains(made: Made) -> None:

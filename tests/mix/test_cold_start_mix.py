@@ -13,9 +13,9 @@ from toy_scenes import REPO, make_project, run_stage
 
 from actial.mix.descriptions import describe_pair
 from actial.mix.lengths import TokenCounter, token_counter
-from actial.mix.sight import sightings
 from actial.params import load_params
 from actial.prompts import IMAGE_MARK, prompt_sha
+from actial.questions.sight import sightings
 from actial.records import Conversation, Message
 from actial.shards import ViewStore, read_conversations, read_questions
 
@@ -72,11 +72,11 @@ def test_prompts_for_grpo_are_of_fresh_scenes_and_unanswered(project: Path, sft:
 def test_descriptions_place_parts_where_they_are(project: Path) -> None:
     store = ViewStore(project / "outputs/render_views/views")
     first, second = store["scene-000000.v00"], store["scene-000000.v01"]
-    short, full = (describe_pair(first, second, wording, 12) for wording in ("short", "full"))
-    said = re.findall(r"([a-z]+) (\d+) (\d+)", short.split(" 2: ")[0])
-    expected = [(s.part.color, int(s.pixel[0] // 7) + 1, int(s.pixel[1] // 7) + 1) for s in sightings(first).values()]
-    assert [(name, int(column), int(row)) for name, column, row in said] == expected and len(expected) >= 2
-    assert all(f"the {color} box in column {column}, row {row}" in full for color, column, row in expected)
+    short, full = (describe_pair(first, second, wording, 12, 6) for wording in ("short", "full"))
+    said = re.findall(r"([a-z]+) ([a-z]\d)x\d", short.split(" 2: ")[0])
+    expected = [(s.part.color, chr(ord("a") + int(s.pixel[0] // 7)) + str(int(s.pixel[1] // 14) + 1)) for s in sightings(first).values()]
+    assert said == expected and len(expected) >= 2
+    assert all(f"the {color} box at {cell}," in full for color, cell in expected)
 
 
 def test_the_same_params_are_the_same_bytes(project: Path, tmp_path: Path) -> None:

@@ -1,0 +1,156 @@
+"""Questions that need no third dimension: where a part appears in a picture, on which side of another, which way it went in the picture.
+
+They are the tiny base's schooling, and in every test they tell "it cannot see" from "it cannot answer": a model that reads pictures and knows
+the form of question and answer does well here while it stays at chance about the camera.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from actial import ids
+from actial.questions.sight import Sighting, sightings, spoken_names
+from actial.records import LETTERS, Label, Question, View
+from actial.rng import generator_for
+
+SUFFIX = "_2d"
+"""Every kind of this module ends with it; scores leave such kinds out of the viewpoint totals."""
+
+PLACE, ORDER, SHIFT = f"place{SUFFIX}", f"order{SUFFIX}", f"shift{SUFFIX}"
+LABELS: tuple[Label, ...] = ("left", "right", "none")
+ASKED_FROM, NONE_BELOW = 0.07, 0.02
+"""Shares of the picture's width: sideways distances beyond the first are left or right, those within the second neither; between them nothing is asked."""
+
+TEXTS = {
+    PLACE: "Where is {a} in picture {n}?",
+    ORDER: "In picture {n}, on which side of {a} is {b}?",
+    SHIFT: "Which way did {a} go in the picture?",
+}
+OPTIONS = {
+    PLACE: ("left", "right", "in the middle"),
+    ORDER: ("left", "right", "straight above or below"),
+    SHIFT: ("left", "right", "it stayed in place"),
+}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question, and which named parts and pictures it is about."""
+
+    question: Question
+    parts: tuple[str, ...]
+    """What they are called."""
+    pictures: tuple[int, ...]
+    """Places of the pictures asked about: 0, 1 or both."""
+
+
+@dataclass(frozen=True)
+class _Choice:
+    parts: tuple[str, ...]
+    pictures: tuple[int, ...]
+    distance: float
+    """Sideways distance that decides, as a share of the picture's width, to the right positive."""
+
+    @property
+    def label(self) -> Label | None:
+        if abs(self.distance) < NONE_BELOW:
+            return "none"
+        if abs(self.distance) < ASKED_FROM:
+            return None
+        return "right" if self.distance > 0 else "left"
+
+
+def questions_2d(first: View, second: View, seed: int, with_shape: bool = False) -> list[Asked]:
+    """One question of each kind about an ordered pair, where one can be asked.
+
+    Part, picture and label are drawn by the seed and the question's id; every label that some part offers is equally likely.
+
+    Raises:
+        ValueError: a view has no pose.
+    """
+    names = spoken_names(first.objects, with_shape)
+    seen = [{names[s.part.name]: s for s in sightings(view).values() if s.part.name in names} for view in (first, second)]
+    widths_px = first.camera.width_px, second.camera.width_px
+    asked = []
+    for kind, choices in _CHOICES.items():
+        question_id = ids.question_id(ids.pair_id(first.view_id, second.view_id), kind)
+        generator = generator_for(seed, question_id)
+        by_label: dict[Label, list[_Choice]] = {}
+        for choice in choices(seen, widths_px):
+            if choice.label:
+                by_label.setdefault(choice.label, []).append(choice)
+        if by_label:
+            label = sorted(by_label)[int(generator.integers(len(by_label)))]
+            choice = by_label[label][int(generator.integers(len(by_label[label])))]
+            asked.append(Asked(_question(kind, question_id, choice, label, first, second, generator), choice.parts, choice.pictures))
+    return asked
+
+
+def balanced_2d(pairs: Iterable[tuple[View, View]], n: int, seed: int) -> list[Question]:
+    """At most `n` questions about pairs, as many of every kind and label as the rarest has, in the order of the pairs.
+
+    Raises:
+        ValueError: a view has no pose.
+    """
+    most = n // (len(TEXTS) * len(LABELS))
+    found: dict[tuple[str, str], list[Question]] = {(kind, label): [] for kind in TEXTS for label in LABELS}
+    for first, second in pairs:
+        for asked in questions_2d(first, second, seed):
+            question = asked.question
+            same = found[question.kind, question.label_of(question.truth)]
+            if len(same) < most:
+                same.append(question)
+        if all(len(same) == most for same in found.values()):
+            break
+    rarest = min(map(len, found.values()))
+    return [question for same in found.values() for question in same[:rarest]]
+
+
+def _question(kind: str, question_id: str, choice: _Choice, label: Label, first: View, second: View, generator: np.random.Generator) -> Question:
+    order = [int(i) for i in generator.permutation(len(LABELS))]
+    words = dict(zip("ab", (f"the {name}" if " " in name else name for name in choice.parts), strict=False))
+    return Question(
+        question_id=question_id,
+        kind=kind,
+        family_id=ids.pair_id(first.view_id, second.view_id),
+        view_ids=(first.view_id, second.view_id),
+        text=TEXTS[kind].format(**words, n=choice.pictures[0] + 1),
+        options=tuple(OPTIONS[kind][i] for i in order),
+        labels=tuple(LABELS[i] for i in order),
+        truth=LETTERS[order.index(LABELS.index(label))],
+        deciding_quantity="sideways_share",
+        deciding_value=round(choice.distance, 6),
+        margin=round(1 - abs(choice.distance) / NONE_BELOW if label == "none" else abs(choice.distance) / ASKED_FROM - 1, 6),
+        scene_id=first.scene_id,
+        tied_class="",
+        source=first.source,
+    )
+
+
+Seen = list[dict[str, Sighting]]
+
+
+def _places(seen: Seen, widths_px: tuple[int, int]) -> Iterator[_Choice]:
+    for n, (parts, width_px) in enumerate(zip(seen, widths_px, strict=True)):
+        for name, s in parts.items():
+            yield _Choice((name,), (n,), s.pixel[0] / width_px - 0.5)
+
+
+def _orders(seen: Seen, widths_px: tuple[int, int]) -> Iterator[_Choice]:
+    for n, (parts, width_px) in enumerate(zip(seen, widths_px, strict=True)):
+        for a in parts:
+            for b in parts:
+                if a != b:
+                    yield _Choice((a, b), (n,), (parts[b].pixel[0] - parts[a].pixel[0]) / width_px)
+
+
+def _shifts(seen: Seen, widths_px: tuple[int, int]) -> Iterator[_Choice]:
+    for name in seen[0]:
+        if name in seen[1]:
+            yield _Choice((name,), (0, 1), seen[1][name].pixel[0] / widths_px[1] - seen[0][name].pixel[0] / widths_px[0])
+
+
+_CHOICES: dict[str, Callable[[Seen, tuple[int, int]], Iterator[_Choice]]] = {PLACE: _places, ORDER: _orders, SHIFT: _shifts}
