@@ -7,9 +7,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
+if TYPE_CHECKING:  # loaded where it is used: the doors and the stages' own start do without it
+    import numpy as np
 
 Floats = tuple[float, ...]
 Mode = Literal["think", "direct", "describe"]
@@ -35,6 +36,8 @@ class Camera:
 
     def intrinsics(self) -> np.ndarray:
         """(3, 3) float64."""
+        import numpy as np
+
         return np.array(self.K, dtype=np.float64).reshape(3, 3)
 
     def pose(self) -> np.ndarray:
@@ -45,6 +48,8 @@ class Camera:
         """
         if self.T_world_cam is None:
             raise ValueError("this view has no camera pose")
+        import numpy as np
+
         return np.array(self.T_world_cam, dtype=np.float64).reshape(4, 4)
 
 
@@ -71,6 +76,8 @@ class SceneObject:
 
     def center(self) -> np.ndarray:
         """(3,) float64, world coordinates, metres."""
+        import numpy as np
+
         return np.array(self.T_world_obj, dtype=np.float64).reshape(4, 4)[:3, 3]
 
 

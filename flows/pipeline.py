@@ -19,7 +19,7 @@ from actial.errors import UserError
 from actial.params import STAGES
 from flows.results import REPORT, SCORES
 from flows.servers import TEMPORARY
-from tasks import tracking, versioning
+from tasks import run_log, tracking, versioning
 from tasks.stage import CACHED, REFUSED, RESTORED, stage, workspace_lock
 
 Stage = Literal["render_views", "build_qa", "cold_start_mix", "sft", "grpo", "evaluate"]
@@ -74,12 +74,14 @@ def bring_up_to_date(
         UserError: an input is stale, or params.yaml was edited meanwhile.
     """
     at_start = params_bytes()
-    refuse_stale_inputs(selected, log)
+    needed_by = {above: name for name in reversed(selected) for above in versioning.ancestors(name) if above not in selected}
+    freshness = versioning.Freshness(log)
+    refuse_stale_inputs(needed_by, freshness)
     for name in selected:
         if params_bytes() != at_start:
             raise UserError(f"{PARAMS} was edited while the flow ran: it stopped before {name} and kept what was finished; run again with the new settings")
         start_s = time.monotonic()
-        state = stage(name, name in forced, tracked.begin, return_state=True)
+        state = stage(name, name in forced, freshness, tracked.begin, return_state=True)
         outcomes.append(Outcome(name, state.name or "", time.monotonic() - start_s))
         if not state.is_completed():
             return Failed(name=state.name, message=state.message)
@@ -104,20 +106,20 @@ def select(only: list[Any] | None, from_stage: str | None, force: list[Any] | No
     return selected
 
 
-def refuse_stale_inputs(selected: tuple[str, ...], log: Callable[[str], None] = print) -> None:
+def refuse_stale_inputs(needed_by: dict[str, str], freshness: versioning.Freshness) -> None:
     """Check that what the selected stages read, and nobody brings up to date in this flow, is fresh.
+
+    Args:
+        needed_by: by stage that is not selected: the selected one that reads its output.
+        freshness: what DVC says.
 
     Raises:
         UserError: an input is stale; the sentence says which, and why.
     """
-    needed = {above: name for name in reversed(selected) for above in versioning.ancestors(name) if above not in selected}
-    if not needed:
-        return
-    reasons = versioning.all_changes(tuple(s for s in STAGES if s in needed), log)
-    for above in reasons:
-        if reasons[above]:
+    for above in (s for s in STAGES if s in needed_by):
+        if reasons := freshness.reasons(above):
             raise UserError(
-                f"{needed[above]} is not run, because its input {above} is stale ({versioning.why_text(reasons[above])}): "
+                f"{needed_by[above]} is not run, because its input {above} is stale ({versioning.why_text(reasons)}): "
                 f"run `actial run`, or `actial run --from {above}`, which bring it up to date first"
             )
 
@@ -125,7 +127,7 @@ def refuse_stale_inputs(selected: tuple[str, ...], log: Callable[[str], None] = 
 def refresh_report(log: Callable[[str], None]) -> None:
     """Write the report anew when an output has changed since it was written."""
     shown = REPORT.with_name("shows.txt")
-    now = "".join(f"{s} {md5}\n" for s in STAGES for md5 in versioning.output_md5s(s))
+    now = "".join(f"{s} {versioning.output_md5(s)}\n" for s in STAGES)
     if REPORT.exists() and shown.exists() and shown.read_text(encoding="utf-8") == now:
         return
     from actial.report.build import write_report
@@ -142,14 +144,14 @@ def refresh_report(log: Callable[[str], None]) -> None:
 def publish(outcomes: list[Outcome], tracked: tracking.Pipeline) -> None:
     """Put what happened to each stage, the scores and where to look on the flow run's page in Prefect."""
     if outcomes:
-        rows = [{"stage": o.stage, "state": o.state, "seconds": round(o.seconds, 1), "output": " ".join(versioning.output_md5s(o.stage))} for o in outcomes]
+        rows = [{"stage": o.stage, "state": o.state, "seconds": round(o.seconds, 1), "output": versioning.output_md5(o.stage)} for o in outcomes]
         create_table_artifact(table=rows, key="dvc-status", description="What DVC says of each stage's output")
     if SCORES.exists() and any(o.stage == "evaluate" for o in outcomes):
         create_markdown_artifact(markdown=SCORES.read_text(encoding="utf-8"), key="scores", description="Percent right on the held-out test")
     if REPORT.exists():
         create_link_artifact(link=REPORT.resolve().as_uri(), link_text=str(REPORT), key="report", description="The report, on the machine that ran the flow")
     if tracked.run_id:
-        place = f"#/experiments/{tracking.experiment_id(tracking.tracking_uri())}/runs/{tracked.run_id}"
+        place = f"#/experiments/{run_log.experiment_id(run_log.tracking_uri())}/runs/{tracked.run_id}"
         mlflow_ui = os.environ.get("ACTIAL_MLFLOW_UI", "http://127.0.0.1:5000")
         create_link_artifact(link=f"{mlflow_ui}/{place}", link_text=tracked.run_id, key="mlflow-run", description="This run in MLflow (`actial up` serves it)")
 

@@ -58,13 +58,12 @@ def why(stage: str) -> int:
         UserError: this is no checkout.
     """
     versioning.require_checkout()
-    names = (*versioning.ancestors(stage), stage)
-    changes = versioning.all_changes(names)
+    changes = versioning.all_changes()
     would, because = verdict(stage, changes)
     print(
         f"{stage}: {would}" + ("; dvc.lock matches its inputs, code, params and outputs" if would == "fresh" else f"; {because}" if not changes[stage] else "")
     )
-    for name in (stage, *reversed(names[:-1])):
+    for name in (stage, *reversed(versioning.ancestors(stage))):
         if changes[name]:
             print(f"{name} is stale:\n" + "\n".join(f"  {what} {how}" for what, how in changes[name].items()))
     return 0

@@ -11,7 +11,7 @@ from pathlib import Path
 from actial.errors import UserError
 from actial.jobs import exit_on_terminate, start_job, stop_job
 from flows.servers import API_URL, POLL_S, QUIET, START_TIMEOUT_S, require_free_port, wait_until_answers
-from tasks import tracking, versioning
+from tasks import run_log, versioning
 
 LOGS = Path("runs/up")
 
@@ -29,14 +29,14 @@ def up(prefect_port: int, mlflow_port: int) -> int:
     require_free_port(prefect_port, "--prefect-port")
     require_free_port(mlflow_port, "--mlflow-port")
     exit_on_terminate()
-    runs = f"#/experiments/{tracking.experiment_id(tracking.tracking_uri())}/runs?workflowType=machine_learning"  # MLflow opens on its chat pages
+    runs = f"#/experiments/{run_log.experiment_id(run_log.tracking_uri())}/runs?workflowType=machine_learning"  # MLflow opens on its chat pages
     api_url, mlflow_url = f"http://127.0.0.1:{prefect_port}/api", f"http://127.0.0.1:{mlflow_port}"
     env = QUIET | {API_URL: api_url, "ACTIAL_MLFLOW_UI": mlflow_url}
     local = ["--host", "127.0.0.1", "--port"]
     with ExitStack() as stack:
         try:
             prefect = _start(stack, "prefect-server", ["-m", "prefect", "server", "start", *local, str(prefect_port)], env)
-            store = ["--backend-store-uri", tracking.tracking_uri(), "--workers", "1"]
+            store = ["--backend-store-uri", run_log.tracking_uri(), "--workers", "1"]
             mlflow = _start(stack, "mlflow", ["-m", "mlflow", "server", *local, str(mlflow_port), *store], env)
             wait_until_answers(api_url, prefect, f"Prefect's server ({LOGS}/prefect-server.log)")
             deployment = _start(stack, "deployment", ["-m", "flows.serve"], env)

@@ -144,20 +144,6 @@ def table_digest(folder: Path) -> str:
     return f"manifest-{md5_of(folder / MANIFEST)[:8]}"
 
 
-def locked_out(stage: str) -> str:
-    """DVC's hash of a stage's output folder."""
-    return _locked(stage)["outs"][0]["md5"]
-
-
-def locked_deps(stage: str) -> dict[str, str]:
-    """The first eight digits of DVC's hash of each input and source file, by path."""
-    return {dep["path"]: dep["md5"][:8] for dep in _locked(stage).get("deps", ())}
-
-
-def _locked(stage: str) -> Any:
-    return yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))["stages"][stage]
-
-
 def md5_of(path: Path) -> str:
     return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
 

@@ -25,7 +25,7 @@ CACHED, RESTORED, REFUSED = "Cached", "Restored", "Refused"
 
 
 @task(name="stage", task_run_name="{name}", cache_policy=NO_CACHE, persist_result=False)
-def stage(name: str, force: bool, before_run: Callable[[], None]) -> State[Any]:
+def stage(name: str, force: bool, freshness: versioning.Freshness, before_run: Callable[[], None]) -> State[Any]:
     """Bring one stage up to date; `before_run` is called once it is known that it has to run.
 
     Call it directly, not with `submit`: only the main thread can be interrupted by a cancellation.
@@ -35,12 +35,13 @@ def stage(name: str, force: bool, before_run: Callable[[], None]) -> State[Any]:
     """
     log = get_run_logger().info
     try:
-        reasons = versioning.changes(name, log)
+        reasons = freshness.reasons(name)
         if not reasons and not force:
             return Completed(name=CACHED, message="dvc.lock matches inputs, code, params and outputs")
         why = versioning.why_text(reasons) if reasons else "forced"
         log(f"{name} runs: {why}")
         before_run()
+        freshness.forget()
         how = versioning.reproduce(name, log, force)
     except UserError as error:
         return Failed(name=REFUSED, message=str(error))

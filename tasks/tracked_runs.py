@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actial.errors import UserError
-from tasks import run_facts, tracking
+from tasks import run_facts, run_log
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ def read_run(prefix: str) -> TrackedRun:
     Raises:
         UserError: no run or several runs begin so, what they logged is gone, or the database cannot be read.
     """
-    uri = tracking.tracking_uri()
+    uri = run_log.tracking_uri()
     try:
-        client, experiment = tracking.connect(uri), tracking.experiment_id(uri)
+        client, experiment = run_log.connect(uri), run_log.experiment_id(uri)
     except sqlite3.Error as error:
         raise UserError(f"the MLflow database {uri} cannot be read ({error}): is another program at work on it?") from None
     runs = client.search_runs([experiment], order_by=["attributes.start_time DESC"], max_results=10_000)

@@ -10,7 +10,7 @@ import functools
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,6 @@ import yaml
 from actial.errors import UserError
 from actial.jobs import JobFailed, run_job
 from actial.params import STAGES
-from tasks.body import stage_spec
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -43,8 +42,8 @@ class StageRecord:
     """md5 by path."""
     params: dict[str, Any]
     """Value by section of params.yaml."""
-    outs: dict[str, str]
-    """md5 by path."""
+    out: str
+    """md5 of its output folder."""
 
 
 def require_checkout() -> None:
@@ -66,34 +65,50 @@ _NO_DVC = "{} is no DVC project: clone the project with git, or run `git init &&
 _NO_GIT = "{} is not under git: clone the project with git, or run `git init` here"
 
 
-def changes(stage: str, log: Callable[[str], None] = print) -> Reasons:
-    """Why a stage would run; {} when dvc.lock matches its inputs, code, params and outputs.
+def all_changes(log: Callable[[str], None] = print) -> dict[str, Reasons]:
+    """Why each stage would run, in one pass of DVC; {} for one whose inputs, code, params and outputs are as in dvc.lock.
+
+    Each is judged on its own: a stage below a stale one is clean as long as its own inputs are unchanged.
 
     Raises:
         UserError: the folder is no DVC checkout, or dvc.yaml is invalid.
     """
-    return all_changes((stage,), log)[stage]
-
-
-def all_changes(stages: Sequence[str] = STAGES, log: Callable[[str], None] = print) -> dict[str, Reasons]:
-    """`changes` of several stages, each on its own: a stage below a stale one is clean as long as its own inputs are unchanged."""
     while True:
         with _repo() as repo, _patient(log) as lock:
-            status = repo.status(targets=list(stages))
+            status = repo.status(targets=["dvc.yaml"])  # asked by their names, DVC would read dvc.yaml and dvc.lock anew for each stage
         if not lock.busy:
             break
-    return {stage: _reasons(stage, status.get(stage, [])) for stage in stages}
+    return {stage: _reasons(stage, status.get(stage, [])) for stage in STAGES}
+
+
+class Freshness:
+    """What DVC says of all stages, asked in one pass, and asked anew only when one may have run: in between a flow writes nothing that DVC watches."""
+
+    def __init__(self, log: Callable[[str], None]) -> None:
+        self._log = log
+        self._changes: dict[str, Reasons] | None = None
+
+    def reasons(self, stage: str) -> Reasons:
+        """Why a stage would run, as in `all_changes`."""
+        if self._changes is None:
+            self._changes = all_changes(self._log)
+        return self._changes[stage]
+
+    def forget(self) -> None:
+        """To be called whenever a stage may have run."""
+        self._changes = None
 
 
 def ancestors(stage: str) -> tuple[str, ...]:
     """The stages whose outputs a stage reads, directly or not, in pipeline order."""
+    entries = _stages_in(Path("dvc.yaml"))
+    maker = {out if isinstance(out, str) else next(iter(out)): name for name, entry in entries.items() for out in entry["outs"]}
     above: set[str] = set()
     waiting = [stage]
     while waiting:
-        for name in stage_spec(waiting.pop()).inputs:
-            if name in STAGES and name not in above:
-                above.add(name)
-                waiting.append(name)
+        new = {maker[dep] for dep in entries[waiting.pop()].get("deps", ()) if dep in maker} - above
+        above |= new
+        waiting += new
     return tuple(s for s in STAGES if s in above)
 
 
@@ -103,24 +118,29 @@ def locked(stage: str) -> StageRecord:
     Raises:
         KeyError: the stage has no entry: it has not been made here.
     """
-    path = Path("dvc.lock")
-    entry = _lock_entries(path.read_text(encoding="utf-8") if path.exists() else "{}")[stage]
+    entry = _stages_in(Path("dvc.lock"))[stage]
     md5s = lambda kind: {item["path"]: item["md5"] for item in entry.get(kind, [])}
     params = {key: value for file in entry.get("params", {}).values() for key, value in file.items()}
-    return StageRecord(entry["cmd"], md5s("deps"), params, md5s("outs"))
+    return StageRecord(entry["cmd"], md5s("deps"), params, entry["outs"][0]["md5"])
 
 
-@functools.lru_cache(maxsize=1)
-def _lock_entries(text: str) -> dict[str, Any]:
-    return yaml.safe_load(text).get("stages", {})
+def _stages_in(path: Path) -> dict[str, Any]:
+    """The stages of dvc.yaml or dvc.lock; {} where there is no such file."""
+    return _parsed_stages(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
-def output_md5s(stage: str) -> tuple[str, ...]:
-    """What DVC calls a stage's outputs; empty where it was never made."""
+@functools.lru_cache(maxsize=2)
+def _parsed_stages(text: str) -> dict[str, Any]:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, ten times as fast, where PyYAML was built with it
+    return (yaml.load(text, loader) or {}).get("stages", {})
+
+
+def output_md5(stage: str) -> str:
+    """What DVC calls a stage's output; empty where it was never made."""
     try:
-        return tuple(locked(stage).outs.values())
+        return locked(stage).out
     except KeyError:
-        return ()
+        return ""
 
 
 def why_text(reasons: Reasons, most: int = 6) -> str:
@@ -231,7 +251,7 @@ def _reasons(stage: str, status: list[Any]) -> Reasons:
             else:
                 reasons[path] = how
         reasons |= {f"output {path}": how for path, how in entry.get("changed outs", {}).items()}
-    if reasons and not output_md5s(stage):
+    if reasons and not output_md5(stage):
         return {"its output": "was never made here"}
     return reasons
 

@@ -27,7 +27,12 @@ def toy_dvc_yaml() -> dict:
     stages = {}
     for name, entry in real["stages"].items():
         inputs = [d for d in entry["deps"] if str(d).startswith("outputs/")]
-        stages[name] = {"cmd": entry["cmd"].replace("tasks.", "toy."), "deps": [*inputs, f"toy/{name}.py", "toy/body.py"], "params": entry["params"], "outs": entry["outs"]}
+        stages[name] = {
+            "cmd": entry["cmd"].replace("tasks.", "toy."),
+            "deps": [*inputs, f"toy/{name}.py", "toy/body.py"],
+            "params": entry["params"],
+            "outs": entry["outs"],
+        }
     return {"stages": stages, "metrics": ["outputs/evaluate/metric.json"]}
 
 

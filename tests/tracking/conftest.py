@@ -10,14 +10,14 @@ import pytest
 import yaml
 from tracked_project import REPO, Project
 
-from tasks import tracking
+from tasks import run_log, tracking
 
 
 @pytest.fixture(scope="session")
 def blank_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """MLflow's tables, without a run: making them takes a second, so every test gets a copy."""
     path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    tracking.connect(f"sqlite:///{path}").search_experiments()
+    run_log.connect(f"sqlite:///{path}").search_experiments()
     return path
 
 
@@ -34,7 +34,7 @@ def shared_project(tmp_path_factory: pytest.TempPathFactory, blank_database: Pat
 
 
 def enter_project(folder: Path, blank_database: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    for name in (tracking.SWITCH, tracking.PARENT_RUN, tracking.FLOW_RUN_URL, "MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "DVC_STAGE"):
+    for name in (run_log.SWITCH, tracking.PARENT_RUN, run_log.FLOW_RUN_URL, "MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "DVC_STAGE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(folder)
     shutil.copy(REPO / "params.yaml", "params.yaml")

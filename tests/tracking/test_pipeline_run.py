@@ -16,7 +16,7 @@ from test_stage_run import STAGE_PROGRAM
 from tracked_project import REPO, Project, evaluation
 
 from actial.params import STAGES
-from tasks import run_facts, tracking
+from tasks import run_log, tracking, versioning
 
 RIGHT = {"base": range(0, 12, 3), "sft": range(0, 12, 2), "grpo": range(11)}
 
@@ -42,10 +42,10 @@ def test_the_parent_has_a_child_for_every_stage_the_settings_and_the_scores(proj
     for child in children:
         stage = child.info.run_name
         assert parent.data.tags[f"run.{stage}"] == child.info.run_id and parent.data.tags[f"state.{stage}"] == "ran"
-        assert child.data.tags["dvc.out"] == run_facts.locked_out(stage)
+        assert child.data.tags["dvc.out"] == versioning.locked(stage).out
         assert child.info.run_id in parent.data.tags["mlflow.note.content"]
     (test_set,) = parent.inputs.dataset_inputs
-    assert (test_set.dataset.name, test_set.dataset.digest) == ("build_qa/test.parquet", run_facts.locked_out("build_qa")[:8])
+    assert (test_set.dataset.name, test_set.dataset.digest) == ("build_qa/test.parquet", versioning.locked("build_qa").out[:8])
     assert "| setting |" not in parent.data.tags["mlflow.note.content"]
     scores = json.loads(Path("outputs/evaluate/scores.json").read_text())
     cell = scores["models"]["grpo"]["think"]["overall"]
@@ -54,7 +54,7 @@ def test_the_parent_has_a_child_for_every_stage_the_settings_and_the_scores(proj
         assert run.data.metrics["accuracy_stderr/grpo.think"] == pytest.approx(cell["stderr"])
         assert run.data.metrics["accuracy/chance"] == pytest.approx(1 / 3)
     assert {"seed", "render_views.n_scenes", "grpo.method"} <= set(parent.data.params) and not any(k.startswith("prompt") for k in parent.data.params)
-    assert tracking.PARENT_RUN not in os.environ and tracking.FLOW_RUN_URL not in os.environ
+    assert tracking.PARENT_RUN not in os.environ and run_log.FLOW_RUN_URL not in os.environ
 
 
 def test_a_cached_stage_makes_no_run_and_the_parent_points_at_the_one_that_made_it(project: Project) -> None:
@@ -118,10 +118,10 @@ def test_an_output_that_another_run_made_is_not_ascribed_to_the_last_one(project
 
 
 def test_outputs_pulled_from_elsewhere_leave_their_answers_on_the_parent(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(tracking.SWITCH, "off")
+    monkeypatch.setenv(run_log.SWITCH, "off")
     for stage in STAGES:
         project.run_stage(stage, evaluation(RIGHT) if stage == "evaluate" else lambda out: None)
-    monkeypatch.setenv(tracking.SWITCH, "on")
+    monkeypatch.setenv(run_log.SWITCH, "on")
     with tracking.pipeline_run() as pipeline:
         for stage in STAGES:
             pipeline.finished(stage, "restored")
@@ -180,6 +180,6 @@ def test_with_real_dvc_the_hashes_are_those_of_dvc_lock(project: Project) -> Non
         pipeline.finished("build_qa", "cached")
     render, build, parent = project.runs()
     assert {run.data.tags["git.commit"] for run in (render, build, parent)} == {head} and render.data.tags["git.dirty"] == "false"
-    assert render.data.tags["dvc.out"] == run_facts.locked_out("render_views")
-    assert build.inputs.dataset_inputs[0].dataset.digest == run_facts.locked_out("render_views")[:8]
+    assert render.data.tags["dvc.out"] == versioning.locked("render_views").out
+    assert build.inputs.dataset_inputs[0].dataset.digest == versioning.locked("render_views").out[:8]
     assert parent.info.run_name == "tiny" and parent.data.tags["mlflow.source.git.commit"] == head

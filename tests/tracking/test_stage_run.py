@@ -17,7 +17,7 @@ from tracked_project import REPO, Project
 from actial.errors import UserError
 from actial.machine import load_machine
 from actial.params import load_params
-from tasks import body, run_facts, tracking
+from tasks import body, run_log, tracking, versioning
 
 STAGE_PROGRAM = """
 import sys, time
@@ -84,7 +84,7 @@ def test_a_checkpoint_is_logged_by_reference(project: Project) -> None:
     assert not list(Path("mlruns").rglob("*.safetensors"))
     tracking.tag_finished("sft")
     tagged = project.client.get_run(run.info.run_id).data.tags
-    assert tagged["dvc.out"] == run_facts.locked_out("sft") == project.client.get_logged_model(model.model_id).tags["dvc.out"]
+    assert tagged["dvc.out"] == versioning.locked("sft").out == project.client.get_logged_model(model.model_id).tags["dvc.out"]
     assert "outputs/cold_start_mix" in json.loads(tagged["dvc.deps"])
 
 
@@ -93,7 +93,7 @@ def test_data_sets_carry_the_digest_of_dvc_where_dvc_is_at_work(project: Project
     project.run_stage("grpo")
     (data,) = project.runs()[0].inputs.dataset_inputs
     assert data.dataset.name == "cold_start_mix/rl.parquet" and json.loads(data.dataset.profile) == {"num_rows": 2}
-    assert data.dataset.digest == run_facts.locked_out("cold_start_mix")[:8]
+    assert data.dataset.digest == versioning.locked("cold_start_mix").out[:8]
     assert {t.key: t.value for t in data.tags} == {"mlflow.data.context": "training"}
 
 
@@ -181,7 +181,7 @@ def test_a_trainer_in_a_process_of_its_own_draws_its_curve_into_the_run(project:
 
 
 def test_a_locked_database_costs_one_warning_and_no_stage(project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(tracking, "LOCK_WAIT_S", 0.1)
+    monkeypatch.setattr(run_log, "LOCK_WAIT_S", 0.1)
     with sqlite3.connect("mlflow.db") as other:
         other.execute("BEGIN EXCLUSIVE")
         start_s = time.monotonic()
@@ -216,9 +216,9 @@ def test_a_moved_project_does_not_write_to_where_it_came_from(
 
 
 def test_the_switch_is_on_or_off(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(tracking.SWITCH, "of")
+    monkeypatch.setenv(run_log.SWITCH, "of")
     with pytest.raises(UserError, match="must be on or off"):
-        tracking.is_on()
+        run_log.is_on()
 
 
 def _first_job() -> body.Job:

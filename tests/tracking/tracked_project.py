@@ -15,7 +15,7 @@ from actial.params import load_params
 from actial.prompts import completion_text, prompt_sha
 from actial.records import Mode, Question, Verdict
 from actial.shards import write_json
-from tasks import body, run_facts, tracking
+from tasks import body, run_facts, run_log, tracking
 from tasks.evaluate import write_records, write_scores
 
 REPO = Path(__file__).resolve().parents[2]
@@ -30,11 +30,11 @@ class Project:
 
     @property
     def client(self) -> Any:
-        return tracking.connect(tracking.tracking_uri())
+        return run_log.connect(run_log.tracking_uri())
 
     def runs(self, where: str = "") -> list[Any]:
         """Oldest first."""
-        return list(self.client.search_runs([tracking.experiment_id(tracking.tracking_uri())], where, order_by=["attributes.start_time ASC"]))
+        return list(self.client.search_runs([run_log.experiment_id(run_log.tracking_uri())], where, order_by=["attributes.start_time ASC"]))
 
     def job(self, stage: str) -> body.Job:
         spec, params = body.stage_spec(stage), load_params("params.yaml")
