@@ -24,7 +24,7 @@ from actial.rng import seed_for
 from actial.shards import ViewStore, read_questions, write_json
 from tasks.body import RUNS, Job, Made, main
 
-TEST = "test.parquet"
+TEST, TEST_2D = "test.parquet", "test_2d.parquet"
 LOGS = RUNS / "evaluate" / "records"
 """Completions by model content and settings, shared by all runs of the stage: a new GRPO checkpoint never re-asks the base model."""
 
@@ -53,6 +53,8 @@ def make(job: Job) -> Made:
     drawn = draw_questions(every, params.evaluate.n_questions, params.seed)
     if not drawn:
         raise UserError(f"{test} holds no questions: give build_qa.splits.test or render_views.n_scenes a larger value")
+    if (flat := test.with_name(TEST_2D)).exists():
+        drawn += read_questions(flat)
     check_truths(drawn, test)
     questions, n_unreadable = set_aside_unreadable(drawn, views)
     if n_unreadable > params.evaluate.max_refused_share * len(drawn):

@@ -36,13 +36,15 @@ def _headline(scores: Mapping[str, Any]) -> str:
         for mode in modes:
             row += [_cell(by_mode[mode][OVERALL]), by_mode[mode][OVERALL]["versus_chance"]["verdict"]]
         row.append(" / ".join(_percent(by_mode[mode][OVERALL]["unparsed"]) for mode in modes))
-        rows.append(row + ([_cell(by_mode[modes[0]][TWO_D])] if has_2d else []))
+        rows.append(row + ([" / ".join(_percent(by_mode[mode][TWO_D]["accuracy"]) for mode in modes)] if has_2d else []))
     for name in ("chance", "majority"):
         rows.append([name, *[_percent(overall[name]), ""] * len(modes), "", *([_percent(facts[TWO_D][name])] if has_2d else [])])
     said = (
         f"Right answers in % ± standard error (clustered by scene): {overall['n']:,} held-out questions about {overall['n_scenes']:,} scenes.\n"
         f"think: reasons, then answers; direct: answers at once; at chance: shown to lie within {100 * scores['chance_bound']:g} points of guessing."
     )
+    if has_2d:
+        said += f"\n2D test: {facts[TWO_D]['n']:,} questions about the same pictures that need no depth; who fails them cannot read pictures, or cannot answer."
     return said + "\n\n" + _markdown(head, rows, text=[0, *range(2, 2 * len(modes) + 1, 2)])
 
 

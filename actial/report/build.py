@@ -37,7 +37,8 @@ def write_report(outputs: Path, target: Path, n_questions: int = N_QUESTIONS) ->
 
 def report(outputs: Outputs, n_questions: int = N_QUESTIONS) -> str:
     """The whole page."""
-    test, views, verdicts = outputs.questions.get("test", []), outputs.views, gallery.shown_verdicts(outputs.verdicts)
+    test = [q for split in ("test", "test_2d") for q in outputs.questions.get(split, [])]
+    views, verdicts = outputs.views, gallery.shown_verdicts(outputs.verdicts)
     questions = gallery.sample_of(test, verdicts, n_questions)
     groups = groups_shown(outputs.rollouts)
     by_id = {q.question_id: q for of_split in outputs.questions.values() for q in of_split}

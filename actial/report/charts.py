@@ -24,11 +24,11 @@ class Series:
     y: Sequence[float | None]
 
 
-def line_chart(title: str, series: Sequence[Series], x_label: str, y_label: str, *, note: str = "", y_limits: tuple[float, float] | None = None) -> Html:
+def line_chart(title: str, series: Sequence[Series], x_label: str, y_label: str, *, reading: str = "", y_limits: tuple[float, float] | None = None) -> Html:
     """A chart with axes, ticks, units and a legend. A noisy curve is drawn faint, with its centred moving mean over it.
 
     Args:
-        note: a sentence below the chart.
+        reading: a sentence below the chart.
         y_limits: what the vertical axis spans at least; by default what the points need.
 
     Raises:
@@ -53,7 +53,7 @@ def line_chart(title: str, series: Sequence[Series], x_label: str, y_label: str,
         note = f" (bold: mean of {2 * (window // 2) + 1} points)" if mean is not None else ""
         legend.append(tag("span", tag("i", style=f"background:{colour}"), f"{one.name}{note}", class_="key"))
     svg = tag("svg", *marks, viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=f"{title}: {y_label} by {x_label}", class_="chart")
-    return tag("figure", tag("figcaption", title), svg, tag("div", *legend, class_="legend"), tag("p", note, class_="note") if note else None)
+    return tag("figure", tag("figcaption", title), svg, tag("div", *legend, class_="legend"), tag("p", reading, class_="note") if reading else None)
 
 
 @dataclass(frozen=True)

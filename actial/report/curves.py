@@ -94,4 +94,4 @@ def _chart(chart: CurveChart, rows: Sequence[Mapping[str, float | None]]) -> Htm
     if not logged:
         return None
     series = [Series(name, [row["step"] or 0.0 for row in rows], [row.get(column) for row in rows]) for column, name in logged.items()]
-    return line_chart(chart.title, series, "optimizer step", chart.unit, note=chart.reading, y_limits=chart.limits)
+    return line_chart(chart.title, series, "optimizer step", chart.unit, reading=chart.reading, y_limits=chart.limits)

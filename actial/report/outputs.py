@@ -16,7 +16,7 @@ from actial.records import Conversation, Question, Rollout, Verdict
 from actial.shards import ViewStore, read_conversations, read_jsonl, read_questions, read_rollouts
 
 STAGES = ("render_views", "build_qa", "cold_start_mix", "sft", "grpo", "evaluate")
-SPLITS = ("train", "rl", "val", "test")
+SPLITS = ("train", "rl", "val", "test", "test_2d")
 MIXES = ("sft", "rl")
 STAND_INS = ("oracle", "mirror", "random", "constant", "silent")
 """Models that know the truth and check the scorer (actial/evaluation/standins.py); no result of training."""

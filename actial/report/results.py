@@ -30,8 +30,8 @@ _CUE = (
 )
 _SAMPLED = (
     "{n} answers to each question, sampled at temperature {temperature:g} in mode think. Greedy: the one answer it would give. Mean: a sampled answer. "
-    "Majority: the answer given most often; a tie is won by lot, unparsed answers do not vote. Best: any of the {n} is right, which guessing reaches "
-    "just as well (chance row). Training that only sharpens lifts greedy and mean towards majority; training that teaches lifts them all."
+    "Majority: the answer given most often; a tie is won by lot, unparsed answers do not vote. Best: any of the {n} is right, which "
+    "guessing often is too (chance row). Training that only sharpens lifts greedy and mean towards majority; training that teaches lifts them all."
 )
 _CONTROLS = (
     "The same questions with something taken away or turned round, in mode think. With one picture gray, more than chance would mean that one picture "
@@ -115,7 +115,7 @@ def _cue_table(scores: Mapping[str, Any]) -> Html:
     found = _by_model(scores["cue"])
     kinds = _overall_first(found[0][2])
     rows = [
-        [tag("strong", model), mode, stratum, *(_against_chance(by_kind[kind][stratum]) for kind in kinds)]
+        [tag("strong", model), mode, stratum, *(with_error(by_kind[kind][stratum]["accuracy"], by_kind[kind][stratum]["stderr"]) for kind in kinds)]
         for model, mode, by_kind in found
         for stratum in ("aligned", "conflict")
     ]

@@ -98,6 +98,8 @@ def test_controls_and_samples_are_asked_once_recorded_apart_and_scored(finished,
     questions = toy_questions()
     turned = [with_reversed_views(q, "left") for q in questions[:3]]
     write_questions(project / "outputs" / "build_qa" / "test.parquet", [*questions, *turned])
+    flat = [replace(q, question_id=q.question_id.replace("lateral", "place_2d"), kind="place_2d", text="Where is red?") for q in questions[:6:3]]
+    write_questions(project / "outputs" / "build_qa" / "test_2d.parquet", flat)
     params = yaml.safe_load((project / "params.yaml").read_text())
     params["evaluate"]["controls"] = {"models": ["sft"], "conditions": ["first_only", "same_twice", "swapped"], "n_questions": None}
     params["evaluate"]["sampled"] = {"models": ["base", "sft"], "n": 3, "temperature": 1.0, "n_questions": 5}
@@ -105,11 +107,11 @@ def test_controls_and_samples_are_asked_once_recorded_apart_and_scored(finished,
     run = evaluate(project)
     assert run.returncode == 0, run.stderr
     n_swapped = 6  # three questions with their other orders, both ways
-    assert asked(run)["base"] == 2 * 3 + 3 * 5
+    assert asked(run)["base"] == 2 * (3 + 2) + 3 * 5
     out = project / "outputs" / "evaluate"
     records = {path.stem: lines(path) for path in (out / "records").iterdir() if path.stem.startswith(("base", "sft"))}
     assert {name: len(rows) for name, rows in records.items()} == {
-        **{f"{model}-{mode}": 39 for model in ("base", "sft") for mode in ("think", "direct")},
+        **{f"{model}-{mode}": 39 + 2 for model in ("base", "sft") for mode in ("think", "direct")},
         **{"base-think-sampled": 15, "sft-think-sampled": 15},
         **{"sft-think-first_only": 39, "sft-think-same_twice": 39, "sft-think-swapped": n_swapped},
     }
@@ -124,7 +126,8 @@ def test_controls_and_samples_are_asked_once_recorded_apart_and_scored(finished,
     assert scores["controls"]["sft"]["swapped"]["left_out"] == 33
     assert "33 questions under swapped, whose other order is not in the test" in run.stdout
     assert scores["sampled"]["models"]["base"]["overall"]["n"] == 5
-    for said in ("Teach or sharpen?", "first_only", "same_twice", "swapped"):
+    assert (scores["questions"]["overall"]["n"], scores["questions"]["2d"]["n"]) == (39, 2)
+    for said in ("2D test", "Teach or sharpen?", "first_only", "same_twice", "swapped"):
         assert said in (out / "scores.md").read_text()
     again = evaluate(project)
     assert again.returncode == 0 and asked(again) == {}

@@ -67,3 +67,11 @@ def test_an_interval_spans_two_errors_and_an_unknown_error_draws_none() -> None:
     low, high = map(float, ends[0])
     assert low < float(centres[0]) < high and abs((low + high) / 2 - float(centres[0])) < 0.2
     assert svg.count("chance") == 1
+
+
+def test_a_reading_stands_below_once_and_an_axis_of_shares_reaches_from_0_to_1() -> None:
+    y = [0.4 + 0.01 * (i % 5) for i in range(60)]
+    svg = line_chart("t", [Series("share", list(range(60)), y)], "step", "share", reading="Look here.", y_limits=(0.0, 1.0))
+    assert svg.count("Look here.") == 1 and svg.count("bold: mean of") == 1
+    labels = re.findall(r'text-anchor="end">([^<]*)<', svg)
+    assert labels[0] == "0" and labels[-1] == "1"

@@ -82,6 +82,20 @@ def test_every_other_number_of_scores_json_is_there_under_its_own_heading(projec
     assert f"{100 * sampled['grpo']['overall']['chance_best']:.1f}" in part["Teach or sharpen?"]
 
 
+def test_curves_stand_by_stage_with_what_to_look_for(project: Path, report: Path) -> None:
+    text = text_of(report)
+    training = text[text.index('id="training"') : text.index('id="questions"')]
+    sft, grpo = training.split("<h3>")[1:]
+    charts = {
+        "sft": ("Loss", "Token accuracy"),
+        "grpo": ("Reward", "Groups without a gradient", "Completion length", "Entropy", "Distance from the SFT checkpoint"),
+    }
+    for part, titles in ((sft, charts["sft"]), (grpo, charts["grpo"])):
+        assert re.findall(r"<figcaption>([^<]*)</figcaption>", part) == list(titles)
+        assert part.count('class="note"') == len(titles)
+    assert "What is rewarded" not in training, "these columns were not logged"
+
+
 def test_controls_and_samples_stand_with_their_question_and_give_no_mark_in_the_list(project: Path, report: Path) -> None:
     text = text_of(report)
     entry = re.search(r'data-found="([^"]*)"', text)
@@ -235,6 +249,10 @@ def test_filters_show_what_they_say(tab: Tab, report: Path, project: Path) -> No
     assert set(tab.value(listed)) == {q for q in wrong if q.endswith(".turn")}
     for name in ("model", "outcome", "kind"):
         tab.value(choose.format(name, "", "change"))
+    cue_of = {q.question_id: q.cue for q in Outputs(project / "outputs").questions["test"]}
+    tab.value(choose.format("cue", "conflict", "change"))
+    assert set(tab.value(listed)) == {q for q in re.findall(r'<article id="([^"]+)"', text_of(report)) if cue_of[q] == "conflict"} != set()
+    tab.value(choose.format("cue", "", "change"))
     tab.value(choose.format("text", "PWNED", "input"))
     assert tab.value(listed) == [v.question_id for v in verdicts if v.completion == HOSTILE][:1]
     tab.value(choose.format("text", "no such text", "input"))
