@@ -5,6 +5,8 @@ Bytes are deterministic: the same records give the same file.
 
 from __future__ import annotations
 
+import bisect
+import contextlib
 import functools
 import io
 import json
@@ -14,20 +16,26 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from actial.errors import UnreadablePicture, UserError
 from actial.records import Camera, Conversation, Message, Question, Rollout, SceneObject, View
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
+    import pyarrow.parquet as pq
     from PIL import Image
 
 ROWS_PER_GROUP = 64
 GROUP_BYTES = 1_000_000
 """A row group of a views shard, the unit that is read to open one picture, ends at this many rows or bytes of pictures."""
 CACHE_BYTES = 256_000_000
-"""Encoded pictures a `ViewStore` keeps in memory, so that training in random order does not read a row group for every picture."""
+"""What a `ViewStore` keeps of its shards in memory, so that training in random order does not read a row group for every picture."""
+CACHED_VIEWS = 4096
+"""Records a `ViewStore` keeps ready."""
+RECORD_COLUMNS = ("view_id", "scene_id", "width", "height", "K", "T_world_cam", "objects", "source", "licence")
+
+EncodedView = tuple[View, bytes, bytes | None]
+"""A view, its encoded picture, and the encoded mask where it has one."""
 
 
 # ------------------------------------------------------------------------------------------------ views
@@ -35,11 +43,12 @@ CACHE_BYTES = 256_000_000
 
 def encode_png(pixels: np.ndarray) -> bytes:
     """PNG bytes of (h, w, 3) or (h, w) uint8, without any metadata."""
-    from PIL import Image
+    import cv2
 
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG", compress_level=3)  # level 6 takes twice as long and saves 5 %
-    return buffer.getvalue()
+    if pixels.ndim == 2:
+        return cv2.imencode(".png", pixels)[1].tobytes()
+    # Rendered pictures hardly repeat themselves: Huffman codes alone take a third of Pillow's time and are smaller
+    return cv2.imencode(".png", pixels[..., ::-1], [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY])[1].tobytes()
 
 
 def decode_picture(data: bytes, view_id: str) -> Image.Image:
@@ -67,7 +76,8 @@ class ViewWriter:
         self.folder, self.limit_bytes = folder, shard_mb * 1_000_000
         self.n_views = 0
         self._n_shards, self._shard_bytes, self._group_bytes = 0, 0, 0
-        self._rows: list[dict[str, Any]] = []
+        self._tables: list[pa.Table] = []
+        self._rows: list[EncodedView] = []
         self._writer: Any = None
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -81,50 +91,51 @@ class ViewWriter:
             self._writer.close()
 
     def add(self, view: View, picture: bytes, mask: bytes | None = None) -> None:
-        camera = view.camera
-        self._rows.append(
-            {
-                "view_id": view.view_id,
-                "scene_id": view.scene_id,
-                "image": {"bytes": picture, "path": None},
-                "width": camera.width_px,
-                "height": camera.height_px,
-                "K": list(camera.K),
-                "T_world_cam": None if camera.T_world_cam is None else list(camera.T_world_cam),
-                "objects": [_object_row(o) for o in view.objects],
-                "mask": None if mask is None else {"bytes": mask, "path": None},
-                "source": view.source,
-                "licence": view.licence,
-            }
-        )
-        self.n_views += 1
-        n_bytes = len(picture) + (len(mask) if mask else 0)
+        """Add one view."""
+        self._rows.append((view, picture, mask))
+        self._count(1, len(picture) + (len(mask) if mask else 0))
+
+    def add_table(self, table: pa.Table) -> None:
+        """Add the views of a `view_table`, without taking it apart."""
+        self._gather()
+        self._tables.append(table)
+        self._count(table.num_rows, table.nbytes)
+
+    def _count(self, n_views: int, n_bytes: int) -> None:
+        self.n_views += n_views
         self._shard_bytes += n_bytes
         self._group_bytes += n_bytes
-        if len(self._rows) >= ROWS_PER_GROUP or self._group_bytes >= GROUP_BYTES or self._shard_bytes >= self.limit_bytes:
+        n_waiting = len(self._rows) + sum(table.num_rows for table in self._tables)
+        if n_waiting >= ROWS_PER_GROUP or self._group_bytes >= GROUP_BYTES or self._shard_bytes >= self.limit_bytes:
             self._flush()
+
+    def _gather(self) -> None:
+        if self._rows:
+            self._tables.append(view_table(self._rows))
+            self._rows = []
 
     def _flush(self) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
+        self._gather()
         if self._writer is None:
             path = self.folder / f"views-{self._n_shards:05d}.parquet"
             self._writer = pq.ParquetWriter(path, _view_schema())
             self._n_shards += 1
-        if self._rows:
-            self._writer.write_table(pa.Table.from_pylist(self._rows, schema=_view_schema()))
-            self._rows, self._group_bytes = [], 0
+        if self._tables:
+            self._writer.write_table(pa.concat_tables(self._tables))
+            self._tables, self._group_bytes = [], 0
         if self._shard_bytes >= self.limit_bytes:
             self._writer.close()
             self._writer, self._shard_bytes = None, 0
 
 
 class ViewStore:
-    """Reads the views of a folder of shards: records at once, pictures late, by id.
+    """Reads the views of a folder of shards by id: opening it reads the ids, a record or a picture is read when it is asked for.
 
     Raises:
-        UserError: the folder holds no shard, or a shard is not readable.
+        UserError: the folder holds no shard, a shard is not readable, or a view stands there twice.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -132,27 +143,30 @@ class ViewStore:
         self.files = sorted(self.folder.glob("*.parquet"))
         if not self.files:
             raise UserError(f"{self.folder} holds no views (*.parquet): run render_views first")
-        self._place: dict[str, tuple[int, int, int]] = {}
-        self._views: dict[str, View] = {}
-        for i, path in enumerate(self.files):
-            self._index(i, path)
-        self._cache: OrderedDict[tuple[int, int, str], list[dict[str, Any] | None]] = OrderedDict()
+        self._rows: dict[str, int] = {}
+        self._shards: list[pq.ParquetFile] = []
+        self._groups: list[tuple[int, int]] = []
+        """File and number in it of each row group."""
+        self._starts: list[int] = []
+        """First row of each row group."""
+        for path in self.files:
+            self._index(path)
+        self._cache: OrderedDict[tuple[int, tuple[str, ...]], pa.Table] = OrderedDict()
         self._cached_bytes = 0
+        self._view = functools.lru_cache(CACHED_VIEWS)(self._read_view)
 
     def __len__(self) -> int:
-        return len(self._place)
+        return len(self._rows)
 
     def __contains__(self, view_id: str) -> bool:
-        return view_id in self._place
+        return view_id in self._rows
 
     def __getitem__(self, view_id: str) -> View:
-        try:
-            return self._views[view_id]
-        except KeyError:
-            raise UserError(f"view {view_id} is not in {self.folder}") from None
+        return self._view(view_id)
 
     def __iter__(self) -> Iterator[View]:
-        return iter(self._views.values())
+        for group in range(len(self._groups)):
+            yield from map(_view_of, self._row_group(group, RECORD_COLUMNS).to_pylist())
 
     def scenes(self) -> dict[str, list[View]]:
         """Views by scene, in the order stored."""
@@ -163,11 +177,9 @@ class ViewStore:
 
     def picture_bytes(self, view_id: str, column: str = "image") -> bytes | None:
         """Encoded bytes of a view's picture, or of its `mask` (None where it has none)."""
-        if view_id not in self._place:
-            raise UserError(f"view {view_id} is not in {self.folder}")
-        file, group, row = self._place[view_id]
-        cell = self._row_group(file, group, column)[row]
-        return None if cell is None else cell["bytes"]
+        group, row = self._place(view_id)
+        cell = self._row_group(group, (column,)).column(0)[row]
+        return cell["bytes"].as_py() if cell.is_valid else None
 
     def picture(self, view_id: str) -> Image.Image:
         """The RGB picture of a view.
@@ -177,41 +189,92 @@ class ViewStore:
         """
         return decode_picture(self.picture_bytes(view_id) or b"", view_id)
 
-    def _row_group(self, file: int, group: int, column: str) -> list[dict[str, Any] | None]:
-        """A row group's cells; those used longest ago leave the cache when it holds more than CACHE_BYTES."""
-        import pyarrow.parquet as pq
+    def _place(self, view_id: str) -> tuple[int, int]:
+        """A view's row group and row in it."""
+        if view_id not in self._rows:
+            raise UserError(f"view {view_id} is not in {self.folder}")
+        row = self._rows[view_id]
+        group = bisect.bisect_right(self._starts, row) - 1
+        return group, row - self._starts[group]
 
-        key = (file, group, column)
+    def _read_view(self, view_id: str) -> View:
+        group, row = self._place(view_id)
+        return _view_of(self._row_group(group, RECORD_COLUMNS).slice(row, 1).to_pylist()[0])
+
+    def _row_group(self, group: int, columns: tuple[str, ...]) -> pa.Table:
+        """Columns of a row group; those used longest ago leave the cache when it holds more than CACHE_BYTES."""
+        key = (group, columns)
         if key in self._cache:
             self._cache.move_to_end(key)
             return self._cache[key]
-        cells = pq.ParquetFile(self.files[file]).read_row_group(group, columns=[column]).column(0).to_pylist()
-        self._cache[key] = cells
-        self._cached_bytes += _n_bytes(cells)
+        file, number = self._groups[group]
+        with _readable(self.files[file]):
+            table = self._shards[file].read_row_group(number, columns=list(columns), use_threads=False)
+        self._cache[key] = table
+        self._cached_bytes += table.nbytes
         while self._cached_bytes > CACHE_BYTES and len(self._cache) > 1:
-            self._cached_bytes -= _n_bytes(self._cache.popitem(last=False)[1])
-        return cells
+            self._cached_bytes -= self._cache.popitem(last=False)[1].nbytes
+        return table
 
-    def _index(self, i: int, path: Path) -> None:
-        import pyarrow as pa
+    def _index(self, path: Path) -> None:
         import pyarrow.parquet as pq
 
-        columns = ["view_id", "scene_id", "width", "height", "K", "T_world_cam", "objects", "source", "licence"]
-        try:
+        with _readable(path):
             shard = pq.ParquetFile(path)
-            for group in range(shard.num_row_groups):
-                for row, values in enumerate(shard.read_row_group(group, columns=columns).to_pylist()):
-                    view = _view_of(values)
-                    if view.view_id in self._place:
-                        raise UserError(f"{path}: view {view.view_id} stands in the folder twice")
-                    self._place[view.view_id] = (i, group, row)
-                    self._views[view.view_id] = view
-        except (pa.ArrowException, OSError, KeyError) as error:
-            raise UserError(f"{path} is not a readable shard of views: {error}") from None
+            missing = [name for name in _view_schema().names if name not in shard.schema_arrow.names]
+            if missing:
+                raise UserError(f"{path} is not a readable shard of views: it lacks the column {missing[0]}")
+            view_ids = shard.read(columns=["view_id"], use_threads=False)["view_id"].to_pylist()
+        start = len(self._rows)
+        for number in range(shard.num_row_groups):
+            self._groups.append((len(self._shards), number))
+            self._starts.append(start)
+            start += shard.metadata.row_group(number).num_rows
+        for view_id in view_ids:
+            if view_id in self._rows:
+                raise UserError(f"{path}: view {view_id} stands in the folder twice")
+            self._rows[view_id] = len(self._rows)
+        self._shards.append(shard)
 
 
-def _n_bytes(cells: Iterable[dict[str, Any] | None]) -> int:
-    return sum(len(cell["bytes"]) for cell in cells if cell is not None)
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"{path} is not a readable shard of views: {error}") from None
+
+
+def view_table(views: Iterable[EncodedView]) -> pa.Table:
+    """Views with their encoded pictures and masks as rows of a shard."""
+    import pyarrow as pa
+
+    return pa.Table.from_pylist([_view_row(*encoded) for encoded in views], schema=_view_schema())
+
+
+def encoded_views(table: pa.Table) -> list[EncodedView]:
+    """The views of a `view_table`."""
+    bytes_of = lambda cell: None if cell is None else cell["bytes"]
+    return [(_view_of(row), bytes_of(row["image"]) or b"", bytes_of(row["mask"])) for row in table.to_pylist()]
+
+
+def _view_row(view: View, picture: bytes, mask: bytes | None) -> dict[str, Any]:
+    camera = view.camera
+    return {
+        "view_id": view.view_id,
+        "scene_id": view.scene_id,
+        "image": {"bytes": picture, "path": None},
+        "width": camera.width_px,
+        "height": camera.height_px,
+        "K": list(camera.K),
+        "T_world_cam": None if camera.T_world_cam is None else list(camera.T_world_cam),
+        "objects": [_object_row(o) for o in view.objects],
+        "mask": None if mask is None else {"bytes": mask, "path": None},
+        "source": view.source,
+        "licence": view.licence,
+    }
 
 
 def _object_row(o: SceneObject) -> dict[str, Any]:

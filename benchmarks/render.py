@@ -19,7 +19,7 @@ from actial import ids
 from actial.rng import generator_for
 from actial.shards import ViewWriter
 from actial.views import committed
-from actial.views.blender import Supervisor
+from actial.views.blender import RECYCLE_AFTER_SCENES, Supervisor
 from actial.views.committed import Plan
 
 
@@ -37,7 +37,9 @@ def main() -> None:
     cycles_s, start_s, rest_s = rows.T
     inside_ms = 1e3 * np.median(cycles_s) / n_views
     print(f"{chosen.size} px, {chosen.samples} samples: {inside_ms:.1f} ms inside Cycles a view, worker start {np.median(start_s):.1f} s (CPU)")
-    _print_ratio("stage / Cycles, worker start spread over 200 scenes", (cycles_s + rest_s + start_s * chosen.scenes / 200) / cycles_s)
+    spread_s = start_s * chosen.scenes / RECYCLE_AFTER_SCENES
+    print(f"{n_views / np.median(cycles_s + rest_s + spread_s):.1f} views per CPU second")
+    _print_ratio(f"stage / Cycles, worker start spread over {RECYCLE_AFTER_SCENES} scenes", (cycles_s + rest_s + spread_s) / cycles_s)
     _print_ratio("stage / Cycles, without worker start", (cycles_s + rest_s) / cycles_s)
 
 
@@ -52,8 +54,7 @@ def _one_run(plan: Plan, n_scenes: int, repeat: int) -> tuple[float, float, floa
             assert done.refused is None, done
         with ViewWriter(folder / "views", shard_mb=256) as writer:
             for scene_id in scene_ids:
-                for view, picture, mask in committed.read(folder / "scenes" / scene_id):
-                    writer.add(view, picture, mask)
+                writer.add_table(committed.read(folder / "scenes", scene_id))
         times = supervisor.times
         own_s = time.process_time() - own_s
         return times.cycles_s, times.start_s, times.workers_s - times.start_s - times.cycles_s + own_s

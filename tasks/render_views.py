@@ -12,7 +12,7 @@ import numpy as np
 from actial import ids
 from actial.errors import UserError
 from actial.params import RenderViews
-from actial.shards import ViewWriter, decode_picture, encode_png
+from actial.shards import ViewWriter, decode_picture, encode_png, encoded_views
 from actial.views import boxes, committed
 from actial.views.blender import SceneDone, Supervisor
 from actial.views.cameras import NoCameras
@@ -33,7 +33,7 @@ def make(job: Job) -> Made:
     folder.mkdir(parents=True, exist_ok=True)
     committed.sweep(folder)
     scene_ids = [ids.scene_id(i) for i in range(settings.n_scenes)]
-    todo = [s for s in scene_ids if not committed.is_whole(folder / s, settings.views_per_scene)]
+    todo = [s for s in scene_ids if not committed.is_whole(folder, s, settings.views_per_scene)]
     if len(todo) < len(scene_ids):
         print(f"render_views: {len(scene_ids) - len(todo)} of {len(scene_ids)} scenes stand from a run before", flush=True)
     refused: dict[str, str] = {}
@@ -47,8 +47,7 @@ def make(job: Job) -> Made:
     whole = [s for s in scene_ids if s not in refused]
     with ViewWriter(job.out / "views", settings.shard_mb) as writer:
         for scene_id in whole:
-            for view, picture, mask in committed.read(folder / scene_id):
-                writer.add(view, picture, mask)
+            writer.add_table(committed.read(folder, scene_id))
     (job.out / CONTACT_SHEET).write_bytes(encode_png(contact_sheet(folder, whole)))
     reasons = Counter(f"scenes ({reason})" for reason in refused.values())
     return Made(counts={"scenes": len(whole), "views": writer.n_views}, refused=dict(sorted(reasons.items())), look=CONTACT_SHEET)
@@ -59,7 +58,7 @@ def contact_sheet(folder: Path, scene_ids: list[str]) -> np.ndarray:
     chosen = [scene_ids[i] for i in np.unique(np.linspace(0, len(scene_ids) - 1, min(SHEET_SCENES, len(scene_ids))).astype(int))]
     rows = []
     for scene_id in chosen:
-        views = committed.read(folder / scene_id)[:SHEET_VIEWS]
+        views = encoded_views(committed.read(folder, scene_id))[:SHEET_VIEWS]
         tiles = [np.pad(np.asarray(decode_picture(picture, view.view_id)), ((2, 2), (2, 2), (0, 0)), constant_values=255) for view, picture, _ in views]
         rows.append(np.concatenate(tiles, axis=1))
     return np.concatenate(rows)

@@ -6,6 +6,7 @@ twice. No shadows, no antialiasing.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,34 +39,54 @@ def render(scene: Scene, shot: Shot) -> Picture:
     camera = shot.camera
     eye, rays = _rays(camera)
     sun = _sun_direction(scene.sky, shot)
+    directions = np.moveaxis(rays, 0, -1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        depth, radiance = _ground_and_sky(scene, eye, rays, sun, shot)
+        depth, radiance = _ground_and_sky(scene, eye, directions, sun, shot)
         solids = scene.subject_solids + scene.surroundings
-        seen = _first_seen(solids, camera, eye, rays, depth)
+        seen = _first_seen([_Body.of(s) for s in solids], camera, eye, rays, depth)
     for i in np.unique(seen[seen >= 0]):
         here = seen == i
-        normal = _normal(solids[i], eye + depth[here, None] * rays[here])
+        normal = _normal(solids[i], eye + depth[here, None] * directions[here])
         radiance[here] = _light(normal, sun, scene.sky, shot) * solids[i].rgb
     noise = generator_for(shot.noise_seed, "noise").normal(scale=0.01, size=radiance.shape)
     pixels = _srgb(np.clip(radiance * 2.0**shot.exposure_ev + noise, 0, 1))
     return Picture((pixels * 255 + 0.5).astype(np.uint8), _part_numbers(seen, len(scene.parts)))
 
 
-def part_mask(scene: Scene, camera: Camera) -> np.ndarray:
-    """(h, w) uint8: which part each pixel's centre shows (see `Picture.mask`)."""
-    eye, rays = _rays(camera)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        seen = _first_seen(scene.subject_solids, camera, eye, rays, np.full(rays.shape[:2], np.inf))
-    return _part_numbers(seen, len(scene.parts))
+def part_masks(scene: Scene, cameras: Iterable[Camera]) -> list[np.ndarray]:
+    """For each camera (h, w) uint8: which part each pixel's centre shows (see `Picture.mask`)."""
+    bodies, masks = [_Body.of(s) for s in scene.subject_solids], []
+    for camera in cameras:
+        eye, rays = _rays(camera)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            seen = _first_seen(bodies, camera, eye, rays, np.full(rays.shape[1:], np.inf))
+        masks.append(_part_numbers(seen, len(scene.parts)))
+    return masks
 
 
-def _first_seen(solids: tuple[Solid, ...], camera: Camera, eye: np.ndarray, rays: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    """(h, w) index of the first solid on each ray, -1 where there is none before `depth` (h, w), which is brought up to date."""
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """A solid as rays meet it."""
+
+    shape: str
+    center: np.ndarray
+    to_unit: np.ndarray
+    """(3, 3): from the world's axes to those of a unit cube around it."""
+    corners: np.ndarray
+    """(8, 3), world."""
+
+    @classmethod
+    def of(cls, solid: Solid) -> _Body:
+        return cls(solid.shape, np.array(solid.center_m), (solid.pose()[:3, :3] / solid.size_m).T, solid.corners())
+
+
+def _first_seen(bodies: list[_Body], camera: Camera, eye: np.ndarray, rays: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """(h, w) index of the first body on each ray, -1 where there is none before `depth` (h, w), which is brought up to date."""
     seen = np.full(depth.shape, -1)
-    for i, (solid, window) in enumerate(zip(solids, _windows(solids, camera), strict=True)):
+    for i, (body, window) in enumerate(zip(bodies, _windows(bodies, camera), strict=True)):
         if window is None:
             continue
-        t = _depth(solid, eye, rays[window])
+        t = _depth(body, eye, rays[:, *window])
         nearer = t < depth[window]
         depth[window][nearer] = t[nearer]
         seen[window][nearer] = i
@@ -77,24 +98,23 @@ def _part_numbers(seen: np.ndarray, n_parts: int) -> np.ndarray:
 
 
 def _rays(camera: Camera) -> tuple[np.ndarray, np.ndarray]:
-    """(3,) eye and (h, w, 3) directions of depth 1 through the pixels' centres, world."""
+    """(3,) eye and (3, h, w) directions of depth 1 through the pixels' centres, world."""
     T, K = camera.pose(), camera.intrinsics()
     u, v = np.arange(camera.width_px) + 0.5, np.arange(camera.height_px) + 0.5
-    x, y = (u - K[0, 2]) / K[0, 0], (v - K[1, 2]) / K[1, 1]
-    directions = np.empty((camera.height_px, camera.width_px, 3))
-    directions[:] = x[None, :, None] * T[:3, 0] - y[:, None, None] * T[:3, 1] - T[:3, 2]
-    return T[:3, 3], directions
+    across = np.outer(T[:3, 0], (u - K[0, 2]) / K[0, 0])
+    down = np.outer(T[:3, 1], (v - K[1, 2]) / K[1, 1])
+    return T[:3, 3], across[:, None, :] - down[:, :, None] - T[:3, 2, None, None]
 
 
-def _windows(solids: tuple[Solid, ...], camera: Camera) -> list[tuple[slice, slice] | None]:
-    """For each solid, the rows and columns of the picture that may show it; None where none do."""
-    uv, depth_m = project(np.concatenate([s.corners() for s in solids]), camera.intrinsics(), camera.pose())
+def _windows(bodies: list[_Body], camera: Camera) -> list[tuple[slice, slice] | None]:
+    """For each body, the rows and columns of the picture that may show it; None where none do."""
+    uv, depth_m = project(np.concatenate([b.corners for b in bodies]), camera.intrinsics(), camera.pose())
     uv, before = uv.reshape(-1, 8, 2), depth_m.reshape(-1, 8) > 0
     size = np.array([camera.width_px, camera.height_px])
     low = np.clip(np.floor(uv.min(axis=1)), 0, size)  # NaN where a corner lies behind the camera
     high = np.clip(np.ceil(uv.max(axis=1)), 0, size)
     windows: list[tuple[slice, slice] | None] = []
-    for k in range(len(solids)):
+    for k in range(len(bodies)):
         if before[k].all():
             (u0, v0), (u1, v1) = low[k].astype(int), high[k].astype(int)
             windows.append((slice(v0, v1), slice(u0, u1)) if u1 > u0 and v1 > v0 else None)
@@ -103,15 +123,14 @@ def _windows(solids: tuple[Solid, ...], camera: Camera) -> list[tuple[slice, sli
     return windows
 
 
-def _depth(solid: Solid, eye: np.ndarray, rays: np.ndarray) -> np.ndarray:
-    """Depth (h, w) of the first hit; inf where there is none.
+def _depth(body: _Body, eye: np.ndarray, rays: np.ndarray) -> np.ndarray:
+    """Depth (h, w) of the first hit of rays (3, h, w); inf where there is none.
 
-    The solid is brought to a unit cube centred on the origin; the ray's parameter is the same there.
+    The body is brought to a unit cube centred on the origin; the ray's parameter is the same there.
     """
-    R, size = solid.pose()[:3, :3], np.array(solid.size_m)
-    o, d = (eye - solid.center_m) @ R / size, rays @ (R / size)
-    t = {"box": _hit_box, "sphere": _hit_sphere, "cylinder": _hit_cylinder, "cone": _hit_cone}[solid.shape](o, d)
-    return np.where(t > 1e-6, t, np.inf)
+    o, d = body.to_unit @ (eye - body.center), body.to_unit @ rays.reshape(3, -1)
+    t = {"box": _hit_box, "sphere": _hit_sphere, "cylinder": _hit_cylinder, "cone": _hit_cone}[body.shape](o, d)
+    return np.where(t > 1e-6, t, np.inf).reshape(rays.shape[1:])
 
 
 def _normal(solid: Solid, p_world: np.ndarray) -> np.ndarray:
@@ -132,36 +151,36 @@ def _normal(solid: Solid, p_world: np.ndarray) -> np.ndarray:
 
 
 def _hit_box(o: np.ndarray, d: np.ndarray) -> np.ndarray:
-    to_middle, half = -o / d, 0.5 / np.abs(d)
-    t = (to_middle - half).max(axis=-1)
-    return np.where(t <= (to_middle + half).min(axis=-1), t, np.inf)
+    """Each `_hit` takes the origin (3,) and the directions (3, n) of rays and gives their parameters (n,)."""
+    to_middle, half = -o[:, None] / d, 0.5 / np.abs(d)
+    t = (to_middle - half).max(axis=0)
+    return np.where(t <= (to_middle + half).min(axis=0), t, np.inf)
 
 
 def _hit_sphere(o: np.ndarray, d: np.ndarray) -> np.ndarray:
-    return _first_root((d * d).sum(-1), d @ o, o @ o - 0.25)
+    return _first_root((d * d).sum(axis=0), o @ d, o @ o - 0.25)
 
 
 def _hit_cylinder(o: np.ndarray, d: np.ndarray) -> np.ndarray:
-    flat = d[..., :2]
-    side = _first_root((flat * flat).sum(-1), flat @ o[:2], o[:2] @ o[:2] - 0.25)
-    side = np.where(np.abs(o[2] + side * d[..., 2]) <= 0.5, side, np.inf)
+    side = _first_root((d[:2] * d[:2]).sum(axis=0), o[:2] @ d[:2], o[:2] @ o[:2] - 0.25)
+    side = np.where(np.abs(o[2] + side * d[2]) <= 0.5, side, np.inf)
     return np.minimum(side, _hit_end(o, d, 0.5 * np.sign(o[2])))
 
 
 def _hit_cone(o: np.ndarray, d: np.ndarray) -> np.ndarray:
     """Apex (0, 0, 0.5), base of radius 0.5 at z = -0.5: x² + y² = ((0.5 - z) / 2)²."""
     p, k = o - [0, 0, 0.5], np.array([1, 1, -0.25])
-    a, b, c = (d * d) @ k, d @ (p * k), p @ (p * k)
+    a, b, c = k @ (d * d), (p * k) @ d, p @ (p * k)
     root = np.sqrt(b * b - a * c)
     t = np.stack([(-b - root) / a, (-b + root) / a])
-    t = np.where((np.abs(o[2] + t * d[..., 2]) <= 0.5) & (t > 0), t, np.inf)
+    t = np.where((np.abs(o[2] + t * d[2]) <= 0.5) & (t > 0), t, np.inf)
     return np.minimum(t.min(axis=0), _hit_end(o, d, -0.5))
 
 
 def _hit_end(o: np.ndarray, d: np.ndarray, z: float) -> np.ndarray:
     """The flat round end at height `z`."""
-    t = (z - o[2]) / d[..., 2]
-    x, y = o[0] + t * d[..., 0], o[1] + t * d[..., 1]
+    t = (z - o[2]) / d[2]
+    x, y = o[0] + t * d[0], o[1] + t * d[1]
     return np.where((x * x + y * y <= 0.25) & (t > 0), t, np.inf)
 
 

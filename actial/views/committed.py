@@ -1,20 +1,23 @@
-"""Scenes that are done: each is a folder with one small shard in scratch, put in place whole, so that a killed run goes on where it stopped."""
+"""Scenes that are done: each is one small file in scratch, put in place whole, so that a killed run goes on where it stopped."""
 
 from __future__ import annotations
 
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from actial import ids
 from actial.errors import UserError
 from actial.records import View
 from actial.rng import generator_for
-from actial.shards import ViewStore, ViewWriter, decode_picture, encode_png
+from actial.shards import decode_picture, encode_png, encoded_views, view_table
 from actial.views.boxes import Picture
 from actial.views.cameras import Shot, sample_cameras
 from actial.views.scenes import Scene, compose_scene
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 LICENCE = "CC0-1.0"
 """Of pictures of procedural scenes."""
@@ -43,46 +46,57 @@ def composed(plan: Plan, scene_id: str) -> tuple[Scene, list[Shot]]:
     return scene, sample_cameras(scene, plan, generator_for(plan.root_seed, f"{scene_id}/cameras"))
 
 
+def file_of(folder: Path, scene_id: str) -> Path:
+    """Where a finished scene is: an Arrow file with the rows of its views."""
+    return folder / f"{scene_id}.arrow"
+
+
 def commit(folder: Path, plan: Plan, scene: Scene, shots: list[Shot], pictures: list[Picture]) -> None:
-    """Write a finished scene to `folder/<scene id>`, in one step; what stood there goes away."""
+    """Write a finished scene in one step; what stood there goes away."""
+    import pyarrow as pa
+
     objects = scene.objects()
-    half, whole = folder / f".{scene.scene_id}-{os.getpid()}", folder / scene.scene_id
+    views = [View(ids.view_id(scene.scene_id, i), scene.scene_id, shot.camera, objects, plan.source, LICENCE) for i, shot in enumerate(shots)]
+    table = view_table((view, encode_png(p.pixels), encode_png(p.mask)) for view, p in zip(views, pictures, strict=True))
+    data = pa.BufferOutputStream()
+    with pa.ipc.new_file(data, table.schema) as writer:
+        writer.write_table(table)
+    half = folder / f".{scene.scene_id}-{os.getpid()}"
     try:
-        with ViewWriter(half, shard_mb=1_000_000) as writer:
-            for i, (shot, picture) in enumerate(zip(shots, pictures, strict=True)):
-                view = View(ids.view_id(scene.scene_id, i), scene.scene_id, shot.camera, objects, plan.source, LICENCE)
-                writer.add(view, encode_png(picture.pixels), encode_png(picture.mask))
-        shutil.rmtree(whole, ignore_errors=True)
-        os.replace(half, whole)
+        half.write_bytes(data.getvalue())
+        os.replace(half, file_of(folder, scene.scene_id))
     finally:
-        shutil.rmtree(half, ignore_errors=True)
+        half.unlink(missing_ok=True)
 
 
-def read(scene_folder: Path) -> list[tuple[View, bytes, bytes | None]]:
-    """The views of a finished scene with their encoded pictures and masks.
+def read(folder: Path, scene_id: str) -> pa.Table:
+    """A finished scene, as rows of a shard.
 
     Raises:
-        UserError: the shard is missing, truncated or none.
+        pa.ArrowInvalid: the file is truncated or none.
+        OSError: it cannot be read.
     """
-    store = ViewStore(scene_folder)
-    return [(view, store.picture_bytes(view.view_id) or b"", store.picture_bytes(view.view_id, "mask")) for view in store]
+    import pyarrow as pa
+
+    return pa.ipc.open_file(file_of(folder, scene_id).read_bytes()).read_all()
 
 
-def is_whole(scene_folder: Path, n_views: int) -> bool:
+def is_whole(folder: Path, scene_id: str, n_views: int) -> bool:
     """Whether a scene was finished before and every picture of it still decodes."""
-    if not scene_folder.exists():
-        return False
+    import pyarrow as pa
+
     try:
-        views = read(scene_folder)
-        for view, picture, mask in views:
+        table = read(folder, scene_id)
+        table.validate(full=True)
+        for view, picture, mask in encoded_views(table):
             decode_picture(picture, view.view_id)
             decode_picture(mask or b"", view.view_id)
-    except (UserError, OSError):
+    except (UserError, OSError, pa.ArrowException):
         return False
-    return len(views) == n_views
+    return table.num_rows == n_views
 
 
 def sweep(folder: Path) -> None:
     """Remove what killed workers left half done."""
     for half in folder.glob(".scene-*"):
-        shutil.rmtree(half, ignore_errors=True)
+        half.unlink()

@@ -7,8 +7,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from toy_scenes import make_project, run_stage
 
@@ -18,6 +20,7 @@ from actial.views import boxes, committed
 from actial.views.committed import Plan
 
 RENDER = {"render_views__backend": "boxes", "render_views__n_scenes": 12, "render_views__views_per_scene": 6}
+BLENDER = RENDER | {"render_views__backend": "blender", "render_views__n_scenes": 6}
 
 
 def views_bytes(root: Path) -> bytes:
@@ -26,7 +29,16 @@ def views_bytes(root: Path) -> bytes:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = make_project(tmp_path_factory.mktemp("finished") / "project", 0, **RENDER)
+    return run_through(tmp_path_factory.mktemp("finished"), RENDER)
+
+
+@pytest.fixture(scope="module")
+def finished_by_blender(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return run_through(tmp_path_factory.mktemp("finished_by_blender"), BLENDER)
+
+
+def run_through(folder: Path, settings: dict[str, Any]) -> Path:
+    root = make_project(folder / "project", 0, **settings)
     done = run_stage(root, "render_views")
     assert done.returncode == 0, done.stderr
     return root
@@ -51,20 +63,32 @@ def test_hugging_face_opens_the_shards(finished: Path) -> None:
 
 
 def test_a_killed_run_goes_on_and_ends_in_the_same_bytes(finished: Path, tmp_path: Path) -> None:
-    root = make_project(tmp_path / "project", 0, **RENDER)
+    kill_and_go_on(finished, tmp_path, RENDER)
+
+
+@pytest.mark.slow
+def test_a_killed_run_of_blender_goes_on_and_ends_in_the_same_bytes(finished_by_blender: Path, tmp_path: Path) -> None:
+    kill_and_go_on(finished_by_blender, tmp_path, BLENDER)
+
+
+def kill_and_go_on(finished: Path, folder: Path, settings: dict[str, Any]) -> None:
+    """The stage is killed after three scenes and one of them is broken; its workers die with it."""
+    root = make_project(folder / "project", 0, **settings)
     env = os.environ | {"ACTIAL_TRACKING": "off"}
     with subprocess.Popen([sys.executable, "-m", "tasks.render_views"], cwd=root, env=env, stdout=subprocess.DEVNULL) as run:
-        until_s = time.monotonic() + 60
+        until_s = time.monotonic() + 120
         while len(list(root.glob("runs/render_views/*/scenes/scene-*"))) < 3:
             assert time.monotonic() < until_s and run.poll() is None
             time.sleep(0.005)
+        workers = psutil.Process(run.pid).children(recursive=True)
         run.send_signal(signal.SIGKILL)
+    assert not psutil.wait_procs(workers, timeout=20)[1]
     assert not (root / "outputs").exists()
-    first, *rest = sorted(root.glob("runs/render_views/*/scenes/scene-*/views-00000.parquet"))
+    first, *rest = sorted(root.glob("runs/render_views/*/scenes/scene-*"))
     first.write_bytes(first.read_bytes()[:-500])
     again = run_stage(root, "render_views")
     assert again.returncode == 0, again.stderr
-    assert f"{len(rest)} of 12 scenes stand from a run before" in again.stdout
+    assert f"{len(rest)} of {settings['render_views__n_scenes']} scenes stand from a run before" in again.stdout
     assert views_bytes(root) == views_bytes(finished)
 
 
@@ -72,27 +96,36 @@ def test_a_broken_scratch_scene_is_not_whole(tmp_path: Path) -> None:
     plan = Plan(root_seed=5, source="boxes", views_per_scene=6, width_px=84, height_px=84, samples=2)
     scene, shots = committed.composed(plan, "scene-000000")
     committed.commit(tmp_path, plan, scene, shots, boxes.render_scene(scene, shots))
-    folder, shard = tmp_path / "scene-000000", tmp_path / "scene-000000" / "views-00000.parquet"
-    data = shard.read_bytes()
-    assert committed.is_whole(folder, 6)
-    assert not committed.is_whole(folder, 8), "of other settings"
-    assert not committed.is_whole(tmp_path / "scene-000001", 6), "not begun"
+    file = committed.file_of(tmp_path, "scene-000000")
+    data = file.read_bytes()
+    assert committed.is_whole(tmp_path, "scene-000000", 6)
+    assert not committed.is_whole(tmp_path, "scene-000000", 8), "of other settings"
+    assert not committed.is_whole(tmp_path, "scene-000001", 6), "not begun"
     rotted = bytearray(data)
     rotted[data.index(b"IDAT") + 200] ^= 0xFF
     for broken in (data[:-500], data[: len(data) // 2], b"", bytes(rotted)):
-        shard.write_bytes(broken)
-        assert not committed.is_whole(folder, 6)
-    assert [p.name for p in tmp_path.iterdir()] == ["scene-000000"], "nothing half done is left"
+        file.write_bytes(broken)
+        assert not committed.is_whole(tmp_path, "scene-000000", 6)
+    assert list(tmp_path.iterdir()) == [file], "nothing half done is left"
 
 
 def test_a_full_disk_is_one_sentence_and_the_run_goes_on_afterwards(finished: Path, tmp_path: Path) -> None:
-    """Scratch lies on a file system of 400 kB in a mount namespace of its own, which vanishes with the run."""
-    can_mount = subprocess.run(["unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", str(tmp_path)], capture_output=True, check=False).returncode == 0
+    fill_and_go_on(finished, tmp_path, RENDER, size_kb=400)
+
+
+@pytest.mark.slow
+def test_a_full_disk_under_blender_is_one_sentence_and_the_run_goes_on_afterwards(finished_by_blender: Path, tmp_path: Path) -> None:
+    fill_and_go_on(finished_by_blender, tmp_path, BLENDER, size_kb=200)
+
+
+def fill_and_go_on(finished: Path, folder: Path, settings: dict[str, Any], size_kb: int) -> None:
+    """Scratch lies on a small file system in a mount namespace of its own, which vanishes with the run."""
+    can_mount = subprocess.run(["unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", str(folder)], capture_output=True, check=False).returncode == 0
     if not can_mount:
         pytest.skip("this machine lets nobody mount a tmpfs")
-    root = make_project(tmp_path / "project", 0, **RENDER)
+    root = make_project(folder / "project", 0, **settings)
     (root / "runs").mkdir()
-    script = f"mount -t tmpfs -o size=400k tmpfs runs && exec {sys.executable} -m tasks.render_views"
+    script = f"mount -t tmpfs -o size={size_kb}k tmpfs runs && exec {sys.executable} -m tasks.render_views"
     full = subprocess.run(
         ["unshare", "-rm", "sh", "-c", script], cwd=root, env=os.environ | {"ACTIAL_TRACKING": "off"}, capture_output=True, text=True, check=False
     )
