@@ -12,15 +12,19 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from toy_scenes import REPO, make_project, run_stage
+from toy_scenes import REPO, make_project, run_stage, write_toy_views
 
 from actial.answers import Answer, read_answer
 from actial.errors import UserError
+from actial.mix.conversations import Scribe, written_chains
 from actial.mix.lengths import token_counter
 from actial.mix.variants import ROWS_NAMED, opposite, varied
+from actial.mix.verification import FalseClaim, verify
 from actial.params import load_params
+from actial.questions.build import build_questions
+from actial.questions.scan import scan_scenes
 from actial.records import Conversation, Message, Question
-from actial.shards import read_conversations
+from actial.shards import ViewStore, read_conversations, read_questions
 
 VARIANTS = ("chain", "auxiliary", "after", "filler", "shuffled")
 Rows = dict[str, list[Conversation]]
@@ -138,6 +142,21 @@ def test_the_opposite_movement_goes_from_the_second_picture_to_the_first() -> No
     )
     full = "The red box is in column {} of the first picture and in column {} of the second. The red box shifts to the {}."
     assert opposite(full.format("a", "c", "right")) == full.format("c", "a", "left")
+
+
+@pytest.mark.parametrize(("wording", "max_words"), [("short", 60), ("full", 200)])
+def test_the_opposite_of_every_true_chain_with_a_direction_is_false(tmp_path: Path, wording: str, max_words: int) -> None:
+    params = load_params(REPO / "profiles/tiny.yaml")
+    write_toy_views(tmp_path / "views", 16)
+    build_questions(scan_scenes(tmp_path / "views"), tmp_path / "out", params.build_qa, 7)
+    views, settings = ViewStore(tmp_path / "views"), dataclasses.replace(params.cold_start_mix, wording=wording, max_words=max_words, chains=None)
+    chains, _ = written_chains(Scribe(params.prompt, settings, views.__getitem__, None, 7), read_questions(tmp_path / "out/train.parquet"))
+    directed = [(q, chain) for q, chain in chains if q.label_of(q.truth) != "none" and not q.kind.endswith("_2d")]
+    assert {q.kind for q, _ in directed} == {"lateral", "orbit", "turn", "perspective"}
+    for question, chain in directed:
+        assert opposite(opposite(chain)) == chain
+        with pytest.raises(FalseClaim):
+            verify(opposite(chain), question, *map(views.__getitem__, question.view_ids), settings.grid_columns)
 
 
 def test_what_names_no_direction_has_no_opposite() -> None:
