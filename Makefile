@@ -9,10 +9,10 @@ export TOKENIZERS_PARALLELISM ?= false
 # every door calls `python`: it must be this environment's
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test check bench smoke clean help
+.PHONY: demo test check bench smoke tiny-base lock clean help
 
 help:  ## this list
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
 
 $(VENV)/.installed: requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "actial: error: $(PYTHON) is not on the PATH: install Python 3.11 (bpy wheels exist for no other), or name it: make PYTHON=/path/to/python3.11" >&2; exit 2; }
@@ -43,6 +43,13 @@ smoke: $(VENV)/.installed  ## the flow once on the smoke profile with Blender pi
 bench: $(VENV)/.installed  ## every benchmark: ratios against a peer or a floor measured in the same run
 	@missed=; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || missed="$$missed $$script"; done; \
 	test -z "$$missed" || { echo "a limit was missed in:$$missed"; exit 1; }
+
+# scenes of a seed of their own, then the schooling; what comes out belongs into assets/tiny-base, its checksum into the profiles
+tiny-base: $(VENV)/.installed  ## make the tiny base anew in runs/tiny-base/model (an hour and a half on one core)
+	mkdir -p runs/tiny-base && cp dvc.yaml runs/tiny-base/ && ln -sfn $(CURDIR)/actial $(CURDIR)/tasks runs/tiny-base/
+	sed -e 's/^seed: .*/seed: 1007/' -e 's/n_scenes: .*/n_scenes: 1300/' -e 's/views_per_scene: .*/views_per_scene: 6/' profiles/tiny.yaml > runs/tiny-base/params.yaml
+	cd runs/tiny-base && ACTIAL_TRACKING=off python -m tasks.render_views
+	$(BIN)/python -m actial.models.pretraining runs/tiny-base/model --params profiles/tiny.yaml --views runs/tiny-base/outputs/render_views/views
 
 lock: $(VENV)/.installed  ## compile requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --extra dev --quiet --no-header --no-annotate --no-emit-index-url --no-emit-find-links -o requirements.lock

@@ -11,7 +11,7 @@ import string
 import numpy as np
 
 from actial.geometry.projection import project
-from actial.questions.kinds_2d import Asked
+from actial.questions.kinds_2d import DRIFT, NONE_BELOW, ROUND, Asked, drifts
 from actial.questions.sight import Sighting, sightings, spoken_names
 from actial.records import View
 
@@ -41,14 +41,23 @@ def describe_pair(first: View, second: View, wording: str, columns: int, rows: i
     return " ".join(lines)
 
 
-def reason_2d(asked: Asked, first: View, second: View, columns: int) -> str:
-    """The short chain of thought of a 2D question: the columns of the parts asked about; for a shift, of all parts seen in both pictures."""
+def reason_2d(asked: Asked, first: View, second: View, columns: int, rows: int) -> str:
+    """The short chain of thought of a 2D question: columns (for `round_2d` cells) of the parts asked about; for a shift, of all parts seen in
+    both pictures; for a drift also which way each went against the others."""
     if len(asked.pictures) == 2:
-        return ", ".join(f"{name} {a} {b}" for name, a, b in columns_in_both(first, second, columns, with_shape=False)) + "."
+        drift = _drift_words(first, second) if asked.question.kind == DRIFT else {}
+        return ", ".join(f"{name} {a} {b} {drift.get(name, '')}".rstrip() for name, a, b in columns_in_both(first, second, columns, with_shape=False)) + "."
     view = (first, second)[asked.pictures[0]]
     names = spoken_names(view.objects, with_shape=False)
-    at = {names[name]: column_letter(s.pixel[0], view.camera.width_px, columns) for name, s in sightings(view).items() if name in names}
-    return ", ".join(f"{name} {at[name]}" for name in asked.parts) + "."
+    at = {names[name]: _cell(s, view, columns, rows) for name, s in sightings(view).items() if name in names}
+    return ", ".join(f"{name} {at[name] if asked.question.kind == ROUND else at[name][0]}" for name in asked.parts) + "."
+
+
+def _drift_words(first: View, second: View) -> dict[str, str]:
+    """Which way each part went against the others: left, right, still."""
+    names = spoken_names(first.objects, with_shape=False)
+    shares = [{names[n]: s.pixel[0] / v.camera.width_px for n, s in sightings(v).items() if n in names} for v in (first, second)]
+    return {name: "still" if abs(d) < NONE_BELOW else "right" if d > 0 else "left" for name, d in drifts(*shares)}
 
 
 def columns_in_both(first: View, second: View, columns: int, with_shape: bool) -> list[tuple[str, str, str]]:

@@ -76,7 +76,7 @@ def opposite(chain: str) -> str:
 
 
 _OPPOSITE = {"left": "right", "right": "left", "counter-clockwise": "clockwise", "clockwise": "counter-clockwise"}
-_COLUMNS_SHORT = re.compile(r"\b([a-z_]{2,}) ([a-z]) ([a-z])(?=[,.]|$)")
+_COLUMNS_SHORT = re.compile(r"\b([a-z_]{2,}) ([a-z]) ([a-z])\b")
 _COLUMNS_FULL = re.compile(r"(?<=column )([a-z])( of the first picture and in column )([a-z])(?= of the second)")
 
 

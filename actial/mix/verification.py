@@ -144,6 +144,10 @@ def _quoted(scene: _Scene, match: re.Match[str], stated: list[str]) -> None:
 
 
 def _part_slid(scene: _Scene, match: re.Match[str], stated: list[str]) -> None:
+    if match.groupdict().get("a"):
+        _quoted(scene, match, stated)
+    if "so" in match.groupdict():
+        _require((match["so"] == "right") == (match["side"] + match["way"] in ("nearleft", "farright")), match)
     slid, near = scene.measured(scene.part(match["name"]))
     _require((slid if match["way"] == "right" else -slid) > SLID_SHARE, match)
     _require((near if match["side"] == "near" else -near) > SIDE_SHARE, match)
@@ -151,6 +155,8 @@ def _part_slid(scene: _Scene, match: re.Match[str], stated: list[str]) -> None:
 
 
 def _part_still(scene: _Scene, match: re.Match[str], stated: list[str]) -> None:
+    if match.groupdict().get("a"):
+        _quoted(scene, match, stated)
     slid, _ = scene.measured(scene.part(match["name"]))
     _require(abs(slid) < KEPT_SHARE, match)
     stated.append("part still")
@@ -241,10 +247,11 @@ def _rules(*rules: tuple[str, Check]) -> list[tuple[re.Pattern[str], Check]]:
 
 def _common() -> Iterable[tuple[str, Check]]:
     name, side, way = r"(?P<name>[a-z]+(?: [a-z_]+)?)", r"(?P<side>near|far)", r"(?P<way>left|right)"
-    yield rf"{name} (?P<a>[a-z]) (?P<b>[a-z])", _quoted
+    columns = r"(?P<a>[a-z]) (?P<b>[a-z])"
+    yield rf"{name} {columns}", _quoted
     yield rf"The {name} is in column (?P<a>[a-z]) of the first picture and in column (?P<b>[a-z]) of the second\.", _quoted
-    yield rf"{name} {side} {way}", _part_slid
-    yield rf"(?!camera\b|all\b|object\b){name} still", _part_still
+    yield rf"{name}(?: {columns})? {way} {side} so (?P<so>left|right)", _part_slid
+    yield rf"(?!camera\b|all\b|object\b){name}(?: {columns})? still", _part_still
     yield rf"The {name} is on the {side} side of the object and slides {way} against its middle\.", _part_slid
     yield rf"On the {side} side of the object, the {name} shifts to the {way}\.", _part_slid
     yield rf"Measured from the object's middle, the {name} drifts {way}; it stands on the {side} side\.", _part_slid

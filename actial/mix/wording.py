@@ -6,7 +6,7 @@ import numpy as np
 
 from actial.mix.reasoning import Evidence, NoChain, Story
 
-WORDS_PER_PART = {"short": 3, "full": 14}
+WORDS_PER_PART = {"short": 5, "full": 14}
 WORDS_QUOTED = {"short": 3, "full": 13}
 WORDS_AROUND = {"short": 8, "full": 40}
 """Most words of one part's clause, of the quotation of its places, and of all the rest."""
@@ -66,10 +66,10 @@ def in_words(story: Story, wording: str, max_words: int, generator: np.random.Ge
 
 
 def _short(story: Story) -> str:
-    clauses = [f"{e.name} still" if e.slid == "none" else f"{e.name} {'near' if e.near else 'far'} {e.slid}" for e in story.evidence]
+    said = {e.name: "still" if e.slid == "none" else f"{e.slid} {'near' if e.near else 'far'} so {e.implied}" for e in story.evidence}
+    clauses = [" ".join([*places, said.get(places[0], "")]).rstrip() for places in story.columns or [(name,) for name in said]]
     went = "camera still" if story.went == "none" else f"camera {story.went}"
-    quoted = ", ".join(" ".join(places) for places in story.columns)
-    return f"{quoted}{'. ' if quoted else ''}{', '.join(clauses)}: {went}{_short_conclusion(story)}."
+    return f"{', '.join(clauses)}: {went}{_short_conclusion(story)}."
 
 
 def _short_conclusion(story: Story) -> str:

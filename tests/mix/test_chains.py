@@ -115,18 +115,20 @@ def test_claims_about_parts_that_are_not_there_or_not_seen_are_false(made: Made)
     store, _, chains = made
     question, chain = next((q, c) for q, c in chains["short"] if "near" in c)
     first, second = views_of(store, question)
-    quoted, chain = chain.split(". ")
-    color = chain.split()[0]
-    places = quoted.split(", ")[0].split()
-    for column in (1, 2):
-        edited = [*places[:column], chr(ord(places[column]) + 1), *places[column + 1 :]]
+    match = re.match(r"(\w+(?: \w\w+)?) (\w) (\w)\b", chain)
+    assert match
+    color, *columns = match.groups()
+    for i, column in enumerate(columns):
+        edited = [*columns[:i], chr(ord(column) + 1), *columns[i + 1 :]]
         with pytest.raises(FalseClaim, match="not so"):
-            verify(f"{' '.join(edited)}. {chain}", question, first, second, COLUMNS)
+            verify(chain.replace(" ".join(columns), " ".join(edited), 1), question, first, second, COLUMNS)
     with pytest.raises(FalseClaim, match="names 0 parts"):
         verify(chain.replace(color, "mauve"), question, first, second, COLUMNS)
+    unquoted = re.sub(r" [a-z] [a-z]\b", "", chain)
+    verify(unquoted, question, first, second, COLUMNS)
     narrow = replace(first, camera=replace(first.camera, width_px=1))
     with pytest.raises(FalseClaim, match="outside the picture"):
-        verify(chain, question, narrow, second, COLUMNS)
+        verify(unquoted, question, narrow, second, COLUMNS)
     with pytest.raises(FalseClaim, match="fewer than two parts"):
         verify(f"{chain.split(',')[0]}:{chain.split(':')[1]}", question, first, second, COLUMNS)
 
