@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -10,6 +11,9 @@ from actial.errors import PREFIX, USER_ERROR_CODE, UserError
 from flows.results import REPORT, SCORES
 from flows.servers import answers, reach_prefect_server
 from tasks import versioning
+
+LEVEL = "PREFECT_LOGGING_LEVEL"
+"""Prefect's own variable. With DEBUG nothing that Prefect says is held back."""
 
 
 def run(only: Sequence[str] | None = None, from_stage: str | None = None, force: Sequence[str] | None = None) -> int:
@@ -26,6 +30,8 @@ def run(only: Sequence[str] | None = None, from_stage: str | None = None, force:
     from flows.pipeline import Outcome, pipeline
     from tasks.stage import REFUSED
 
+    if os.environ.get(LEVEL) != "DEBUG":
+        _say_once_that_a_server_is_gone(api_url)
     try:
         state = pipeline(only=_listed(only), from_stage=from_stage, force=_listed(force), return_state=True)
     except Exception as error:
@@ -43,6 +49,23 @@ def run(only: Sequence[str] | None = None, from_stage: str | None = None, force:
     print("\n".join(f"{o.stage:<15} {o.state:<10} {o.seconds:8.1f} s" for o in outcomes))
     print_results()
     return 0
+
+
+def _say_once_that_a_server_is_gone(api_url: str) -> None:
+    """Hold back what Prefect says, for every event and at the end with a traceback, of a server that stopped answering: `run` says it in one sentence."""
+    from httpx import TransportError
+
+    gone = False
+
+    def is_news(record: logging.LogRecord) -> bool:
+        nonlocal gone
+        gone = gone or (record.exc_info is not None and isinstance(record.exc_info[1], TransportError))
+        return not gone
+
+    logging.getLogger("prefect.flow_runs").addFilter(is_news)
+    for name in ("prefect.events.clients", "prefect._internal.concurrency"):
+        logging.getLogger(name).addFilter(lambda record: record.levelno < logging.WARNING or answers(api_url))
+    logging.raiseExceptions = False  # the handler that sends logs to the server writes its own failures to standard error
 
 
 def print_results() -> None:

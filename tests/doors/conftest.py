@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,9 +21,9 @@ from flows.servers import free_port
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One server and one set of made projects: all in one xdist worker."""
+    """One server and one set of made projects: all tests that need them in one xdist worker."""
     for item in items:
-        if Path(__file__).parent in item.path.parents:
+        if Path(__file__).parent in item.path.parents and "made" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("doors"))
 
 
@@ -55,22 +58,28 @@ def project(made: Project, tmp_path: Path) -> Project:
     return made.copy_to(tmp_path / "project")
 
 
-@pytest.fixture(scope="session")
-def served(made: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """A project with `actial up` at work in it; its `env` leads to the server."""
-    project = made.copy_to(tmp_path_factory.mktemp("served") / "project")
+def start_up(project: Project) -> subprocess.Popen[bytes]:
+    """`actial up` at work in a project with a PREFECT_HOME of its own; `env` then leads to its server."""
     prefect, mlflow = free_port(), free_port()
     project.env |= {
-        "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")),
         "PREFECT_RUNNER_POLL_FREQUENCY": "1",
         "PREFECT_API_URL": f"http://127.0.0.1:{prefect}/api",
         "DO_NOT_TRACK": "true",
     }
     up = project.start("flows.cli", "up", "--prefect-port", str(prefect), "--mlflow-port", str(mlflow), log="up")
+    wait_for(lambda: "Ctrl-C stops all three" in project.log("up") or up.poll() is not None, "actial up")
+    assert up.poll() is None, project.log("up")
+    assert f"http://127.0.0.1:{mlflow}" in project.log("up")
+    return up
+
+
+@pytest.fixture(scope="session")
+def served(made: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """A project with `actial up` at work in it; its `env` leads to the server."""
+    project = made.copy_to(tmp_path_factory.mktemp("served") / "project")
+    project.env["PREFECT_HOME"] = str(tmp_path_factory.mktemp("prefect"))
+    up = start_up(project)
     try:
-        wait_for(lambda: "Ctrl-C stops all three" in project.log("up") or up.poll() is not None, "actial up")
-        assert up.poll() is None, project.log("up")
-        assert f"http://127.0.0.1:{mlflow}" in project.log("up")
         yield project
         up.send_signal(signal.SIGINT)
         assert up.wait(60) == 0, project.log("up")
@@ -78,6 +87,16 @@ def served(made: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     finally:
         up.kill()
         up.wait()
+
+
+@pytest.fixture
+def own_prefect(project: Project, served: Project, tmp_path: Path) -> Project:
+    """A project for a Prefect server of its own. Making Prefect's tables takes seven CPU seconds: they are copied from the server that runs."""
+    (tmp_path / "prefect").mkdir()
+    project.env |= {"PREFECT_HOME": str(tmp_path / "prefect"), "DO_NOT_TRACK": "true"}
+    with closing(sqlite3.connect(Path(served.env["PREFECT_HOME"]) / "prefect.db")) as source, closing(sqlite3.connect(tmp_path / "prefect/prefect.db")) as copy:
+        source.backup(copy)
+    return project
 
 
 Flow = Callable[..., dict[str, str]]

@@ -5,15 +5,19 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
 
 import psutil
 import pytest
-from conftest import Flow, change_sft
-from project import ALL, Project, wait_for
+from conftest import Flow, change_sft, start_up
+from project import ALL, REPO, Project, wait_for
 from test_faults import FRESH
+
+from actial.jobs import stop_job
+from flows.servers import free_port, wait_until_answers
 
 REST = ["sft", "grpo", "evaluate"]
 
@@ -81,10 +85,11 @@ def test_every_door_after_every_other(served: Project, made: Project) -> None:
         "dvc repro": lambda: served.dvc("repro").stdout,
         "actial run": lambda: served.actial("run").stdout,
     }
-    for i, (first, run) in enumerate(doors.items()):
-        served.change_params("render_views", n_scenes=1000 + i)
+    changes = (("render_views", {"n_scenes": 1000}, ALL), ("sft", {"max_steps": 1001}, REST), ("sft", {"max_steps": 1002}, REST))
+    for (first, run), (section, values, expected) in zip(doors.items(), changes, strict=True):
+        served.change_params(section, **values)
         run()
-        assert served.ran() == ALL, first
+        assert served.ran() == expected, first
         for other, run_other in doors.items():
             if other == first:
                 continue
@@ -124,8 +129,49 @@ def test_cancel_from_prefect_leaves_no_process(served: Project) -> None:
 
 
 @pytest.mark.slow
-def test_a_server_that_is_not_there_and_one_that_dies(project: Project, changed: Project, tmp_path_factory: pytest.TempPathFactory) -> None:
-    project.env |= {"PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")), "PREFECT_API_URL": "http://127.0.0.1:9/api"}
+def test_a_killed_up_leaves_nothing_behind(own_prefect: Project) -> None:
+    """Neither its servers, nor what waits for runs, nor the run that it had started."""
+    project = own_prefect
+    change_sft(project)
+    project.hold("sft")
+    up = start_up(project)
+    deploy(project)
+    project.wait_until_held("sft")
+    up.kill()
+    up.wait()
+    wait_for(lambda: not project.processes(), f"the end of {project.processes()}")
+    assert project.ran() == ["sft"]
+
+
+@pytest.mark.slow
+def test_a_worker_of_a_work_pool_runs_the_deployment(own_prefect: Project, changed: Project) -> None:
+    """As prefect.yaml says, with a server that serves no deployment of its own."""
+    project = own_prefect
+    shutil.copy(REPO / "prefect.yaml", project.root)
+    shutil.copytree(REPO / "flows", project.root / "flows", ignore=shutil.ignore_patterns("__pycache__"))
+    change_sft(project)
+    port = free_port()
+    api_url = f"http://127.0.0.1:{port}/api"
+    project.env["PREFECT_API_URL"] = api_url
+    server = project.start("prefect", "server", "start", "--port", str(port), log="server")
+    try:
+        wait_until_answers(api_url, server, "the server")
+        prefect = lambda *command: project.run(sys.executable, "-m", "prefect", *command).stdout
+        prefect("work-pool", "create", "local", "--type", "process")
+        prefect("--no-prompt", "deploy", "--all")
+        deploy(project)
+        said = prefect("worker", "start", "--pool", "local", "--run-once")
+        assert project.ran() == REST, said
+        assert project.outputs() == changed.outputs()
+    finally:
+        stop_job(server)
+    assert project.processes() == []
+
+
+@pytest.mark.slow
+def test_a_server_that_is_not_there_and_one_that_dies(own_prefect: Project, changed: Project) -> None:
+    project = own_prefect
+    project.env |= {"PREFECT_API_URL": "http://127.0.0.1:9/api", "PREFECT_CLIENT_MAX_RETRIES": "1"}
     change_sft(project)
     project.hold("sft")
     run = project.start("flows.cli", "run", log="run")
@@ -135,7 +181,9 @@ def test_a_server_that_is_not_there_and_one_that_dies(project: Project, changed:
     server.kill()
     project.release("sft")
     assert run.wait(300) == 2, project.log("run")
-    assert "stopped answering" in project.log("run").splitlines()[-1]
+    *before, last = project.log("run").splitlines()
+    assert last.startswith("actial: error: the Prefect server at ") and "stopped answering" in last
+    assert [line for line in before[1:] if "| INFO " not in line] == [], "Prefect says nothing of its own about it"
     assert project.processes() == []
     finished = project.ran()
     assert finished[:1] == ["sft"]
