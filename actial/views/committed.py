@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import pyarrow as pa
 
 from actial import ids
 from actial.errors import UserError
@@ -15,9 +16,6 @@ from actial.shards import decode_picture, encode_png, encoded_views, view_table
 from actial.views.boxes import Picture
 from actial.views.cameras import Shot, sample_cameras
 from actial.views.scenes import Scene, compose_scene
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 LICENCE = "CC0-1.0"
 """Of pictures of procedural scenes."""
@@ -53,8 +51,6 @@ def file_of(folder: Path, scene_id: str) -> Path:
 
 def commit(folder: Path, plan: Plan, scene: Scene, shots: list[Shot], pictures: list[Picture]) -> None:
     """Write a finished scene in one step; what stood there goes away."""
-    import pyarrow as pa
-
     objects = scene.objects()
     views = [View(ids.view_id(scene.scene_id, i), scene.scene_id, shot.camera, objects, plan.source, LICENCE) for i, shot in enumerate(shots)]
     table = view_table((view, encode_png(p.pixels), encode_png(p.mask)) for view, p in zip(views, pictures, strict=True))
@@ -76,15 +72,11 @@ def read(folder: Path, scene_id: str) -> pa.Table:
         pa.ArrowInvalid: the file is truncated or none.
         OSError: it cannot be read.
     """
-    import pyarrow as pa
-
     return pa.ipc.open_file(file_of(folder, scene_id).read_bytes()).read_all()
 
 
 def is_whole(folder: Path, scene_id: str, n_views: int) -> bool:
     """Whether a scene was finished before and every picture of it still decodes."""
-    import pyarrow as pa
-
     try:
         table = read(folder, scene_id)
         table.validate(full=True)

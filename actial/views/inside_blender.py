@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from actial.shards import view_table
 from actial.views import boxes, committed
 from actial.views.cameras import NoCameras, Shot
 from actial.views.committed import Plan
@@ -288,6 +289,7 @@ def serve(reply_fd: int) -> None:
         job = json.loads(sys.stdin.readline())
         plan, folder = Plan(**job["plan"]), Path(job["folder"])
         studio = Studio(plan)
+        view_table(())  # pyarrow loads pandas for its first table
         print(json.dumps({"ready": True, "cpu_s": time.process_time()}), file=replies)
         for line in sys.stdin:
             print(json.dumps(_rendered(studio, plan, folder, line.strip())), file=replies)
