@@ -1,4 +1,4 @@
-"""The nouns of the project, as frozen dataclasses. `shards.py` writes and reads them as Parquet rows.
+"""The nouns of the project, as frozen dataclasses. `shards.py` and `tables.py` write and read them as Parquet rows.
 
 *view* (a picture with a camera), *pair* (two views of one scene), *question* (text, options, truth, kind, margin),
 *conversation* (what SFT sees), *completion* (raw model text), *answer* (extracted), *verdict* (scored).

@@ -1,4 +1,4 @@
-"""Records on disk: Parquet files that `datasets.load_dataset` opens, pictures in Hugging Face `Image` form, opened late.
+"""Views on disk: shards of Parquet that `datasets.load_dataset` opens, pictures in Hugging Face `Image` form, opened late.
 
 Bytes are deterministic: the same records give the same file.
 """
@@ -11,13 +11,12 @@ import functools
 import io
 import json
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from actial.errors import UnreadablePicture, UserError
-from actial.records import Camera, Conversation, Message, Question, Rollout, SceneObject, View
+from actial.records import Camera, SceneObject, View
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,9 +35,6 @@ RECORD_COLUMNS = ("view_id", "scene_id", "width", "height", "K", "T_world_cam", 
 
 EncodedView = tuple[View, bytes, bytes | None]
 """A view, its encoded picture, and the encoded mask where it has one."""
-
-
-# ------------------------------------------------------------------------------------------------ views
 
 
 def encode_png(pixels: np.ndarray) -> bytes:
@@ -338,155 +334,3 @@ def _view_schema() -> pa.Schema:
     )
     ordered = {name: features[name] for name in schema.names}
     return schema.with_metadata({"huggingface": json.dumps({"info": {"features": ordered}})})
-
-
-# ------------------------------------------------------------------------------------------------ questions and conversations
-
-
-def write_questions(path: Path, questions: Iterable[Question]) -> int:
-    """Write questions to one Parquet file, in batches; returns how many."""
-    return _write_rows(path, (asdict(q) for q in questions), _question_schema())
-
-
-def read_questions(path: str | Path, scene_id: str | None = None) -> list[Question]:
-    """All questions of a Parquet file, or those about one scene.
-
-    Raises:
-        UserError: the file is missing or not a table of questions.
-    """
-    return [Question(**_with_tuples(row)) for row in _read_rows(Path(path), _question_schema(), scene_id)]
-
-
-def write_conversations(path: Path, conversations: Iterable[Conversation]) -> int:
-    """Write conversations to one Parquet file, in batches; returns how many."""
-    return _write_rows(path, (asdict(c) for c in conversations), _conversation_schema())
-
-
-def read_conversations(path: str | Path, scene_id: str | None = None) -> list[Conversation]:
-    """All conversations of a Parquet file, or those about one scene.
-
-    Raises:
-        UserError: the file is missing or not a table of conversations.
-    """
-    rows = _read_rows(Path(path), _conversation_schema(), scene_id)
-    return [Conversation(**_with_tuples(row | {"messages": [Message(**m) for m in row["messages"]]})) for row in rows]
-
-
-def write_rollouts(path: Path, rollouts: Sequence[Rollout]) -> int:
-    """Write rollouts (at least one, all with the same rewards) to one Parquet file, with a field for each reward; returns how many."""
-    import pyarrow as pa
-
-    rewards = pa.struct([(name, pa.float64()) for name in sorted(rollouts[0].rewards)])
-    schema = pa.schema([("question_id", pa.string()), ("step", pa.int64()), ("completion", pa.string()), ("rewards", rewards)])
-    return _write_rows(path, (asdict(r) for r in rollouts), schema)
-
-
-def read_rollouts(path: str | Path) -> list[Rollout]:
-    """All rollouts of a Parquet file.
-
-    Raises:
-        UserError: the file is missing or not a table of rollouts.
-    """
-    import pyarrow as pa
-
-    schema = pa.schema([("question_id", pa.string()), ("step", pa.int64()), ("completion", pa.string()), ("rewards", pa.struct([]))])
-    return [Rollout(**row) for row in _read_rows(Path(path), schema)]
-
-
-def _with_tuples(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
-
-
-def _write_rows(path: Path, rows: Iterator[dict[str, Any]], schema: pa.Schema, batch: int = 10_000) -> int:
-    import itertools
-
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    n = 0
-    with pq.ParquetWriter(path, schema) as writer:
-        while chunk := list(itertools.islice(rows, batch)):
-            writer.write_table(pa.Table.from_pylist(chunk, schema=schema))
-            n += len(chunk)
-    return n
-
-
-def _read_rows(path: Path, schema: pa.Schema, scene_id: str | None = None) -> list[dict[str, Any]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(path, filters=None if scene_id is None else [("scene_id", "=", scene_id)])
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist: run the stage that makes it first") from None
-    except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{path} is not a readable Parquet file: {error}") from None
-    missing = [name for name in schema.names if name not in table.column_names]
-    if missing:
-        raise UserError(f"{path} lacks the column {missing[0]}")
-    return table.select(schema.names).to_pylist()
-
-
-@functools.cache
-def _question_schema() -> pa.Schema:
-    import pyarrow as pa
-
-    text, texts, number = pa.string(), pa.list_(pa.string()), pa.float64()
-    return pa.schema(
-        [
-            ("question_id", text),
-            ("kind", text),
-            ("family_id", text),
-            ("view_ids", texts),
-            ("text", text),
-            ("options", texts),
-            ("labels", texts),
-            ("truth", text),
-            ("deciding_quantity", text),
-            ("deciding_value", number),
-            ("margin", number),
-            ("scene_id", text),
-            ("tied_class", text),
-            ("source", text),
-            ("cue", text),
-        ]
-    )
-
-
-@functools.cache
-def _conversation_schema() -> pa.Schema:
-    import pyarrow as pa
-
-    text, texts = pa.string(), pa.list_(pa.string())
-    messages = pa.list_(pa.struct([("role", text), ("content", text)]))
-    return pa.schema(
-        [
-            ("question_id", text),
-            ("view_ids", texts),
-            ("kind", text),
-            ("mode", text),
-            ("messages", messages),
-            ("options", texts),
-            ("labels", texts),
-            ("truth", text),
-            ("scene_id", text),
-            ("prompt_sha", text),
-            ("n_tokens", pa.int64()),
-        ]
-    )
-
-
-# ------------------------------------------------------------------------------------------------ JSON
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON with sorted keys, indented, ending in a newline."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def read_jsonl(path: Path) -> Sequence[dict[str, Any]]:
-    """The rows of a JSON-lines file."""
-    with path.open(encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]

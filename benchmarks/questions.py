@@ -29,7 +29,8 @@ from actial.questions.build import build_questions
 from actial.questions.scan import scan_scenes
 from actial.records import Camera, SceneObject, View
 from actial.rng import generator_for
-from actial.shards import ViewWriter, encode_png, read_questions, write_questions
+from actial.shards import ViewWriter, encode_png
+from actial.tables import read_questions, write_questions
 
 SEED, N_VIEWS = 7, 10
 

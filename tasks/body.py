@@ -24,9 +24,9 @@ import yaml
 
 from actial.errors import UserError, exit_on_user_error
 from actial.jobs import die_with_parent, exit_on_terminate
+from actial.json_files import write_json
 from actial.machine import Machine, load_machine
 from actial.params import Params, load_params
-from actial.shards import write_json
 
 MANIFEST = "manifest.json"
 RUNS = Path("runs")

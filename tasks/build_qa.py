@@ -8,7 +8,8 @@ from actial.questions.kinds_2d import balanced_2d
 from actial.questions.scan import scan_scenes
 from actial.records import Question
 from actial.rng import generator_for
-from actial.shards import ViewStore, read_questions, write_questions
+from actial.shards import ViewStore
+from actial.tables import read_questions, write_questions
 from tasks import body
 
 

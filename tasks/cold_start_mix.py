@@ -11,7 +11,8 @@ from actial.mix.mixture import mixed
 from actial.mix.variants import ROWS_NAMED, varied
 from actial.records import Mode, Question
 from actial.rng import generator_for
-from actial.shards import ViewStore, read_questions, write_conversations
+from actial.shards import ViewStore
+from actial.tables import read_questions, write_conversations
 from tasks import body
 
 

@@ -17,11 +17,13 @@ from actial.evaluation.score import MODES, Asked, Verdicts, is_viewpoint, score,
 from actial.evaluation.standins import STANDINS, standin_completions
 from actial.evaluation.tables import accuracy_rows, score_table, summary
 from actial.ids import question_of
+from actial.json_files import write_json
 from actial.params import Params
 from actial.prompts import prompt_messages, prompt_sha
 from actial.records import LETTERS, Mode, Question, Verdict
 from actial.rng import seed_for
-from actial.shards import ViewStore, read_questions, write_json
+from actial.shards import ViewStore
+from actial.tables import read_questions
 from tasks.body import RUNS, Job, Made, main
 
 TEST, TEST_2D = "test.parquet", "test_2d.parquet"

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from actial.params import STAGES
-from actial.shards import ViewStore, read_conversations, read_questions
+from actial.shards import ViewStore
+from actial.tables import read_conversations, read_questions
 
 ROOT = Path(__file__).parents[1]
 

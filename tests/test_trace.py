@@ -14,7 +14,7 @@ from actial.errors import UserError
 from actial.geometry.angles import motion_between
 from actial.records import Question
 from actial.report.outputs import Outputs
-from actial.shards import read_conversations, write_conversations
+from actial.tables import read_conversations, write_conversations
 from actial.trace import trace
 
 PROJECT = Path(__file__).parents[1]

@@ -18,13 +18,15 @@ from actial.evaluation.conditions import CONTROLS, posed
 from actial.evaluation.score import Asked, score, verdict_of
 from actial.evaluation.standins import STANDINS, standin_completions
 from actial.geometry.projection import project
+from actial.json_files import write_json
 from actial.params import Params, load_params
 from actial.prompts import completion_text, prompt_messages, prompt_sha
 from actial.questions.build import build_questions
 from actial.questions.scan import scan_scenes
 from actial.records import LETTERS, Conversation, Message, Mode, Question, Rollout, Verdict, View
 from actial.report.sketch import footprint
-from actial.shards import ViewWriter, encode_png, read_questions, write_conversations, write_json, write_rollouts
+from actial.shards import ViewWriter, encode_png
+from actial.tables import read_questions, write_conversations, write_rollouts
 from tasks.body import Made, write_manifest
 
 ROOT = Path(__file__).parents[1]

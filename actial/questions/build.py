@@ -19,7 +19,7 @@ from actial.questions.pairs import Candidates, find_candidates
 from actial.questions.scan import PosedScene
 from actial.records import LETTERS, Cue, Question
 from actial.rng import generator_for
-from actial.shards import write_questions
+from actial.tables import write_questions
 
 DIGITS = 9
 """Decimals of the numbers written: the last bits of an arctangent differ between processors, the files must not."""

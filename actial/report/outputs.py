@@ -12,8 +12,10 @@ from typing import Any
 import yaml
 
 from actial.errors import UserError
+from actial.json_files import read_jsonl
 from actial.records import Conversation, Question, Rollout, Verdict
-from actial.shards import ViewStore, read_conversations, read_jsonl, read_questions, read_rollouts
+from actial.shards import ViewStore
+from actial.tables import read_conversations, read_questions, read_rollouts
 
 STAGES = ("render_views", "build_qa", "cold_start_mix", "sft", "grpo", "evaluate")
 SPLITS = ("train", "rl", "val", "test", "test_2d")

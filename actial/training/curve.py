@@ -12,7 +12,7 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from actial.errors import UserError
-from actial.shards import write_json
+from actial.json_files import write_json
 
 COLUMNS = {
     "step": "step",

@@ -11,7 +11,8 @@ from datasets import Dataset
 from actial.prompts import content_parts
 from actial.records import Conversation, Message
 from actial.rng import generator_for
-from actial.shards import ViewStore, read_conversations
+from actial.shards import ViewStore
+from actial.tables import read_conversations
 from actial.training.plan import TrainingPlan, without_broken
 
 DECODED_PICTURES = 256

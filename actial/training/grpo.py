@@ -12,8 +12,9 @@ from trl import GRPOConfig, GRPOTrainer
 
 from actial import rewards
 from actial.errors import UserError, exit_on_user_error
+from actial.json_files import write_json
 from actial.records import Rollout
-from actial.shards import write_json, write_rollouts
+from actial.tables import write_rollouts
 from actial.training.checks import ROWS_CHECKED, check_pictures, check_tags, check_trainable
 from actial.training.common import adapters, fit, grpo_steps, load_for_training, one_at_a_time, save_result, start_process, trainer_arguments
 from actial.training.data import grpo_dataset, load_rows, schedule

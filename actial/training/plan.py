@@ -12,10 +12,12 @@ import yaml
 
 from actial.errors import UnreadablePicture, UserError
 from actial.jobs import run_job
+from actial.json_files import write_json
 from actial.machine import Machine
 from actial.params import Params, parse_typed
 from actial.records import Conversation
-from actial.shards import ViewStore, read_conversations, write_json
+from actial.shards import ViewStore
+from actial.tables import read_conversations
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,14 @@ from actial.evaluation.interventions import GivenChain, ask_after, follow_scores
 from actial.evaluation.score import verdict_of
 from actial.evaluation.stats import clustered_mean
 from actial.jobs import die_with_parent
+from actial.json_files import write_json
 from actial.machine import load_machine
 from actial.params import Params, load_params
 from actial.prompts import prompt_messages, prompt_sha
 from actial.records import Conversation, Message, Mode, Question
 from actial.rng import seed_for
-from actial.shards import ViewStore, read_conversations, read_questions, write_conversations, write_json
+from actial.shards import ViewStore
+from actial.tables import read_conversations, read_questions, write_conversations
 
 VIEWS = Path("outputs/render_views/views")
 MIX = Path("outputs/cold_start_mix")

@@ -12,7 +12,7 @@ from actial.evaluation.conditions import CONTROLS, posed
 from actial.params import Controls, load_params
 from actial.questions.build import build_questions
 from actial.questions.scan import scan_scenes
-from actial.shards import read_questions
+from actial.tables import read_questions
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from toy_evaluation import evaluate, make_project, program_environment, toy_ques
 from actial.answers import Answer, read_answer
 from actial.evaluation.standins import STANDINS
 from actial.records import Question
-from actial.shards import write_questions
+from actial.tables import write_questions
 
 N_ASKS = 2 * 36
 

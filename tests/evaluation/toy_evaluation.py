@@ -17,7 +17,8 @@ import yaml
 from actial.models.load import folder_sha256
 from actial.records import LETTERS, Camera, Question, View
 from actial.rng import generator_for
-from actial.shards import ViewWriter, encode_png, write_questions
+from actial.shards import ViewWriter, encode_png
+from actial.tables import write_questions
 
 ROOT = Path(__file__).parents[2]
 TEXTS = {"left": "It moved to the left.", "right": "It moved to the right.", "none": "It did not move."}

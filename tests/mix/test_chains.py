@@ -19,7 +19,8 @@ from actial.questions.scan import scan_scenes
 from actial.questions.sight import hidden_by_others, sightings, spoken_names
 from actial.records import Question, SceneObject, View
 from actial.rng import generator_for
-from actial.shards import ViewStore, read_questions
+from actial.shards import ViewStore
+from actial.tables import read_questions
 
 PARAMS = load_params(REPO / "profiles/tiny.yaml")
 MAX_WORDS = {"short": 45, "full": 200}

@@ -17,7 +17,8 @@ from actial.params import load_params
 from actial.prompts import IMAGE_MARK, prompt_sha
 from actial.questions.sight import sightings
 from actial.records import Conversation, Message
-from actial.shards import ViewStore, read_conversations, read_questions
+from actial.shards import ViewStore
+from actial.tables import read_conversations, read_questions
 
 
 @pytest.fixture(scope="module")

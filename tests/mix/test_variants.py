@@ -24,7 +24,8 @@ from actial.params import load_params
 from actial.questions.build import build_questions
 from actial.questions.scan import scan_scenes
 from actial.records import Conversation, Message, Question
-from actial.shards import ViewStore, read_conversations, read_questions
+from actial.shards import ViewStore
+from actial.tables import read_conversations, read_questions
 
 VARIANTS = ("chain", "auxiliary", "after", "filler", "shuffled")
 Rows = dict[str, list[Conversation]]

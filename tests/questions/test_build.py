@@ -20,7 +20,8 @@ from actial.questions.build import Built, build_questions
 from actial.questions.kinds import KINDS, NONE, decide
 from actial.questions.scan import picture_is_whole, scan_scenes
 from actial.records import Question, View
-from actial.shards import ViewStore, ViewWriter, encode_png, read_questions
+from actial.shards import ViewStore, ViewWriter, encode_png
+from actial.tables import read_questions
 
 SETTINGS: BuildQA = load_params(REPO / "profiles/tiny.yaml").build_qa
 SEED, N_SCENES = 7, 40

@@ -22,7 +22,8 @@ from actial.questions.kinds import KINDS, LEFT, NONE, RIGHT
 from actial.questions.scan import scan_scenes
 from actial.records import Camera, Question, SceneObject, View
 from actial.rng import generator_for
-from actial.shards import ViewStore, ViewWriter, read_questions
+from actial.shards import ViewStore, ViewWriter
+from actial.tables import read_questions
 
 SETTINGS = load_params(REPO / "profiles/tiny.yaml").build_qa
 SPLITS = ("train", "rl", "val", "test")

@@ -10,11 +10,11 @@ from typing import Any
 import yaml
 
 from actial.evaluation.score import Asked, score, verdict_of
+from actial.json_files import write_json
 from actial.machine import load_machine
 from actial.params import load_params
 from actial.prompts import completion_text, prompt_sha
 from actial.records import Mode, Question, Verdict
-from actial.shards import write_json
 from tasks import body, run_facts, run_log, tracking
 from tasks.evaluate import write_records, write_scores
 

@@ -13,7 +13,8 @@ from training_project import make_project, plan_of, run_stage
 
 from actial.errors import UserError
 from actial.machine import Machine, load_machine
-from actial.shards import ViewStore, read_conversations
+from actial.shards import ViewStore
+from actial.tables import read_conversations
 from actial.training.data import schedule
 from actial.training.plan import TrainingPlan, split_batch, usable_rows
 

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from training_project import environment, make_project, run_stage
 
-from actial.shards import read_rollouts
+from actial.tables import read_rollouts
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 LEARN = {"max_steps": 60, "epochs": 100.0, "logging_steps": 2}

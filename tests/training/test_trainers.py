@@ -15,7 +15,8 @@ from training_project import ROOT, make_project, plan_of
 from actial.errors import UserError
 from actial.models.load import load_model, load_processor
 from actial.records import Message
-from actial.shards import ViewStore, read_rollouts
+from actial.shards import ViewStore
+from actial.tables import read_rollouts
 from actial.training import grpo, sft
 from actial.training.checks import check_labels, check_pictures, check_tags
 from actial.training.curve import Progress

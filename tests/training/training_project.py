@@ -17,7 +17,8 @@ from actial.params import Params, load_params
 from actial.prompts import completion_text, prompt_messages, prompt_sha
 from actial.records import LETTERS, Camera, Conversation, Message, Mode, Question, View
 from actial.rng import generator_for
-from actial.shards import ViewWriter, encode_png, write_conversations
+from actial.shards import ViewWriter, encode_png
+from actial.tables import write_conversations
 from actial.training.plan import TrainingPlan
 
 ROOT = Path(__file__).parents[2]

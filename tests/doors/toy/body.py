@@ -13,7 +13,7 @@ from pathlib import Path
 
 from actial.errors import UserError
 from actial.jobs import run_job
-from actial.shards import write_json
+from actial.json_files import write_json
 from tasks import body
 
 
