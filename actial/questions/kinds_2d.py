@@ -106,7 +106,7 @@ def questions_2d(first: View, second: View, seed: int, with_shape: bool = False)
 
 
 def balanced_2d(pairs: Iterable[tuple[View, View]], n: int, seed: int) -> list[Question]:
-    """At most `n` questions about pairs, as many of every kind and label as the rarest has, in the order of the pairs.
+    """At most `n` questions about pairs; of each kind as many of every label as the rarest has, in the order of the pairs.
 
     Raises:
         ValueError: a view has no pose.
@@ -121,8 +121,8 @@ def balanced_2d(pairs: Iterable[tuple[View, View]], n: int, seed: int) -> list[Q
                 same.append(question)
         if all(len(same) == most for same in found.values()):
             break
-    rarest = min(map(len, found.values()))
-    return [question for same in found.values() for question in same[:rarest]]
+    rarest = {kind: min(len(found[kind, label]) for label in LABELS) for kind in TEXTS}
+    return [question for (kind, _), same in found.items() for question in same[: rarest[kind]]]
 
 
 def _question(kind: str, question_id: str, choice: _Choice, label: Label, first: View, second: View, generator: np.random.Generator) -> Question:

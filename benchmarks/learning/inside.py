@@ -118,7 +118,7 @@ def scenes(model: str) -> dict[str, Any]:
     ask one bit: where a group holds m of them, each weighs 1/m.
     """
     params = load_params("params.yaml")
-    test = {q.question_id: q for q in read_questions(QUESTIONS / "test.parquet")}
+    test = {q.question_id: q for path in QUESTIONS.glob("test*.parquet") for q in read_questions(path)}
     found: dict[str, Any] = {"scenes": [], "weights": {}, "right": {}}
     for mode in _modes(params):
         lines = Path(f"outputs/evaluate/records/{model}-{mode}.jsonl").read_text(encoding="utf-8").splitlines()
