@@ -24,7 +24,7 @@ from actial.prompts import ANSWER_CLOSE, ANSWER_OPEN, THINK_CLOSE, THINK_OPEN
 from actial.rng import seed_for
 
 SEED = 7
-PICTURE_PX = 84
+PICTURE_PX = 112
 
 SPECIAL_TOKENS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>")
 TAGS = (THINK_OPEN, THINK_CLOSE, ANSWER_OPEN, ANSWER_CLOSE)
@@ -66,7 +66,7 @@ shifting shorter show shows side sides sideways sight silver since size slab sli
 stay stayed step stepped stick still stood straight Suppose suppose swing swung table taken teal tells than that The the their them Then then there
 Therefore therefore these they thing This this those though three through thus tile To to together took top torus towards tower travel tube turn
 turned turning turquoise two under up upper us view viewing views violet wall was way wedge were what wheel when where whether Which which while white
-who whole whose will wing with without would yellow Yes yes you your
+who whole whose wide will wing with without would yellow Yes yes you your
 """
 """Words of our prompts, questions, options, descriptions and chains: each is one token where a space stands before it."""
 
@@ -85,6 +85,7 @@ PUNCTUATION = (". , : ; ! ? ' ( ) - + = %", ".\n", ":\n", "?\n", "\n\n")
 def train_tokenizer() -> Qwen2Tokenizer:
     """A byte-level BPE of Qwen's kind (its own normaliser and splitting), trained until each of our words is one token."""
     lines = [f" {word}" for word in WORDS.split()] + OPENING_WORDS.split() + [f"{letter}. {letter}" for letter in string.ascii_uppercase] + [*PUNCTUATION]
+    lines += [f" {letter}" for letter in string.ascii_lowercase]  # columns, as descriptions name them
     qwen = Qwen2Tokenizer(vocab={"<|endoftext|>": 0}, merges=[]).backend_tokenizer
     trained = Tokenizer(models.BPE())
     trained.normalizer, trained.pre_tokenizer = qwen.normalizer, qwen.pre_tokenizer

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +15,20 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from actial.models import tiny
+from actial.ids import scene_id
+from actial.models import pretraining, tiny
 from actial.models.load import LORA_LAYERS, freeze_vision, load_model, load_processor
 from actial.params import load_params
 from actial.prompts import content_parts
 from actial.rng import generator_for
+from actial.shards import ViewWriter
+from actial.views import boxes, committed
+from actial.views.committed import Plan
 
 ROOT = Path(__file__).parents[2]
 BASE = ROOT / "assets" / "tiny-base"
-MODEL = load_params(ROOT / "profiles" / "tiny.yaml").model
+PARAMS = load_params(ROOT / "profiles" / "tiny.yaml")
+MODEL = PARAMS.model
 
 
 @pytest.fixture(scope="module")
@@ -33,15 +40,60 @@ def picture(name: str) -> Image.Image:
     return Image.fromarray(generator_for(0, name).integers(0, 256, (84, 84, 3), dtype=np.uint8))
 
 
-def test_the_recipe_writes_what_is_committed(tmp_path: Path) -> None:
+def test_the_recipe_writes_what_is_committed_before_its_schooling(tmp_path: Path) -> None:
+    """All but the weights; those have the same names and shapes, and are not where they began."""
     tiny.build(tmp_path / "base")
+    of_number_format = re.compile(rb' *"dtype": "float32",\n')  # a model that was loaded once says it
     for path in (tmp_path / "base").iterdir():
         if path.suffix != ".safetensors":
-            assert path.read_bytes() == (BASE / path.name).read_bytes(), path.name
-    rebuilt, committed = load_file(tmp_path / "base" / "model.safetensors"), load_file(BASE / "model.safetensors")
-    assert rebuilt.keys() == committed.keys()
-    assert all(torch.equal(rebuilt[name], committed[name]) for name in rebuilt)
+            assert path.read_bytes() == of_number_format.sub(b"", (BASE / path.name).read_bytes()), path.name
+    unschooled, committed = load_file(tmp_path / "base" / "model.safetensors"), load_file(BASE / "model.safetensors")
+    assert {name: w.shape for name, w in unschooled.items()} == {name: w.shape for name, w in committed.items()}
+    assert not any(torch.equal(unschooled[name], committed[name]) for name in unschooled)
     assert (BASE / "model.safetensors").stat().st_size <= 5_000_000
+
+
+def test_the_log_tells_every_phase_of_the_schooling() -> None:
+    log = json.loads((BASE / pretraining.LOG).read_text())
+    assert [(name, curve[-1]["step"]) for name, curve in log.items()] == [(phase.name, phase.steps) for phase in pretraining.PHASES]
+
+
+def test_schooling_goes_on_from_the_last_finished_phase_and_learns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two short phases on a few boxes pictures: the second alone is trained when the first is in the log."""
+    write_boxes(tmp_path / "views")
+    shutil.copytree(BASE, tmp_path / "base")
+    phases = [replace(phase, steps=steps) for phase, steps in zip(pretraining.PHASES, (2, 4), strict=True)]
+    monkeypatch.setattr(pretraining, "PHASES", phases)
+    monkeypatch.setattr(pretraining, "LOG_EVERY", 2)
+    monkeypatch.setattr(pretraining, "HELD_OUT_SCENES", 2)
+    (tmp_path / "base" / pretraining.LOG).write_text(json.dumps({phases[0].name: [{"step": 2}]}))
+    before = load_file(tmp_path / "base" / "model.safetensors")
+    pretraining.pretrain(tmp_path / "base", tmp_path / "views", PARAMS)
+    log = json.loads((tmp_path / "base" / pretraining.LOG).read_text())
+    assert log[phases[0].name] == [{"step": 2}]
+    assert [entry["step"] for entry in log[phases[1].name]] == [2, 4]
+    assert {"describe", "think drift_2d", "direct round_2d"} <= log[phases[1].name][-1].keys()
+    after = load_file(tmp_path / "base" / "model.safetensors")
+    assert any(not torch.equal(before[name], after[name]) for name in before)
+
+
+def test_one_matrix_product_embeds_patches_as_the_convolution_does(processor: Any) -> None:
+    model = load_model(BASE, MODEL).eval()
+    patches = processor.image_processor(images=[picture("a")], return_tensors="pt")["pixel_values"]
+    embed = model.model.visual.patch_embed
+    with torch.no_grad():
+        convolved = embed(patches)
+        pretraining.multiply_patches(model)
+        assert torch.allclose(embed(patches), convolved, atol=1e-5)
+
+
+def write_boxes(folder: Path) -> None:
+    """Six scenes by the numpy renderer."""
+    plan = Plan(root_seed=11, source="boxes", views_per_scene=6, width_px=112, height_px=112, samples=2)
+    with ViewWriter(folder, 64) as writer:
+        for scene, shots in (committed.composed(plan, scene_id(i)) for i in range(6)):
+            committed.commit(folder.parent, plan, scene, shots, boxes.render_scene(scene, shots))
+            writer.add_table(committed.read(folder.parent, scene.scene_id))
 
 
 def test_every_word_and_tag_is_one_token(processor: Any) -> None:
@@ -62,14 +114,14 @@ def test_any_text_goes_through_unharmed(processor: Any) -> None:
     assert processor.tokenizer.decode(processor.tokenizer(text)["input_ids"]) == text
 
 
-def test_a_prompt_has_nine_tokens_a_picture_where_its_marks_stand(processor: Any) -> None:
+def test_a_prompt_has_sixteen_tokens_a_picture_where_its_marks_stand(processor: Any) -> None:
     turns = [{"role": "user", "content": content_parts("Picture 1: <image>Picture 2: <image>Describe.")}]
     text = processor.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
     mark = "<|vision_start|><|image_pad|><|vision_end|>"
     assert text == f"<|im_start|>user\nPicture 1: {mark}Picture 2: {mark}Describe.<|im_end|>\n<|im_start|>assistant\n"
     batch = processor(text=[text], images=[[picture("a"), picture("b")]], return_tensors="pt")
-    assert int((batch["input_ids"] == processor.image_token_id).sum()) == 18
-    assert batch["image_grid_thw"].tolist() == [[1, 6, 6]] * 2
+    assert int((batch["input_ids"] == processor.image_token_id).sum()) == 32
+    assert batch["image_grid_thw"].tolist() == [[1, 8, 8]] * 2
 
 
 def test_the_template_marks_the_assistants_turn(processor: Any) -> None:
