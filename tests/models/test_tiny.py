@@ -46,7 +46,8 @@ def test_the_recipe_writes_what_is_committed_before_its_schooling(tmp_path: Path
     of_number_format = re.compile(rb' *"dtype": "float32",\n')  # a model that was loaded once says it
     for path in (tmp_path / "base").iterdir():
         if path.suffix != ".safetensors":
-            assert path.read_bytes() == of_number_format.sub(b"", (BASE / path.name).read_bytes()), path.name
+            built, kept = (of_number_format.sub(b"", file.read_bytes()) for file in (path, BASE / path.name))
+            assert built == kept, path.name
     unschooled, committed = load_file(tmp_path / "base" / "model.safetensors"), load_file(BASE / "model.safetensors")
     assert {name: w.shape for name, w in unschooled.items()} == {name: w.shape for name, w in committed.items()}
     assert not any(torch.equal(unschooled[name], committed[name]) for name in unschooled)
