@@ -68,6 +68,15 @@ def test_the_stand_ins_prove_the_scores(project: Path) -> None:
     assert {"base", "sft", "grpo"} <= set(overall)
 
 
+def test_the_base_reads_pictures(project: Path) -> None:
+    """It answers 2D questions about Blender's pictures when it may think first: what it says of cameras is not for want of eyes or words."""
+    scores = json.loads((project / "outputs" / "evaluate" / "scores.json").read_text())
+    base = scores["models"]["base"]["think"]
+    assert base["2d"]["n"] >= 9
+    assert base["2d"]["accuracy"] > 0.55
+    assert base["2d"]["unparsed"] < 0.1
+
+
 def test_the_report_is_there(project: Path) -> None:
     page = (project / "runs" / "report" / "index.html").read_text()
     assert "<html" in page and len(page) > 50_000

@@ -21,9 +21,12 @@ from actial.shards import ViewStore
 from actial.tables import read_conversations, read_questions
 
 
+MODES = {"think": 0.5, "direct": 0.3, "describe": 0.2}
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = make_project(tmp_path_factory.mktemp("mix") / "project", 24, cold_start_mix__n_rows=600)
+    root = make_project(tmp_path_factory.mktemp("mix") / "project", 24, cold_start_mix__n_rows=600, cold_start_mix__modes=MODES, prompt__answer="letter")
     for stage in ("build_qa", "cold_start_mix"):
         done = run_stage(root, stage)
         assert done.returncode == 0, done.stderr

@@ -27,13 +27,14 @@ from actial.records import Conversation, Message, Question
 from actial.shards import ViewStore
 from actial.tables import read_conversations, read_questions
 
+MODES = {"think": 0.5, "direct": 0.3, "describe": 0.2}
 VARIANTS = ("chain", "auxiliary", "after", "filler", "shuffled")
 Rows = dict[str, list[Conversation]]
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = make_project(tmp_path_factory.mktemp("variants") / "project", 16, cold_start_mix__n_rows=400)
+    root = make_project(tmp_path_factory.mktemp("variants") / "project", 16, cold_start_mix__n_rows=400, cold_start_mix__modes=MODES, prompt__answer="letter")
     assert run_stage(root, "build_qa").returncode == 0
     return root
 
