@@ -178,7 +178,7 @@ def test_a_label_too_many_or_too_few_is_refused(tmp_path: Path) -> None:
     other = [replace(row, messages=(*row.messages[:-1], Message("assistant", "No"))) for row in rows]
     with pytest.raises(UserError, match="not on the assistant's turn 'No'"):
         check_labels(processor, batch, other)
-    with pytest.raises(UserError, match="prepared 12 pictures and 108 picture tokens, but the conversations show 11 pictures"):
+    with pytest.raises(UserError, match="prepared 12 pictures and 192 picture tokens, but the conversations show 11 pictures"):
         check_pictures(processor, model, batch, 11)
 
 
