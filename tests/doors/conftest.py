@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import signal
 import sqlite3
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -14,9 +13,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from project import ALL, Project, wait_for
-
-from flows.servers import free_port
+from project import ALL, Flow, Project, change_sft, start_up
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
@@ -48,29 +45,10 @@ def changed(made: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     return project
 
 
-def change_sft(project: Project) -> None:
-    project.change_params("sft", method="lora")
-
-
 @pytest.fixture
 def project(made: Project, tmp_path: Path) -> Project:
     """An up-to-date project of the test's own."""
     return made.copy_to(tmp_path / "project")
-
-
-def start_up(project: Project) -> subprocess.Popen[bytes]:
-    """`actial up` at work in a project with a PREFECT_HOME of its own; `env` then leads to its server."""
-    prefect, mlflow = free_port(), free_port()
-    project.env |= {
-        "PREFECT_RUNNER_POLL_FREQUENCY": "1",
-        "PREFECT_API_URL": f"http://127.0.0.1:{prefect}/api",
-        "DO_NOT_TRACK": "true",
-    }
-    up = project.start("flows.cli", "up", "--prefect-port", str(prefect), "--mlflow-port", str(mlflow), log="up")
-    wait_for(lambda: "Ctrl-C stops all three" in project.log("up") or up.poll() is not None, "actial up")
-    assert up.poll() is None, project.log("up")
-    assert f"http://127.0.0.1:{mlflow}" in project.log("up")
-    return up
 
 
 @pytest.fixture(scope="session")
@@ -97,9 +75,6 @@ def own_prefect(project: Project, served: Project, tmp_path: Path) -> Project:
     with closing(sqlite3.connect(Path(served.env["PREFECT_HOME"]) / "prefect.db")) as source, closing(sqlite3.connect(tmp_path / "prefect/prefect.db")) as copy:
         source.backup(copy)
     return project
-
-
-Flow = Callable[..., dict[str, str]]
 
 
 @pytest.fixture

@@ -14,11 +14,14 @@ import psutil
 import yaml
 
 from actial.jobs import start_job
+from flows.servers import free_port
 
 REPO = Path(__file__).resolve().parents[2]
 TOY = Path(__file__).parent / "toy"
 ALL = ["render_views", "build_qa", "cold_start_mix", "sft", "grpo", "evaluate"]
 WAIT_S = 120.0
+Flow = Callable[..., dict[str, str]]
+"""Runs the flow in this process: the state's name by stage, or {"stopped": state name, "because": its message}."""
 
 
 def toy_dvc_yaml() -> dict:
@@ -158,3 +161,22 @@ class Project:
             except psutil.Error:
                 continue
         return found
+
+
+def change_sft(project: Project) -> None:
+    project.change_params("sft", method="lora")
+
+
+def start_up(project: Project) -> subprocess.Popen[bytes]:
+    """`actial up` at work in a project with a PREFECT_HOME of its own; `env` then leads to its server."""
+    prefect, mlflow = free_port(), free_port()
+    project.env |= {
+        "PREFECT_RUNNER_POLL_FREQUENCY": "1",
+        "PREFECT_API_URL": f"http://127.0.0.1:{prefect}/api",
+        "DO_NOT_TRACK": "true",
+    }
+    up = project.start("flows.cli", "up", "--prefect-port", str(prefect), "--mlflow-port", str(mlflow), log="up")
+    wait_for(lambda: "Ctrl-C stops all three" in project.log("up") or up.poll() is not None, "actial up")
+    assert up.poll() is None, project.log("up")
+    assert f"http://127.0.0.1:{mlflow}" in project.log("up")
+    return up

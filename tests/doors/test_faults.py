@@ -6,8 +6,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from conftest import Flow, change_sft
-from project import ALL, Project
+from project import ALL, Flow, Project, change_sft
 
 FRESH = dict.fromkeys(ALL, "Cached")
 

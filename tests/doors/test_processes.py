@@ -12,8 +12,7 @@ import threading
 
 import psutil
 import pytest
-from conftest import Flow, change_sft, start_up
-from project import ALL, REPO, Project, wait_for
+from project import ALL, REPO, Flow, Project, change_sft, start_up, wait_for
 from test_faults import FRESH
 
 from actial.jobs import stop_job
