@@ -48,7 +48,7 @@ def test_shards_hold_every_view_in_order(finished: Path) -> None:
     store = ViewStore(finished / "outputs/render_views/views")
     assert [v.view_id for v in store] == [ids.view_id(ids.scene_id(s), v) for s in range(12) for v in range(6)]
     view = store["scene-000003.v02"]
-    assert store.picture(view.view_id).size == (84, 84) and view.source == "boxes" and view.licence
+    assert store.picture(view.view_id).size == (112, 112) and view.source == "boxes" and view.licence
     assert view.objects[0].name == "subject"
     manifest = json.loads((finished / "outputs/render_views/manifest.json").read_text())
     assert manifest["made"] == {"scenes": 12, "views": 72} and manifest["refused"] == {}
@@ -59,7 +59,7 @@ def test_hugging_face_opens_the_shards(finished: Path) -> None:
     import datasets
 
     rows = datasets.load_dataset("parquet", data_files=str(finished / "outputs/render_views/views/*.parquet"), split="train", cache_dir=str(finished / "hf"))
-    assert rows[5]["image"].size == (84, 84) and np.asarray(rows[5]["mask"]).max() >= 1
+    assert rows[5]["image"].size == (112, 112) and np.asarray(rows[5]["mask"]).max() >= 1
 
 
 def test_a_killed_run_goes_on_and_ends_in_the_same_bytes(finished: Path, tmp_path: Path) -> None:
