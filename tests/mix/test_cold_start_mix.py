@@ -20,7 +20,6 @@ from actial.records import Conversation, Message
 from actial.shards import ViewStore
 from actial.tables import read_conversations, read_questions
 
-
 MODES = {"think": 0.5, "direct": 0.3, "describe": 0.2}
 
 
