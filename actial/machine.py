@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from actial.errors import UserError
-from actial.params import load_typed, parse_typed, setting
+from actial.typed_yaml import load_typed, parse_typed, setting
 
 MACHINE_FILE = "machine.yaml"
 

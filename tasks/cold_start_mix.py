@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 
 from actial.mix.card import write_card
-from actial.mix.conversations import Scribe, written_chains, written_descriptions
+from actial.mix.conversations import Scribe, written_2d, written_chains, written_descriptions
 from actial.mix.lengths import token_counter
-from actial.mix.mixture import mixed
-from actial.mix.variants import ROWS_NAMED, varied
+from actial.mix.mixture import OF_PICTURES, mixed, mode_of, shares_of
+from actial.mix.variants import ROWS_NAMED, Told, varied
 from actial.records import Mode, Question
 from actial.rng import generator_for
 from actial.shards import ViewStore
@@ -24,29 +24,35 @@ def make(job: body.Job) -> body.Made:
     scribe = Scribe(params.prompt, settings, store.__getitem__, token_counter(params.model), params.seed)
 
     texts, refused = _distinct_rows(scribe, train)
-    distinct = {mode: len(rows) for mode, rows in texts.items()}
-    mixture = mixed(distinct, settings.n_rows, settings.modes, params.seed)
-    rows = Counter(mode for mode, _ in mixture)
-    n_sft = write_conversations(job.out / "sft.parquet", (scribe.conversation(texts[m][i][0], m, texts[m][i][1]) for m, i in mixture))
+    distinct = {sort: len(rows) for sort, rows in texts.items()}
+    shares = shares_of(settings)
+    mixture = mixed(distinct, settings.n_rows, shares, params.seed)
+    rows = Counter(sort for sort, _ in mixture)
+    n_sft = write_conversations(job.out / "sft.parquet", (scribe.conversation(texts[s][i][0], mode_of(s), texts[s][i][1]) for s, i in mixture))
     order = generator_for(params.seed, "mixture/rl").permutation(len(rl))
     rl_mode: Mode = "direct" if settings.reasoning == "auxiliary" else "think"
     n_rl = write_conversations(job.out / "rl.parquet", (scribe.conversation(rl[i], rl_mode, answered=False) for i in order))
 
-    samples = [scribe.conversation(texts[mode][0][0], mode, texts[mode][0][1]) for mode in rows]
-    write_card(job.out / "README.md", settings, params.seed, rows, distinct, n_rl, refused, samples)
+    samples = [scribe.conversation(texts[sort][0][0], mode_of(sort), texts[sort][0][1]) for sort in rows]
+    write_card(job.out / "README.md", settings, params.seed, shares, rows, distinct, n_rl, refused, samples)
     counts = {"sft rows": n_sft, "rl prompts": n_rl}
-    counts |= {f"{mode} rows": n for mode, n in rows.items()} | {f"distinct {mode} rows": distinct[mode] for mode in rows}
+    counts |= {f"{sort} rows": n for sort, n in rows.items()} | {f"distinct {sort} rows": distinct[sort] for sort in rows}
     counts |= {name: rows["think"] for variant, name in ROWS_NAMED.items() if variant == settings.reasoning}
     return body.Made(counts=counts, refused=dict(refused), look="README.md")
 
 
-def _distinct_rows(scribe: Scribe, train: list[Question]) -> tuple[dict[Mode, list[tuple[Question, str]]], Counter[str]]:
-    """Each mode's rows before mixing: a question and what is written besides its answer; and why some have none."""
-    shares = scribe.settings.modes
+def _distinct_rows(scribe: Scribe, train: list[Question]) -> tuple[dict[str, list[Told]], Counter[str]]:
+    """Each sort's rows before mixing: a question and what is written besides its answer; and why some have none."""
+    settings, shares = scribe.settings, scribe.settings.modes
     chains, no_chain = written_chains(scribe, train) if shares["think"] else ([], Counter[str]())
     descriptions, no_description = written_descriptions(scribe, train) if shares["describe"] else ([], Counter[str]())
-    thoughts = varied(scribe.settings.reasoning, chains, scribe.text_tokens, scribe.seed)
-    return {"think": thoughts, "direct": [(q, "") for q in train], "describe": descriptions}, no_chain + no_description
+    thoughts, of_pictures = (
+        varied(settings.reasoning, told, scribe.text_tokens, scribe.seed) for told in (chains, written_2d(scribe, train) if settings.share_2d else [])
+    )
+    rows = {"think": thoughts, "direct": [(q, "") for q in train], "describe": descriptions}
+    if settings.share_2d:
+        rows |= {f"think{OF_PICTURES}": of_pictures, f"direct{OF_PICTURES}": [(q, "") for q, _ in of_pictures]}
+    return rows, no_chain + no_description
 
 
 if __name__ == "__main__":

@@ -55,6 +55,12 @@ def rotated_about(axis: np.ndarray, angle_rad: float) -> np.ndarray:
     return np.eye(3) + np.sin(angle_rad) * k + (1 - np.cos(angle_rad)) * (k @ k)
 
 
+def box_corners(T_world_obj: np.ndarray, size_m: tuple[float, ...]) -> np.ndarray:
+    """(8, 3) corners of a box that is centred on an object's origin, world, metres."""
+    signs = np.array([[x, y, z] for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)])
+    return transformed(T_world_obj, signs * size_m)
+
+
 def transformed(T_a_b: np.ndarray, p_b: np.ndarray) -> np.ndarray:
     """Points (..., 3) in b, in a's coordinates."""
     return p_b @ T_a_b[:3, :3].T + T_a_b[:3, 3]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from actial.geometry.conventions import opencv_from_blender
-from actial.geometry.poses import inverse, transformed
+from actial.geometry.conventions import UP, opencv_from_blender
+from actial.geometry.poses import inverse, transformed, unit
 
 
 def intrinsics(width_px: int, height_px: int, fov_deg: float) -> np.ndarray:
@@ -31,3 +31,21 @@ def project(p_world: np.ndarray, K: np.ndarray, T_world_cam: np.ndarray) -> tupl
         uv = (p_cam @ K.T)[:, :2] / depth_m[:, None]
     uv[depth_m <= 0] = np.nan
     return uv, depth_m
+
+
+def about_subject(eye: np.ndarray, subject: np.ndarray, p_world: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Points as a level camera at `eye` sees them that faces the subject's middle, whatever the real camera's aim.
+
+    Args:
+        eye: (3,) metres, not straight above or below the subject.
+        subject: (3,) metres.
+        p_world: (n, 3) metres.
+
+    Returns:
+        How far right of the middle points appear, brought to the subject's distance; and how much nearer than the middle they are. Both (n,), metres.
+    """
+    facing = unit((subject - eye) * [1.0, 1.0, 0.0])
+    right = np.cross(facing, UP)
+    distance_m = (subject - eye) @ facing
+    depth_m = (p_world - eye) @ facing
+    return (p_world - eye) @ right / depth_m * distance_m, distance_m - depth_m

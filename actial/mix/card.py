@@ -7,7 +7,7 @@ from pathlib import Path
 
 from actial.mix.variants import SAID
 from actial.params import ColdStartMix
-from actial.records import Conversation, Mode
+from actial.records import Conversation
 
 _TEXT = """---
 configs:
@@ -21,12 +21,14 @@ configs:
 `sft.parquet`: {n_rows:,} rows of the train split, made by stage `cold_start_mix` with seed {seed}. `rl.parquet`: {n_rl:,} prompts of the rl split, other
 scenes, without an answer. Pictures are named by `view_ids`; each `<image>` stands for the next one.
 
-Rule: every mode gets its share of the rows. Within a mode each distinct row stands equally often, once more for those that a seeded permutation
+Rule: every sort of rows gets its share. Within a sort each distinct row stands equally often, once more for those that a seeded permutation
 puts first where the number does not divide; then all rows are shuffled together by the seed.
 
-| mode | share | rows | distinct rows | each stands |
+| sort | share | rows | distinct rows | each stands |
 | --- | --- | --- | --- | --- |
 {table}
+
+`2d` marks questions about the pictures alone; everything else needs the third dimension.
 
 {reasoning}
 
@@ -42,16 +44,15 @@ def write_card(
     path: Path,
     settings: ColdStartMix,
     seed: int,
-    rows: Mapping[Mode, int],
-    distinct: Mapping[Mode, int],
+    shares: Mapping[str, float],
+    rows: Mapping[str, int],
+    distinct: Mapping[str, int],
     n_rl: int,
     refused: Mapping[str, int],
     samples: Sequence[Conversation],
 ) -> None:
     """Write the card as Markdown; `samples` are shown in full."""
-    table = "\n".join(
-        f"| {mode} | {settings.modes[mode]:.0%} | {rows.get(mode, 0):,} | {n:,} | {_often(rows.get(mode, 0), n)} |" for mode, n in distinct.items()
-    )
+    table = "\n".join(f"| {sort} | {shares[sort]:.0%} | {rows.get(sort, 0):,} | {n:,} | {_often(rows.get(sort, 0), n)} |" for sort, n in distinct.items())
     text = _TEXT.format(
         n_rows=settings.n_rows,
         seed=seed,
@@ -73,4 +74,6 @@ def _often(rows: int, distinct: int) -> str:
 
 def _sample(conversation: Conversation) -> str:
     turns = "\n\n".join(f"{m.role}:\n{m.content}" for m in conversation.messages)
-    return f"## A row of mode {conversation.mode}\n\n`{conversation.question_id}`, {conversation.n_tokens or 'uncounted'} tokens\n\n```\n{turns}\n```"
+    return (
+        f"## {conversation.mode}, kind {conversation.kind}\n\n`{conversation.question_id}`, {conversation.n_tokens or 'uncounted'} tokens\n\n```\n{turns}\n```"
+    )

@@ -7,13 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from actial import ids
-from actial.mix.descriptions import describe_pair
+from actial.mix.descriptions import describe_pair, reason_2d
 from actial.mix.lengths import TokenCounter
 from actial.mix.reasoning import NoChain, tell
 from actial.mix.verification import FalseClaim, verify
 from actial.mix.wording import in_words, most_parts
 from actial.params import ColdStartMix, Prompt
 from actial.prompts import THINK_CLOSE, THINK_OPEN, completion_text, prompt_messages, prompt_sha
+from actial.questions.kinds_2d import questions_2d
 from actial.records import Conversation, Message, Mode, Question, View
 from actial.rng import generator_for
 
@@ -116,11 +117,20 @@ def written_descriptions(scribe: Scribe, questions: Sequence[Question]) -> tuple
             continue
         done.add(question.view_ids)
         first, second = (scribe.views(v) for v in question.view_ids)
-        if text := describe_pair(first, second, scribe.settings.wording, scribe.settings.grid_columns, scribe.settings.grid_rows):
+        if text := describe_pair(first, second, scribe.settings.wording, scribe.settings.grid_columns, scribe.settings.grid_rows, sides=True):
             found.append((_about_pair(question), text))
         else:
             refused["descriptions: no named part seen"] += 1
     return found, refused
+
+
+def written_2d(scribe: Scribe, questions: Sequence[Question]) -> list[tuple[Question, str]]:
+    """Questions about the pictures alone, with their reasoning: one of each kind for every ordered pair that the questions are about."""
+    pairs = dict.fromkeys(q.view_ids for q in questions)
+    found = []
+    for first, second in (map(scribe.views, pair) for pair in pairs):
+        found += [(asked.question, reason_2d(asked, first, second, scribe.settings.grid_columns)) for asked in questions_2d(first, second, scribe.seed)]
+    return found
 
 
 def _about_pair(question: Question) -> Question:

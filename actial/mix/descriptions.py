@@ -1,7 +1,7 @@
-"""Dense 2D text about a pair of pictures: where every coloured part appears in each, and how wide, on a coarse grid.
+"""Dense text about a pair of pictures: where every coloured part appears in each, and how large, on a coarse grid; and on which side of the subject it is.
 
-The grid's columns have letters from the left, its rows numbers from the top, as on a chessboard: `red c5x4` is centred in column c, row 5, and
-4 columns wide. Letters and single figures are one token each for most tokenizers.
+The grid's columns have letters from the left, its rows numbers from the top, as on a chessboard: `red c542 near` is centred in column c, row 5,
+4 columns wide and as high as 2 columns are wide, on the near side. Letters and single figures are one token each for most tokenizers.
 """
 
 from __future__ import annotations
@@ -10,13 +10,16 @@ import string
 
 import numpy as np
 
-from actial.geometry.projection import project
-from actial.questions.kinds_2d import DRIFT, NONE_BELOW, ROUND, Asked, drifts
+from actial.geometry.poses import box_corners
+from actial.geometry.projection import about_subject, project
+from actial.questions.kinds_2d import DRIFT, NONE_BELOW, Asked, drifts
 from actial.questions.sight import Sighting, sightings, spoken_names
 from actial.records import View
 
-WIDEST = 9
-"""A width is told up to this many columns."""
+LARGEST = 9
+"""A width or height is told up to this many columns."""
+SIDE_SHARE = 0.07
+"""A part is called near or far when it is nearer or farther than the subject's middle by more than this share of the subject's extent."""
 
 
 def column_letter(u_px: float, width_px: int, columns: int) -> str:
@@ -24,33 +27,38 @@ def column_letter(u_px: float, width_px: int, columns: int) -> str:
     return string.ascii_lowercase[min(int(u_px / width_px * columns), columns - 1)]
 
 
-def describe_pair(first: View, second: View, wording: str, columns: int, rows: int) -> str:
-    """Where the parts are in both pictures, left to right. Empty where none can be named."""
+def describe_pair(first: View, second: View, wording: str, columns: int, rows: int, *, sides: bool) -> str:
+    """Where the parts are in both pictures, left to right, and how large. Empty where none can be named.
+
+    Args:
+        sides: also tell which parts are on the subject's near and far side; without this the text is about the pictures alone.
+    """
     names = spoken_names(first.objects, with_shape=wording == "full")
     lines = []
     for number, view in enumerate((first, second), start=1):
         parts = [(names[name], s) for name, s in sightings(view).items() if name in names]
         if not parts:
             return ""
+        told = [(name, _cell(s, view, columns, rows), *_extent(s, view, columns), _side(s, view) if sides else "") for name, s in parts]
         if wording == "short":
-            lines.append(f"{number}: " + ", ".join(f"{name} {_cell(s, view, columns, rows)}x{_width(s, view, columns)}" for name, s in parts) + ".")
+            lines.append(f"{number}: " + ", ".join(f"{name} {cell}{wide}{high} {side}".rstrip() for name, cell, wide, high, side in told) + ".")
         else:
-            said = "; ".join(f"the {name} at {_cell(s, view, columns, rows)}, {_width(s, view, columns)} wide" for name, s in parts)
+            said = "; ".join(f"the {name} at {cell}, {wide} wide, {high} high" + f", on the {side} side" * bool(side) for name, cell, wide, high, side in told)
             last = string.ascii_lowercase[columns - 1]
-            lines.append(f"Picture {number}, in columns a to {last} from the left and rows 1 to {rows} from the top: {said}.")
+            lines.append(f"Picture {number}, columns a to {last} from the left, rows 1 to {rows} from the top, sizes in widths of a column: {said}.")
     return " ".join(lines)
 
 
-def reason_2d(asked: Asked, first: View, second: View, columns: int, rows: int) -> str:
-    """The short chain of thought of a 2D question: columns (for `round_2d` cells) of the parts asked about; for a shift, of all parts seen in
-    both pictures; for a drift also which way each went against the others."""
+def reason_2d(asked: Asked, first: View, second: View, columns: int) -> str:
+    """The short chain of thought of a 2D question: columns of the parts asked about; for a shift, of all parts seen in both pictures; for a drift
+    also which way each went against the others."""
     if len(asked.pictures) == 2:
         drift = _drift_words(first, second) if asked.question.kind == DRIFT else {}
         return ", ".join(f"{name} {a} {b} {drift.get(name, '')}".rstrip() for name, a, b in columns_in_both(first, second, columns, with_shape=False)) + "."
     view = (first, second)[asked.pictures[0]]
     names = spoken_names(view.objects, with_shape=False)
-    at = {names[name]: _cell(s, view, columns, rows) for name, s in sightings(view).items() if name in names}
-    return ", ".join(f"{name} {at[name] if asked.question.kind == ROUND else at[name][0]}" for name in asked.parts) + "."
+    at = {names[name]: _column(s, view, columns) for name, s in sightings(view).items() if name in names}
+    return ", ".join(f"{name} {at[name]}" for name in asked.parts) + "."
 
 
 def _drift_words(first: View, second: View) -> dict[str, str]:
@@ -71,14 +79,27 @@ def columns_in_both(first: View, second: View, columns: int, with_shape: bool) -
     ]
 
 
+def _column(s: Sighting, view: View, columns: int) -> str:
+    return column_letter(s.pixel[0], view.camera.width_px, columns)
+
+
 def _cell(s: Sighting, view: View, columns: int, rows: int) -> str:
-    return column_letter(s.pixel[0], view.camera.width_px, columns) + str(min(int(s.pixel[1] / view.camera.height_px * rows), rows - 1) + 1)
+    return _column(s, view, columns) + str(min(int(s.pixel[1] / view.camera.height_px * rows), rows - 1) + 1)
 
 
-def _width(s: Sighting, view: View, columns: int) -> int:
-    """Width of the part's projected box in columns, at least 1."""
-    T = np.array(s.part.T_world_obj).reshape(4, 4)
-    signs = np.array([[x, y, z] for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)])
-    corners = signs * s.part.size_m @ T[:3, :3].T + T[:3, 3]
-    uv, _ = project(corners, view.camera.intrinsics(), view.camera.pose())
-    return int(np.clip(round(float(np.nanmax(uv[:, 0]) - np.nanmin(uv[:, 0])) / view.camera.width_px * columns), 1, WIDEST))
+def _extent(s: Sighting, view: View, columns: int) -> tuple[int, int]:
+    """Width and height of the part's projected box, in widths of a column; 1 to `LARGEST`."""
+    uv, _ = project(box_corners(np.array(s.part.T_world_obj).reshape(4, 4), s.part.size_m), view.camera.intrinsics(), view.camera.pose())
+    across, down = (np.nanmax(uv, axis=0) - np.nanmin(uv, axis=0)) / view.camera.width_px * columns
+    return int(np.clip(round(across), 1, LARGEST)), int(np.clip(round(down), 1, LARGEST))
+
+
+def _side(s: Sighting, view: View) -> str:
+    """`near` or `far`, against the subject's middle; empty where it is neither, clearly."""
+    subject = view.objects[0]
+    eye, middle = view.camera.pose()[:3, 3], subject.center()
+    if np.hypot(*(eye - middle)[:2]) < max(subject.size_m) / 2:  # from above or below there is no near side
+        return ""
+    _, nearer_m = about_subject(eye, middle, s.part.center()[None])
+    share = float(nearer_m[0]) / max(subject.size_m)
+    return "" if abs(share) < SIDE_SHARE else "near" if share > 0 else "far"

@@ -1,44 +1,67 @@
-"""The mixing rule. Each mode gets its share of `n_rows` (largest remainder). Within a mode every distinct row stands equally often, or once more where the
-number does not divide: a seeded permutation of the rows is read round and round until the share is full. Then all rows are shuffled together by the seed.
+"""The mixing rule. Each sort of rows gets its share of `n_rows` (largest remainder). Within a sort every distinct row stands equally often, or once more
+where the number does not divide: a seeded permutation of the rows is read round and round until the share is full. Then all rows are shuffled together
+by the seed.
+
+A sort is a mode, and for questions about the pictures alone the mode with ` 2d` behind it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 import numpy as np
 
 from actial.errors import UserError
+from actial.params import ColdStartMix
 from actial.records import Mode
 from actial.rng import generator_for
 
+OF_PICTURES = " 2d"
 
-def rows_of_modes(n_rows: int, shares: Mapping[str, float]) -> dict[str, int]:
-    """How many of `n_rows` each mode gets: its share, rounded so that the sum is `n_rows`."""
-    exact = {mode: share * n_rows for mode, share in shares.items()}
-    rows = {mode: int(x + 1e-9) for mode, x in exact.items()}
-    by_remainder = sorted(exact, key=lambda mode: (rows[mode] - exact[mode], mode))
-    for mode in by_remainder[: n_rows - sum(rows.values())]:
-        rows[mode] += 1
+
+def mode_of(sort: str) -> Mode:
+    """The mode of a sort's rows."""
+    return cast(Mode, sort.removesuffix(OF_PICTURES))
+
+
+def shares_of(settings: ColdStartMix) -> dict[str, float]:
+    """The share of each sort, in the order of the modes."""
+    shares: dict[str, float] = {}
+    for mode, share in settings.modes.items():
+        of_pictures = 0.0 if mode == "describe" else settings.share_2d
+        shares[mode] = share * (1 - of_pictures)
+        if of_pictures:
+            shares[mode + OF_PICTURES] = share * of_pictures
+    return shares
+
+
+def rows_of_sorts(n_rows: int, shares: Mapping[str, float]) -> dict[str, int]:
+    """How many of `n_rows` each sort gets: its share, rounded so that the sum is `n_rows`."""
+    exact = {sort: share * n_rows for sort, share in shares.items()}
+    rows = {sort: int(x + 1e-9) for sort, x in exact.items()}
+    by_remainder = sorted(exact, key=lambda sort: (rows[sort] - exact[sort], sort))
+    for sort in by_remainder[: n_rows - sum(rows.values())]:
+        rows[sort] += 1
     return rows
 
 
-def mixed(distinct: Mapping[Mode, int], n_rows: int, shares: Mapping[str, float], seed: int) -> list[tuple[Mode, int]]:
-    """The rows of a mixture, in order: (mode, place among the mode's distinct rows).
+def mixed(distinct: Mapping[str, int], n_rows: int, shares: Mapping[str, float], seed: int) -> list[tuple[str, int]]:
+    """The rows of a mixture, in order: (sort, place among the sort's distinct rows).
 
     Raises:
-        UserError: a mode with a share has no rows.
+        UserError: a sort with a share has no rows.
     """
-    rows: list[tuple[Mode, int]] = []
-    sizes = rows_of_modes(n_rows, shares)
-    for mode in distinct:
-        n = sizes[mode]
-        if n and not distinct[mode]:
+    rows: list[tuple[str, int]] = []
+    sizes = rows_of_sorts(n_rows, shares)
+    for sort in distinct:
+        n = sizes[sort]
+        if n and not distinct[sort]:
             raise UserError(
-                f"cold_start_mix.modes gives {mode} a share of {shares[mode]:g}, but not one row of that mode could be made: see the reasons counted as refused"
+                f"cold_start_mix gives rows of {sort} a share of {shares[sort]:g}, but not one such row could be made: see the reasons counted as refused"
             )
         if n:
-            once = generator_for(seed, f"mixture/{mode}").permutation(distinct[mode])
-            rows += [(mode, int(i)) for i in np.resize(once, n)]
+            once = generator_for(seed, f"mixture/{sort}").permutation(distinct[sort])
+            rows += [(sort, int(i)) for i in np.resize(once, n)]
     order = generator_for(seed, "mixture/order").permutation(len(rows))
     return [rows[i] for i in order]

@@ -17,8 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from actial.geometry.angles import motion_between
-from actial.geometry.conventions import UP
-from actial.geometry.poses import unit
+from actial.geometry.projection import about_subject
 from actial.mix.descriptions import columns_in_both
 from actial.questions.sight import sightings, spoken_names
 from actial.records import Question, View
@@ -116,7 +115,7 @@ def _evidence(first: View, second: View, with_shape: bool) -> list[Evidence]:
     eyes = [view.camera.pose()[:3, 3] for view in (first, second)]
     if min(np.hypot(*(eye - subject)[:2]) for eye in eyes) < extent_m / 2:
         raise NoChain("camera above or below the subject")
-    (x1, near1), (x2, near2) = (_about_subject(eye, subject, p_world) for eye in eyes)
+    (x1, near1), (x2, near2) = (about_subject(eye, subject, p_world) for eye in eyes)
     slide, nearness = (x2 - x1) / extent_m, (near1 + near2) / 2 / extent_m
     found = []
     for part, s, n in zip(parts, slide, nearness, strict=True):
@@ -127,17 +126,6 @@ def _evidence(first: View, second: View, with_shape: bool) -> list[Evidence]:
         elif abs(s) > MOVED_SHARE:
             found.append(Evidence(names[part.name], n > 0, "right" if s > 0 else "left", min(abs(s), abs(n))))
     return found
-
-
-def _about_subject(eye: np.ndarray, subject: np.ndarray, p_world: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How far right of the subject's middle points appear to a level camera at `eye` that faces it, brought to the subject's distance; and how much
-    nearer than the middle they are. Both (n,), metres.
-    """
-    facing = unit((subject - eye) * [1.0, 1.0, 0.0])
-    right = np.cross(facing, UP)
-    distance_m = (subject - eye) @ facing
-    depth_m = (p_world - eye) @ facing
-    return (p_world - eye) @ right / depth_m * distance_m, distance_m - depth_m
 
 
 def _turn_terms(first: View, second: View) -> tuple[str, str, str]:

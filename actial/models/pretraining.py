@@ -2,17 +2,20 @@
 
     python -m actial.models.pretraining FOLDER --views VIEWS
 
-Rows are dense descriptions of rendered pairs (which part is where in each picture, and how wide) and 2D questions about them, thought out and answered
-directly, in the prompts of a profile. The scenes are of a seed of their own, so no scene of any profile is among them.
+Rows are dense descriptions of rendered pairs (which part is where in each picture, and how large) and 2D questions about them, thought out and answered
+directly, in the prompts of a profile. What the words of the viewpoint questions' options look like it learns from rows that ask for one of three listed
+options by its place, whatever the pictures show. Half of all pairs are mirrored, pictures and words alike, and tones vary. The scenes are of a seed of
+their own, so no scene of any profile is among them.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
+import itertools
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +29,23 @@ from actial.models.load import folder_sha256, load_model, load_processor
 from actial.models.processor import PairProcessor
 from actial.params import Params, load_params
 from actial.prompts import THINK_CLOSE, completion_text, content_parts, prompt_messages
-from actial.questions.kinds_2d import DRIFT, ORDER, PLACE, ROUND, SHIFT, questions_2d
+from actial.questions.kinds import KINDS
+from actial.questions.kinds_2d import DRIFT, OPTIONS, ORDER, PLACE, SHIFT, questions_2d
 from actial.records import LETTERS, Message, Mode, Question, View
 from actial.rng import generator_for
 from actial.shards import ViewStore
 
 LOG = "pretraining.json"
-PAIRS_PER_SCENE = 16
+PAIRS_PER_SCENE = 12
 HELD_OUT_SCENES = 50
 BATCH_ROWS = 32
 PEAK_RATE, WARMUP_STEPS = 1.5e-3, 100
+WEIGHT_DECAY = 0.05
+GAIN, OFFSET, NOISE = 0.15, 0.15, 0.05
+"""How far tones vary, in the processor's normalised units: contrast by a factor near 1, brightness by a sum, each uniform; noise normal."""
 LOG_EVERY = 50
+LISTED = "listed"
+"""Rows that ask for an option by its place."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +56,7 @@ class Phase:
     steps: int
     shares: dict[Mode, float]
     kinds: tuple[str, ...]
-    """2D questions asked."""
+    """Questions asked."""
     decay_share: float
 
     def rate(self, step: int) -> float:
@@ -56,10 +65,10 @@ class Phase:
 
 
 PHASES = (
-    Phase("reading", 3000, {"describe": 0.5, "think": 0.3, "direct": 0.2}, (PLACE, ORDER, SHIFT), decay_share=0.0),
-    Phase("answering", 2200, {"describe": 0.3, "think": 0.45, "direct": 0.25}, (PLACE, ORDER, ROUND, SHIFT, DRIFT, DRIFT), decay_share=0.5),
+    Phase("reading", 3000, {"describe": 0.6, "think": 0.2, "direct": 0.2}, (PLACE, ORDER, SHIFT, LISTED), decay_share=0.0),
+    Phase("answering", 2500, {"describe": 0.4, "think": 0.35, "direct": 0.25}, (PLACE, ORDER, ORDER, SHIFT, DRIFT, DRIFT, LISTED), decay_share=0.5),
 )
-"""Where things are first; then every form of answer, the words for ways round among them, and what moves in the picture against what."""
+"""Where things are first; then what is on which side of what, and what moves in the picture against what."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +76,7 @@ class _Row:
     question: Question
     mode: Mode
     completion: str
+    mirrored: bool
 
 
 @dataclass(frozen=True)
@@ -99,13 +109,13 @@ def pretrain(folder: Path, views: Path, params: Params) -> None:
 
 def _train(model: Any, schooling: _Schooling, phase: Phase) -> list[dict[str, float]]:
     torch.manual_seed(tiny.SEED)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=PEAK_RATE, betas=(0.9, 0.98), weight_decay=0.01)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=PEAK_RATE, betas=(0.9, 0.98), weight_decay=WEIGHT_DECAY)
     rate = torch.optim.lr_scheduler.LambdaLR(optimizer, phase.rate)
     generator = generator_for(tiny.SEED, f"pretraining/{phase.name}")
     curve: list[dict[str, float]] = []
     model.train()
     for step in range(1, phase.steps + 1):
-        loss = model(**schooling.batch([schooling.draw(phase, generator) for _ in range(BATCH_ROWS)])).loss
+        loss = model(**schooling.batch([schooling.draw(phase, generator) for _ in range(BATCH_ROWS)], generator)).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
@@ -144,24 +154,30 @@ class _Schooling:
         self.held_out: dict[tuple[Mode, str], list[_Row]] = {}
         for n, (scene_id, views) in enumerate(by_scene.items()):
             rows = self.held_out if n < HELD_OUT_SCENES else self.rows
-            pairs = [(a, b) for a in views for b in views if a is not b]
-            chosen = generator_for(tiny.SEED, f"{scene_id}/schooling").permutation(len(pairs))[:PAIRS_PER_SCENE]
-            for i in chosen:
-                self._add(rows, *pairs[i])
+            pairs = list(itertools.permutations(views, 2))
+            generator = generator_for(tiny.SEED, f"{scene_id}/schooling")
+            for i in generator.permutation(len(pairs))[:PAIRS_PER_SCENE]:
+                first, second = pairs[i]
+                self._add(rows, first, second, bool(generator.integers(2)), generator)
         print(f"{len(ids)} views, rows: { ({'/'.join(sort): len(rows) for sort, rows in self.rows.items()}) }", flush=True)
 
-    def _add(self, rows: dict[tuple[Mode, str], list[_Row]], first: View, second: View) -> None:
+    def _add(self, rows: dict[tuple[Mode, str], list[_Row]], first: View, second: View, mirrored: bool, generator: np.random.Generator) -> None:
+        if mirrored:
+            first, second = _mirrored(first), _mirrored(second)
         mix = self.params.cold_start_mix
         modes: tuple[Mode, ...] = ("think", "direct")
         asked_2d = questions_2d(first, second, tiny.SEED)
-        for asked in asked_2d:
-            question = asked.question
+        if not asked_2d:
+            return
+        questions = [(asked.question, reason_2d(asked, first, second, mix.grid_columns)) for asked in asked_2d]
+        listed = _listed(asked_2d[0].question, generator)
+        for question, reasoning in [*questions, (listed, f"{listed.truth}.")]:
             answer = question.truth if self.params.prompt.answer == "letter" else question.options[LETTERS.index(question.truth)]
             for mode in modes:
-                reasoning = reason_2d(asked, first, second, mix.grid_columns, mix.grid_rows) if mode == "think" else ""
-                rows.setdefault((mode, question.kind), []).append(_Row(question, mode, completion_text(mode, answer, reasoning)))
-        if asked_2d and (text := describe_pair(first, second, "short", mix.grid_columns, mix.grid_rows)):
-            rows.setdefault(("describe", ""), []).append(_Row(asked_2d[0].question, "describe", text))
+                row = _Row(question, mode, completion_text(mode, answer, reasoning if mode == "think" else ""), mirrored)
+                rows.setdefault((mode, question.kind), []).append(row)
+        if text := describe_pair(first, second, "short", mix.grid_columns, mix.grid_rows, sides=False):
+            rows.setdefault(("describe", ""), []).append(_Row(asked_2d[0].question, "describe", text, mirrored))
 
     @functools.cache  # noqa: B019  # one schooling a process
     def _tokenized(self, row: _Row) -> _Tokens:
@@ -184,7 +200,8 @@ class _Schooling:
         rows = self.rows[mode, "" if mode == "describe" else str(generator.choice(phase.kinds))]
         return rows[int(generator.integers(len(rows)))]
 
-    def batch(self, rows: list[_Row]) -> dict[str, Any]:
+    def batch(self, rows: list[_Row], generator: np.random.Generator | None = None) -> dict[str, Any]:
+        """What the model takes. Tones vary by the generator, where there is one."""
         tokens = [self._tokenized(row) for row in rows]
         length = max(len(t.ids) for t in tokens)
         ids = np.full((len(rows), length), self.processor.tokenizer.pad_token_id, dtype=np.int64)
@@ -194,15 +211,30 @@ class _Schooling:
             n = len(t.ids)
             ids[i, :n], mask[i, :n], labels[i, t.n_prompt : n] = t.ids, 1, t.ids[t.n_prompt :]
         pictures = [self.place[v] for row in rows for v in row.question.view_ids]
+        patches = self.patches[pictures].astype(np.float32)
+        flipped = np.array([row.mirrored for row in rows for _ in row.question.view_ids])
+        patches[flipped] = self._flipped(patches[flipped])
+        if generator:
+            gain = generator.uniform(1 - GAIN, 1 + GAIN, size=(len(patches), 1, 1))
+            offset = generator.uniform(-OFFSET, OFFSET, size=(len(patches), 1, 1))
+            patches = (patches * gain + offset + NOISE * generator.standard_normal(patches.shape, dtype=np.float32)).astype(np.float32)
         input_ids = torch.from_numpy(ids)
         return {
             "input_ids": input_ids,
             "attention_mask": torch.from_numpy(mask),
             "labels": torch.from_numpy(labels),
-            "pixel_values": torch.from_numpy(self.patches[pictures].reshape(-1, self.patches.shape[-1]).astype(np.float32)),
+            "pixel_values": torch.from_numpy(patches.reshape(-1, patches.shape[-1])),
             "image_grid_thw": self.grid.repeat(len(pictures), 1),
             "mm_token_type_ids": (input_ids == self.processor.image_token_id).int(),
         }
+
+    def _flipped(self, patches: np.ndarray) -> np.ndarray:
+        """(n, patches, values) of pictures as in a mirror. The processor puts the patches of a block of 2 x 2, which become one token, beside one another."""
+        processor = self.processor.image_processor
+        merge, side = processor.merge_size, processor.patch_size
+        _, down, across = (int(n) for n in self.grid[0])
+        blocks = patches.reshape(-1, down // merge, across // merge, merge, merge, patches.shape[-1] // side, side)
+        return blocks[:, :, ::-1, :, ::-1, :, ::-1].reshape(patches.shape)
 
     @torch.no_grad()
     def accuracy(self, model: Any) -> dict[str, float]:
@@ -220,6 +252,24 @@ class _Schooling:
             said[f"{mode} {kind}".strip()] = round(float(right[told].float().mean() if mode == "describe" else (right | ~told).all(dim=1).float().mean()), 3)
         model.train()
         return said
+
+
+def _mirrored(view: View) -> View:
+    """The view in a mirror: the camera's picture columns run the other way."""
+    K = np.array(view.camera.K).reshape(3, 3) * [[-1.0, 1.0, 1.0], [1.0, 1.0, 1.0], [1.0, 1.0, 1.0]]
+    K[0, 2] = view.camera.width_px - K[0, 2]
+    return replace(view, camera=replace(view.camera, K=tuple(K.ravel().tolist())))
+
+
+_ORDINALS = ("first", "second", "third")
+_OPTION_TEXTS = sorted({text for options in [*OPTIONS.values(), *(kind.options for kind in KINDS.values())] for text in options})
+
+
+def _listed(question: Question, generator: np.random.Generator) -> Question:
+    """Which of three options, drawn from those of all kinds, stands at a place of the list? The pictures, which are those of `question`, do not matter."""
+    options = tuple(str(text) for text in generator.choice(_OPTION_TEXTS, size=3, replace=False))
+    place = int(generator.integers(3))
+    return replace(question, kind=LISTED, text=f"Which option comes {_ORDINALS[place]}?", options=options, truth=LETTERS[place])
 
 
 def main() -> None:

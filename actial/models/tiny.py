@@ -64,7 +64,7 @@ path person Picture picture pictures pillar pink place places plate point positi
 Relative relative Right right ring rise rod roof rotate rotated rotation round same saw scene Second second Seen seen sees sense shelf shift shifted
 shifting shorter show shows side sides sideways sight silver since size slab slides slipping small smaller So so Someone sphere stack standing stands
 stay stayed step stepped stick still stood straight Suppose suppose swing swung table taken teal tells than that The the their them Then then there
-Therefore therefore these they thing This this those though three through thus tile To to together took top torus towards tower travel tube turn
+Therefore therefore these they thing third This this those though three through thus tile To to together took top torus towards tower travel tube turn
 turned turning turquoise two under up upper us view viewing views violet wall was way wedge were what wheel when where whether Which which while white
 who whole whose wide will wing with without would yellow Yes yes you your
 """

@@ -1,5 +1,5 @@
 """Questions that need no third dimension: where a part appears in a picture, on which side of another, which way
-round three of them stand, which way one went in the picture, alone and against the others.
+one went in the picture, alone and against the others.
 
 They are the tiny base's schooling, and in every test they tell "it cannot see" from "it cannot answer": a model that reads pictures and knows
 the form of question and answer does well here while it stays at chance about the camera.
@@ -7,7 +7,6 @@ the form of question and answer does well here while it stays at chance about th
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -21,26 +20,22 @@ from actial.rng import generator_for
 SUFFIX = "_2d"
 """Every kind of this module ends with it; scores leave such kinds out of the viewpoint totals."""
 
-PLACE, ORDER, ROUND, SHIFT, DRIFT = f"place{SUFFIX}", f"order{SUFFIX}", f"round{SUFFIX}", f"shift{SUFFIX}", f"drift{SUFFIX}"
+PLACE, ORDER, SHIFT, DRIFT = f"place{SUFFIX}", f"order{SUFFIX}", f"shift{SUFFIX}", f"drift{SUFFIX}"
 LABELS: tuple[Label, ...] = ("left", "right", "none")
-ASKED_FROM, NONE_BELOW = 0.07, 0.02
+ASKED_FROM, NONE_BELOW = 0.1, 0.03
 """Shares of the picture's width: sideways distances beyond the first are left or right, those within the second neither; between them nothing is asked."""
-DRIFTED_FROM = 0.04
+DRIFTED_FROM = 0.06
 """The same for a part against the others."""
-BENT_FROM, STRAIGHT_BELOW = 0.35, 0.1
-"""The same for the sine of the angle between the ways from the first of three parts to the others."""
 
 TEXTS = {
     PLACE: "Where is {a} in picture {n}?",
     ORDER: "In picture {n}, on which side of {a} is {b}?",
-    ROUND: "In picture {n}, which way round is it from {a} to {b} to {c}?",
     SHIFT: "Which way did {a} go in the picture?",
     DRIFT: "Which way did {a} go against the others?",
 }
 OPTIONS = {
     PLACE: ("left", "right", "in the middle"),
     ORDER: ("left", "right", "straight above or below"),
-    ROUND: ("counter-clockwise", "clockwise", "in a line"),
     SHIFT: ("left", "right", "it stayed in place"),
     DRIFT: ("left", "right", "it went with them"),
 }
@@ -62,13 +57,12 @@ class _Choice:
     parts: tuple[str, ...]
     pictures: tuple[int, ...]
     value: float
-    """What decides, to the right (of three parts: clockwise) positive: a sideways distance as a share of the picture's width; of three parts, a sine."""
+    """What decides: a sideways distance as a share of the picture's width, to the right positive."""
     asked_from: float = ASKED_FROM
-    none_below: float = NONE_BELOW
 
     @property
     def label(self) -> Label | None:
-        if abs(self.value) < self.none_below:
+        if abs(self.value) < NONE_BELOW:
             return "none"
         if abs(self.value) < self.asked_from:
             return None
@@ -76,7 +70,7 @@ class _Choice:
 
     @property
     def margin(self) -> float:
-        return 1 - abs(self.value) / self.none_below if self.label == "none" else abs(self.value) / self.asked_from - 1
+        return 1 - abs(self.value) / NONE_BELOW if self.label == "none" else abs(self.value) / self.asked_from - 1
 
 
 def questions_2d(first: View, second: View, seed: int, with_shape: bool = False) -> list[Asked]:
@@ -127,7 +121,7 @@ def balanced_2d(pairs: Iterable[tuple[View, View]], n: int, seed: int) -> list[Q
 
 def _question(kind: str, question_id: str, choice: _Choice, label: Label, first: View, second: View, generator: np.random.Generator) -> Question:
     order = [int(i) for i in generator.permutation(len(LABELS))]
-    words = dict(zip("abc", (f"the {name}" if " " in name else name for name in choice.parts), strict=False))
+    words = dict(zip("ab", (f"the {name}" if " " in name else name for name in choice.parts), strict=False))
     return Question(
         question_id=question_id,
         kind=kind,
@@ -137,7 +131,7 @@ def _question(kind: str, question_id: str, choice: _Choice, label: Label, first:
         options=tuple(OPTIONS[kind][i] for i in order),
         labels=tuple(LABELS[i] for i in order),
         truth=LETTERS[order.index(LABELS.index(label))],
-        deciding_quantity="sine" if kind == ROUND else "sideways_share",
+        deciding_quantity="sideways_share",
         deciding_value=round(choice.value, 6),
         margin=round(choice.margin, 6),
         scene_id=first.scene_id,
@@ -163,15 +157,6 @@ def _orders(seen: Seen, widths_px: tuple[int, int]) -> Iterator[_Choice]:
                     yield _Choice((a, b), (n,), (parts[b].pixel[0] - parts[a].pixel[0]) / width_px)
 
 
-def _rounds(seen: Seen, widths_px: tuple[int, int]) -> Iterator[_Choice]:
-    for n, parts in enumerate(seen):
-        for names in itertools.permutations(parts, 3):
-            a, b, c = (np.array(parts[name].pixel) for name in names)
-            (x1, y1), (x2, y2) = b - a, c - a
-            sine = (x1 * y2 - y1 * x2) / max(float(np.hypot(x1, y1) * np.hypot(x2, y2)), 1e-9)
-            yield _Choice(names, (n,), float(sine), BENT_FROM, STRAIGHT_BELOW)
-
-
 def _shifts(seen: Seen, widths_px: tuple[int, int]) -> Iterator[_Choice]:
     for name in seen[0]:
         if name in seen[1]:
@@ -191,4 +176,4 @@ def drifts(first: Mapping[str, float], second: Mapping[str, float]) -> list[tupl
     return [(name, w - mean) for name, w in went.items()] if len(went) > 1 else []
 
 
-_CHOICES: dict[str, Callable[[Seen, tuple[int, int]], Iterator[_Choice]]] = {PLACE: _places, ORDER: _orders, ROUND: _rounds, SHIFT: _shifts, DRIFT: _drifts}
+_CHOICES: dict[str, Callable[[Seen, tuple[int, int]], Iterator[_Choice]]] = {PLACE: _places, ORDER: _orders, SHIFT: _shifts, DRIFT: _drifts}

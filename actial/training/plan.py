@@ -14,10 +14,11 @@ from actial.errors import UnreadablePicture, UserError
 from actial.jobs import run_job
 from actial.json_files import write_json
 from actial.machine import Machine
-from actial.params import Params, parse_typed
+from actial.params import Params
 from actial.records import Conversation
 from actial.shards import ViewStore
 from actial.tables import read_conversations
+from actial.typed_yaml import parse_typed
 
 
 @dataclass(frozen=True)

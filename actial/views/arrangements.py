@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from actial.geometry.poses import box_corners
+
 Vector = tuple[float, float, float]
 GAP_M = 0.004
 PART_SHAPES = ("box", "sphere", "cylinder", "cone")
@@ -41,9 +43,7 @@ class Solid:
 
     def corners(self) -> np.ndarray:
         """(8, 3) corners of its bounding box, world, metres."""
-        signs = np.array([[x, y, z] for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)])
-        T = self.pose()
-        return signs * self.size_m @ T[:3, :3].T + T[:3, 3]
+        return box_corners(self.pose(), self.size_m)
 
     def half_width_m(self, angle_rad: float) -> float:
         """Half its extent along a horizontal direction."""

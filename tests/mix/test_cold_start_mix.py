@@ -75,8 +75,8 @@ def test_prompts_for_grpo_are_of_fresh_scenes_and_unanswered(project: Path, sft:
 def test_descriptions_place_parts_where_they_are(project: Path) -> None:
     store = ViewStore(project / "outputs/render_views/views")
     first, second = store["scene-000000.v00"], store["scene-000000.v01"]
-    short, full = (describe_pair(first, second, wording, 12, 6) for wording in ("short", "full"))
-    said = re.findall(r"([a-z]+) ([a-z]\d)x\d", short.split(" 2: ")[0])
+    short, full = (describe_pair(first, second, wording, 12, 6, sides=True) for wording in ("short", "full"))
+    said = re.findall(r"([a-z]+) ([a-z]\d)\d\d", short.split(" 2: ")[0])
     expected = [(s.part.color, chr(ord("a") + int(s.pixel[0] // 7)) + str(int(s.pixel[1] // 14) + 1)) for s in sightings(first).values()]
     assert said == expected and len(expected) >= 2
     assert all(f"the {color} box at {cell}," in full for color, cell in expected)

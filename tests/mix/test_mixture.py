@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actial.errors import UserError
-from actial.mix.mixture import mixed, rows_of_modes
+from actial.mix.mixture import mixed, rows_of_sorts
 from actial.records import Mode
 
 whole = st.integers(1, 50)
@@ -39,7 +39,7 @@ def test_every_row_stands_as_often_as_stated(think: int, direct: int, describe: 
 
 @given(st.integers(1, 10_000), shares())
 def test_the_shares_add_up(n_rows: int, share: dict[str, float]) -> None:
-    assert sum(rows_of_modes(n_rows, share).values()) == n_rows
+    assert sum(rows_of_sorts(n_rows, share).values()) == n_rows
 
 
 def test_modes_are_interleaved_and_the_seed_matters() -> None:

@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from safetensors.torch import load_file
+from toy_scenes import toy_views
 
 from actial.ids import scene_id
+from actial.mix.descriptions import describe_pair
 from actial.models import pretraining, tiny
 from actial.models.load import LORA_LAYERS, freeze_vision, load_model, load_processor
 from actial.params import load_params
@@ -73,7 +75,7 @@ def test_schooling_goes_on_from_the_last_finished_phase_and_learns(tmp_path: Pat
     log = json.loads((tmp_path / "base" / pretraining.LOG).read_text())
     assert log[phases[0].name] == [{"step": 2}]
     assert [entry["step"] for entry in log[phases[1].name]] == [2, 4]
-    assert {"describe", "think drift_2d", "direct round_2d"} <= log[phases[1].name][-1].keys()
+    assert {"describe", "think drift_2d", "direct listed"} <= log[phases[1].name][-1].keys()
     after = load_file(tmp_path / "base" / "model.safetensors")
     assert any(not torch.equal(before[name], after[name]) for name in before)
 
@@ -86,6 +88,23 @@ def test_one_matrix_product_embeds_patches_as_the_convolution_does(processor: An
         convolved = embed(patches)
         pretraining.multiply_patches(model)
         assert torch.allclose(embed(patches), convolved, atol=1e-5)
+
+
+def test_patches_are_mirrored_as_pictures_are(processor: Any) -> None:
+    schooling = object.__new__(pretraining._Schooling)
+    schooling.processor, schooling.grid = processor, torch.tensor([[1, 8, 8]])
+    image = Image.fromarray(generator_for(0, "a").integers(0, 256, (112, 112, 3), dtype=np.uint8))
+    plain, turned = (processor.image_processor(images=[i], return_tensors="np")["pixel_values"] for i in (image, ImageOps.mirror(image)))
+    assert np.array_equal(schooling._flipped(plain[None])[0], turned)
+
+
+def test_a_mirrored_view_is_described_as_its_mirror_image() -> None:
+    """Columns run the other way, all else stays."""
+    first, second = toy_views(0)[:2]
+    plain, turned = (describe_pair(*pair, "short", 20, 9, sides=False) for pair in ((first, second), map(pretraining._mirrored, (first, second))))
+    cells = [dict(re.findall(r"([a-z]+) ([a-z]\d+)", text.split(" 2: ")[0])) for text in (plain, turned)]
+    assert cells[0].keys() == cells[1].keys() and len(cells[0]) >= 2
+    assert all(ord(cells[1][name][0]) - ord("a") == 19 - (ord(cell[0]) - ord("a")) and cells[1][name][1:] == cell[1:] for name, cell in cells[0].items())
 
 
 def write_boxes(folder: Path) -> None:
