@@ -21,6 +21,8 @@ Cue = Literal["aligned", "conflict", "none"]
 """Whether what the pictures suggest without depth agrees with the truth; none where either has no direction."""
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+SUFFIX_2D = "_2d"
+"""Every kind of question about the pictures alone ends with it; see `is_viewpoint`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,3 +200,8 @@ class Verdict:
     prompt_sha: str
     n_tokens: int
     """Tokens the model wrote."""
+
+
+def is_viewpoint(kind: str) -> bool:
+    """Whether a kind of question asks how the camera moved; the others are about the pictures alone and count to no total."""
+    return not kind.endswith(SUFFIX_2D)

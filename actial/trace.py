@@ -17,7 +17,7 @@ import numpy as np
 from actial import ids
 from actial.errors import UserError, exit_on_user_error
 from actial.geometry.angles import motion_between
-from actial.records import LETTERS, Conversation, Question, Rollout, Verdict, View
+from actial.records import LETTERS, Conversation, Question, Rollout, Verdict, View, is_viewpoint
 from actial.report.outputs import STAND_INS, Outputs, in_order
 
 
@@ -173,7 +173,7 @@ def _contribution(verdict: Verdict, question: Question, found: Outputs) -> str:
     of_kind = [p for p in peers if p.kind == v.kind]
     right = sum(p.correct for p in of_kind)
     said = f"{int(v.correct)} of n={len(of_kind)} in {v.mode}/{v.kind}: {right} right, accuracy {right / len(of_kind):.3f}"
-    if found.scores is None or v.kind.endswith("_2d"):  # such kinds are in no total
+    if found.scores is None or not is_viewpoint(v.kind):
         return said
     told = found.scores["models"][v.model][v.mode]["overall"]["accuracy"]
     n_counted = found.scores["questions"]["overall"]["n_counted"]

@@ -37,11 +37,10 @@ from actial.evaluation.conditions import PLAIN, SAMPLED
 from actial.evaluation.standins import STANDINS, majority_labels
 from actial.evaluation.stats import Mean, chance_test, clustered_mean, paired_comparison
 from actial.ids import question_of
-from actial.records import Mode, Question, Verdict
+from actial.records import Mode, Question, Verdict, is_viewpoint
 from actial.rng import generator_for
 
 OVERALL, DIRECTIONAL, TWO_D = "overall", "directional", "2d"
-TWO_D_SUFFIX = "_2d"
 BASE = "base"
 MODELS = (BASE, "sft", "grpo")
 MODES: tuple[Mode, ...] = ("think", "direct")
@@ -98,11 +97,6 @@ def verdict_of(
 def is_strict(verdict: Verdict) -> bool:
     """Whether the answer stands exactly where and how the prompt asked for it."""
     return verdict.rule in STRICT_RULES and is_well_formed(verdict.completion, verdict.mode)
-
-
-def is_viewpoint(kind: str) -> bool:
-    """Whether a kind asks about the camera."""
-    return not kind.endswith(TWO_D_SUFFIX)
 
 
 def score(questions: Sequence[Question], asked: Asked, set_aside: Mapping[str, int], chance_bound: float, root_seed: int) -> dict[str, Any]:

@@ -14,13 +14,10 @@ import numpy as np
 
 from actial import ids
 from actial.questions.sight import Sighting, sightings, spoken_names
-from actial.records import LETTERS, Label, Question, View
+from actial.records import LETTERS, SUFFIX_2D, Label, Question, View
 from actial.rng import generator_for
 
-SUFFIX = "_2d"
-"""Every kind of this module ends with it; scores leave such kinds out of the viewpoint totals."""
-
-PLACE, ORDER, SHIFT, DRIFT = f"place{SUFFIX}", f"order{SUFFIX}", f"shift{SUFFIX}", f"drift{SUFFIX}"
+PLACE, ORDER, SHIFT, DRIFT = (name + SUFFIX_2D for name in ("place", "order", "shift", "drift"))
 LABELS: tuple[Label, ...] = ("left", "right", "none")
 ASKED_FROM, NONE_BELOW = 0.1, 0.03
 """Shares of the picture's width: sideways distances beyond the first are left or right, those within the second neither; between them nothing is asked."""

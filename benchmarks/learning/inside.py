@@ -19,7 +19,7 @@ from actial.json_files import write_json
 from actial.machine import load_machine
 from actial.params import Params, load_params
 from actial.prompts import prompt_messages, prompt_sha
-from actial.records import Conversation, Message, Mode, Question
+from actial.records import Conversation, Message, Mode, Question, is_viewpoint
 from actial.rng import seed_for
 from actial.shards import ViewStore
 from actial.tables import read_conversations, read_questions, write_conversations
@@ -80,7 +80,7 @@ def rejection() -> dict[str, Any]:
 def curve(models: dict[str, str], n_questions: int) -> dict[str, Any]:
     """Accuracy of generated, greedy answers to validation questions, by model and mode. `models` names folders."""
     params, views = load_params("params.yaml"), ViewStore(VIEWS)
-    questions = drawn([q for q in read_questions(QUESTIONS / "val.parquet") if _is_3d(q)], n_questions, params.seed)
+    questions = drawn([q for q in read_questions(QUESTIONS / "val.parquet") if is_viewpoint(q.kind)], n_questions, params.seed)
     posed = [(q, mode) for mode in _modes(params) for q in questions]
     asks = [ask(q, mode, prompt_messages(params.prompt, q, mode), views, params.evaluate.max_new_tokens[mode]) for q, mode in posed]
     written, sha = completions(list(models.values()), params, asks), prompt_sha(params.prompt)
@@ -101,7 +101,7 @@ def given_chains(models: dict[str, str], n_questions: int) -> dict[str, Any]:
     from actial.mix.variants import opposite
 
     params, views = load_params("params.yaml"), ViewStore(VIEWS)
-    chosen = drawn([q for q in read_questions(QUESTIONS / "test.parquet") if _is_3d(q)], n_questions, params.seed)
+    chosen = drawn([q for q in read_questions(QUESTIONS / "test.parquet") if is_viewpoint(q.kind)], n_questions, params.seed)
     scribe = Scribe(params.prompt, dataclasses.replace(params.cold_start_mix, chains=None), views.__getitem__, None, params.seed)
     chains = [(q, chain) for q, chain in written_chains(scribe, chosen)[0] if q.label_of(q.truth) in MIRRORED]
     given = [GivenChain(q, "true", chain, q.truth) for q, chain in chains]
@@ -138,16 +138,11 @@ def scenes(model: str) -> dict[str, Any]:
 
 
 GROUPS: dict[str, Callable[[Question], bool]] = {
-    "overall": lambda q: _is_3d(q),
-    "directional": lambda q: _is_3d(q) and q.label_of(q.truth) in MIRRORED,
+    "overall": lambda q: is_viewpoint(q.kind),
+    "directional": lambda q: is_viewpoint(q.kind) and q.label_of(q.truth) in MIRRORED,
     "orbit and lateral": lambda q: q.kind in ("orbit", "lateral"),
-    "cue conflict": lambda q: _is_3d(q) and q.cue == "conflict",
+    "cue conflict": lambda q: is_viewpoint(q.kind) and q.cue == "conflict",
 }
-
-
-def _is_3d(question: Question) -> bool:
-    """Whether a question needs the third dimension: those of kinds `…_2d` show what the base can do."""
-    return not question.kind.endswith("_2d")
 
 
 def _of_kind(kind: str) -> Callable[[Question], bool]:

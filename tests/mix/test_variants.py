@@ -23,7 +23,7 @@ from actial.mix.verification import FalseClaim, verify
 from actial.params import load_params
 from actial.questions.build import build_questions
 from actial.questions.scan import scan_scenes
-from actial.records import Conversation, Message, Question
+from actial.records import Conversation, Message, Question, is_viewpoint
 from actial.shards import ViewStore
 from actial.tables import read_conversations, read_questions
 
@@ -153,7 +153,7 @@ def test_the_opposite_of_every_true_chain_with_a_direction_is_false(tmp_path: Pa
     build_questions(scan_scenes(tmp_path / "views"), tmp_path / "out", params.build_qa, 7)
     views, settings = ViewStore(tmp_path / "views"), dataclasses.replace(params.cold_start_mix, wording=wording, max_words=max_words, chains=None)
     chains, _ = written_chains(Scribe(params.prompt, settings, views.__getitem__, None, 7), read_questions(tmp_path / "out/train.parquet"))
-    directed = [(q, chain) for q, chain in chains if q.label_of(q.truth) != "none" and not q.kind.endswith("_2d")]
+    directed = [(q, chain) for q, chain in chains if q.label_of(q.truth) != "none" and is_viewpoint(q.kind)]
     assert {q.kind for q, _ in directed} == {"lateral", "orbit", "turn", "perspective"}
     for question, chain in directed:
         assert opposite(opposite(chain)) == chain
