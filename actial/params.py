@@ -105,7 +105,7 @@ class ColdStartMix:
     wording: str = setting("Chains and descriptions in clipped words (short) or whole sentences (full).", choices=("short", "full"))
     max_words: int = setting("Longest chain of thought, words; parts of the subject are left out to keep to it.", ge=12)
     grid_columns: int = setting("Columns, named a, b, c, …, of the grid that descriptions and chains place parts on.", ge=2, le=26)
-    quote_columns: bool = setting("Chains first quote the column of every part in both pictures, then conclude.")
+    quote_places: bool = setting("Chains first quote the place and size of every part in both pictures, then conclude.")
     grid_rows: int = setting("Rows, numbered from 1 at the top, of that grid.", ge=1, le=9)
 
 

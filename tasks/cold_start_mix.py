@@ -37,7 +37,7 @@ def make(job: body.Job) -> body.Made:
     write_card(job.out / "README.md", settings, params.seed, shares, rows, distinct, n_rl, refused, samples)
     counts = {"sft rows": n_sft, "rl prompts": n_rl}
     counts |= {f"{sort} rows": n for sort, n in rows.items()} | {f"distinct {sort} rows": distinct[sort] for sort in rows}
-    counts |= {name: rows["think"] for variant, name in ROWS_NAMED.items() if variant == settings.reasoning}
+    counts |= {name: rows["think"] + rows[f"think{OF_PICTURES}"] for variant, name in ROWS_NAMED.items() if variant == settings.reasoning}
     return body.Made(counts=counts, refused=dict(refused), look="README.md")
 
 

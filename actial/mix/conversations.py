@@ -102,10 +102,11 @@ def written_chains(scribe: Scribe, questions: Sequence[Question]) -> tuple[list[
 def _verified_chain(scribe: Scribe, question: Question) -> str:
     settings = scribe.settings
     first, second = (scribe.views(v) for v in question.view_ids)
-    quoted = settings.grid_columns if settings.quote_columns else None
-    story = tell(question, first, second, settings.wording == "full", most_parts(settings.wording, settings.max_words, bool(quoted)), quoted)
+    grid = (settings.grid_columns, settings.grid_rows)
+    parts = most_parts(settings.wording, settings.max_words, settings.quote_places)
+    story = tell(question, first, second, settings.wording == "full", parts, grid if settings.quote_places else None)
     chain = in_words(story, settings.wording, settings.max_words, generator_for(scribe.seed, f"{question.question_id}/chain"))
-    verify(chain, question, first, second, settings.grid_columns)
+    verify(chain, question, first, second, grid)
     return chain
 
 

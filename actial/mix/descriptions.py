@@ -1,7 +1,8 @@
 """Dense text about a pair of pictures: where every coloured part appears in each, and how large, on a coarse grid; and on which side of the subject it is.
 
-The grid's columns have letters from the left, its rows numbers from the top, as on a chessboard: `red c542 near` is centred in column c, row 5,
-4 columns wide and as high as 2 columns are wide, on the near side. Letters and single figures are one token each for most tokenizers.
+The grid's columns have letters from the left, its rows numbers from the top, as on a chessboard. A *place* is the column and row of a part's centre, then its
+width and height in widths of a column: `red c542 near` is centred in column c, row 5, 4 columns wide and as high as 2 columns are wide, on the near side.
+Letters and single figures are one token each for most tokenizers.
 """
 
 from __future__ import annotations
@@ -39,13 +40,13 @@ def describe_pair(first: View, second: View, wording: str, columns: int, rows: i
         parts = [(names[name], s) for name, s in sightings(view).items() if name in names]
         if not parts:
             return ""
-        told = [(name, _cell(s, view, columns, rows), *_extent(s, view, columns), _side(s, view) if sides else "") for name, s in parts]
+        told = [(name, _place(s, view, columns, rows), _side(s, view) if sides else "") for name, s in parts]
         if wording == "short":
-            lines.append(f"{number}: " + ", ".join(f"{name} {cell}{wide}{high} {side}".rstrip() for name, cell, wide, high, side in told) + ".")
+            lines.append(f"{number}: " + ", ".join(f"{name} {place} {side}".rstrip() for name, place, side in told) + ".")
         else:
-            said = "; ".join(f"the {name} at {cell}, {wide} wide, {high} high" + f", on the {side} side" * bool(side) for name, cell, wide, high, side in told)
+            said = "; ".join(f"the {name} at {place}" + f" on the {side} side" * bool(side) for name, place, side in told)
             last = string.ascii_lowercase[columns - 1]
-            lines.append(f"Picture {number}, columns a to {last} from the left, rows 1 to {rows} from the top, sizes in widths of a column: {said}.")
+            lines.append(f"Picture {number}, by column a to {last}, row 1 to {rows}, width and height in columns: {said}.")
     return " ".join(lines)
 
 
@@ -70,10 +71,15 @@ def _drift_words(first: View, second: View) -> dict[str, str]:
 
 def columns_in_both(first: View, second: View, columns: int, with_shape: bool) -> list[tuple[str, str, str]]:
     """Name, column in the first picture, column in the second, of every named part seen in both; left to right as in the first."""
+    return [(name, a[0], b[0]) for name, a, b in places_in_both(first, second, columns, 1, with_shape)]
+
+
+def places_in_both(first: View, second: View, columns: int, rows: int, with_shape: bool) -> list[tuple[str, str, str]]:
+    """Name, place in the first picture, place in the second, of every named part seen in both; left to right as in the first."""
     names = spoken_names(first.objects, with_shape)
     there = sightings(second)
     return [
-        (names[name], column_letter(s.pixel[0], first.camera.width_px, columns), column_letter(there[name].pixel[0], second.camera.width_px, columns))
+        (names[name], _place(s, first, columns, rows), _place(there[name], second, columns, rows))
         for name, s in sightings(first).items()
         if name in names and name in there
     ]
@@ -83,15 +89,12 @@ def _column(s: Sighting, view: View, columns: int) -> str:
     return column_letter(s.pixel[0], view.camera.width_px, columns)
 
 
-def _cell(s: Sighting, view: View, columns: int, rows: int) -> str:
-    return _column(s, view, columns) + str(min(int(s.pixel[1] / view.camera.height_px * rows), rows - 1) + 1)
-
-
-def _extent(s: Sighting, view: View, columns: int) -> tuple[int, int]:
-    """Width and height of the part's projected box, in widths of a column; 1 to `LARGEST`."""
+def _place(s: Sighting, view: View, columns: int, rows: int) -> str:
+    row = min(int(s.pixel[1] / view.camera.height_px * rows), rows - 1) + 1
     uv, _ = project(box_corners(np.array(s.part.T_world_obj).reshape(4, 4), s.part.size_m), view.camera.intrinsics(), view.camera.pose())
-    across, down = (np.nanmax(uv, axis=0) - np.nanmin(uv, axis=0)) / view.camera.width_px * columns
-    return int(np.clip(round(across), 1, LARGEST)), int(np.clip(round(down), 1, LARGEST))
+    size = (np.nanmax(uv, axis=0) - np.nanmin(uv, axis=0)) / view.camera.width_px * columns
+    width, height = np.clip(np.round(size), 1, LARGEST).astype(int)
+    return f"{_column(s, view, columns)}{row}{width}{height}"
 
 
 def _side(s: Sighting, view: View) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 
 from actial.geometry.angles import motion_between
 from actial.geometry.projection import about_subject
-from actial.mix.descriptions import columns_in_both
+from actial.mix.descriptions import places_in_both
 from actial.questions.sight import sightings, spoken_names
 from actial.records import Question, View
 
@@ -57,8 +57,8 @@ class Story:
     """What a chain says, before it is put into words."""
 
     kind: str
-    columns: tuple[tuple[str, str, str], ...]
-    """Name and column in each picture of the parts seen in both, quoted before anything is concluded; empty where chains do not quote."""
+    places: tuple[tuple[str, str, str], ...]
+    """Name, and place in each picture, of the parts seen in both, quoted before anything is concluded; empty where chains do not quote."""
     evidence: tuple[Evidence, ...]
     """Left to right as in the first picture."""
     went: str
@@ -71,13 +71,13 @@ class Story:
     """The answer."""
 
 
-def tell(question: Question, first: View, second: View, with_shape: bool, most_parts: int, quoted: int | None = None) -> Story:
+def tell(question: Question, first: View, second: View, with_shape: bool, most_parts: int, grid: tuple[int, int] | None = None) -> Story:
     """The story of a question.
 
     Args:
         with_shape: call parts by colour and shape even where the colour is enough.
         most_parts: parts whose evidence is told.
-        quoted: columns of the grid in which places are quoted first; None to quote none.
+        grid: columns and rows of the grid on which places are quoted first; None to quote none.
 
     Raises:
         NoChain: too few named parts are seen, their evidence is unclear, or it contradicts the answer.
@@ -95,8 +95,8 @@ def tell(question: Question, first: View, second: View, with_shape: bool, most_p
     if 2 * len(agreeing) <= len(clear):
         raise NoChain("evidence of the parts contradicts the answer")
     told = sorted(agreeing, key=lambda e: -e.clarity)[:most_parts]
-    columns = tuple(columns_in_both(first, second, quoted, with_shape)) if quoted else ()
-    return Story(question.kind, columns, tuple(e for e in agreeing if e in told), went, slid, compared, label)
+    places = tuple(places_in_both(first, second, *grid, with_shape)) if grid else ()
+    return Story(question.kind, places, tuple(e for e in agreeing if e in told), went, slid, compared, label)
 
 
 _OPPOSITE: dict[str, str] = {"left": "right", "right": "left", "none": "none"}

@@ -63,7 +63,7 @@ def varied(reasoning: str, chains: Sequence[Told], n_tokens: Callable[[str], int
 
 
 def opposite(chain: str) -> str:
-    """The chain of the opposite movement: left and right, clockwise and counter-clockwise change over, and so do the columns quoted from the first and
+    """The chain of the opposite movement: left and right, clockwise and counter-clockwise change over, and so do the places quoted from the first and
     the second picture; near and far stay. It agrees with itself, and concludes the opposite.
 
     Raises:
@@ -72,12 +72,11 @@ def opposite(chain: str) -> str:
     turned = re.sub(r"\b(?:left|right|counter-clockwise|clockwise)\b", lambda m: _OPPOSITE[m[0]], chain)
     if turned == chain:
         raise ValueError(f"the chain names no direction: {chain!r}")
-    return _COLUMNS_FULL.sub(r"\3\2\1", _COLUMNS_SHORT.sub(r"\1 \3 \2", turned))
+    return _PLACES.sub(r"\3\2\1", turned)
 
 
 _OPPOSITE = {"left": "right", "right": "left", "counter-clockwise": "clockwise", "clockwise": "counter-clockwise"}
-_COLUMNS_SHORT = re.compile(r"\b([a-z_]{2,}) ([a-z]) ([a-z])\b")
-_COLUMNS_FULL = re.compile(r"(?<=column )([a-z])( of the first picture and in column )([a-z])(?= of the second)")
+_PLACES = re.compile(r"\b([a-z]\d{3})( | in the first picture and at )([a-z]\d{3})\b")
 
 
 def _of_others(chains: Sequence[Told], root_seed: int) -> list[Told]:

@@ -6,20 +6,23 @@ subject (`cv2.undistortPoints` with a rectifying rotation); angles on the map as
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterable
 
 import cv2
 import numpy as np
 
-from actial.records import Question, View
+from actial.records import Question, SceneObject, View
 
 SLID_SHARE, KEPT_SHARE = 0.04, 0.035
 """A part slid, or kept its place, when it is more or less than these shares of the subject's extent from where it was."""
 SIDE_SHARE = 0.03
 BEARING_DEG, STILL_DEG, STILL_R = 1.5, 2.0, 0.02
 BORDER_PX = 0.01
-"""So near the border of two columns, either is true."""
+"""So near the border of two columns, rows or sizes, either is true."""
+LARGEST = 9
+"""Sizes beyond are told as this."""
 
 _NO_DISTORTION = np.zeros(5)
 
@@ -28,16 +31,16 @@ class FalseClaim(Exception):
     """A chain says something that is not so, or that cannot be read; the message says what."""
 
 
-def verify(chain: str, question: Question, first: View, second: View, columns: int) -> None:
+def verify(chain: str, question: Question, first: View, second: View, grid: tuple[int, int]) -> None:
     """Check every claim of a chain, and that its conclusion is the truth of the question.
 
     Args:
-        columns: columns of the grid that quoted places are on.
+        grid: columns and rows of the grid that quoted places are on.
 
     Raises:
         FalseClaim: the first claim that is false or not understood.
     """
-    scene = _Scene(first, second, columns)
+    scene = _Scene(first, second, grid)
     stated: list[str] = []
     rules = _RULES[question.kind]
     for clause in _clauses(chain):
@@ -65,8 +68,8 @@ def _clauses(chain: str) -> list[str]:
 class _Scene:
     """Two cameras and the parts of a subject, measured with OpenCV."""
 
-    def __init__(self, first: View, second: View, columns: int) -> None:
-        self.views, self.columns = (first, second), columns
+    def __init__(self, first: View, second: View, grid: tuple[int, int]) -> None:
+        self.views, self.grid = (first, second), grid
         subject = first.objects[0]
         self.subject = np.array(subject.T_world_obj).reshape(4, 4)[:3, 3]
         self.extent_m = max(subject.size_m)
@@ -82,21 +85,35 @@ class _Scene:
 
     def part(self, words: str) -> np.ndarray:
         """(3,) centre of the one part that the words name."""
+        return np.array(self._named(words).T_world_obj).reshape(4, 4)[:3, 3]
+
+    def _named(self, words: str) -> SceneObject:
         named = [o for o in self.parts if words in (o.color, f"{o.color} {o.shape}")]
         if len(named) != 1:
             raise FalseClaim(f"{words!r} names {len(named)} parts")
-        return np.array(named[0].T_world_obj).reshape(4, 4)[:3, 3]
+        return named[0]
 
     def measured(self, p_world: np.ndarray) -> tuple[float, float]:
         """How far a point slid right against the subject's middle, and how far it is on the near side, in extents of the subject."""
         (x1, near1), (x2, near2) = (self._facing(i, p_world) for i in (0, 1))
         return (x2 - x1) / self.extent_m, (near1 + near2) / 2 / self.extent_m
 
-    def quoted_columns(self, i: int, p_world: np.ndarray) -> set[str]:
-        """The letters of the column in which a point appears: two where it lies on their border."""
-        width_px = self.views[i].camera.width_px
-        ends = (self._pixel(i, p_world)[0] + shift_px for shift_px in (-BORDER_PX, BORDER_PX))
-        return {chr(ord("a") + int(u / width_px * self.columns)) for u in ends}
+    def places(self, i: int, words: str) -> set[str]:
+        """How a part's place and size may be told: two ways where a figure lies on a border."""
+        part, camera, (columns, rows) = self._named(words), self.views[i].camera, self.grid
+        T = np.array(part.T_world_obj).reshape(4, 4)
+        corners = [T[:3, :3] @ (np.array(signs) * part.size_m) / 2 + T[:3, 3] for signs in itertools.product((-1, 1), repeat=3)]
+        (u, v), box = self._pixel(i, T[:3, 3]), np.array([self._pixel(i, corner) for corner in corners])
+        figures = []
+        for px, unit_px, first, last, nearest in (
+            (u, camera.width_px / columns, 0, columns - 1, False),
+            (v, camera.height_px / rows, 1, rows, False),
+            (np.ptp(box[:, 0]), camera.width_px / columns, 1, LARGEST, True),
+            (np.ptp(box[:, 1]), camera.width_px / columns, 1, LARGEST, True),
+        ):
+            ends = ((px + shift_px) / unit_px for shift_px in (-BORDER_PX, BORDER_PX))
+            figures.append({min(max(round(x) if nearest else int(x) + first, first), last) for x in ends})
+        return {f"{chr(ord('a') + column)}{row}{width}{height}" for column, row, width, height in itertools.product(*figures)}
 
     def bearing_deg(self, i: int) -> float:
         """How far right of the picture's middle column the subject appears, once the camera is held level."""
@@ -139,13 +156,10 @@ Check = Callable[[_Scene, re.Match[str], list[str]], None]
 
 
 def _quoted(scene: _Scene, match: re.Match[str], stated: list[str]) -> None:
-    p_world = scene.part(match["name"])
-    _require(all(match[column] in scene.quoted_columns(i, p_world) for i, column in enumerate("ab")), match)
+    _require(all(match[place] in scene.places(i, match["name"]) for i, place in enumerate("ab")), match)
 
 
 def _part_slid(scene: _Scene, match: re.Match[str], stated: list[str]) -> None:
-    if match.groupdict().get("a"):
-        _quoted(scene, match, stated)
     if "so" in match.groupdict():
         _require((match["so"] == "right") == (match["side"] + match["way"] in ("nearleft", "farright")), match)
     slid, near = scene.measured(scene.part(match["name"]))
@@ -155,8 +169,6 @@ def _part_slid(scene: _Scene, match: re.Match[str], stated: list[str]) -> None:
 
 
 def _part_still(scene: _Scene, match: re.Match[str], stated: list[str]) -> None:
-    if match.groupdict().get("a"):
-        _quoted(scene, match, stated)
     slid, _ = scene.measured(scene.part(match["name"]))
     _require(abs(slid) < KEPT_SHARE, match)
     stated.append("part still")
@@ -247,11 +259,11 @@ def _rules(*rules: tuple[str, Check]) -> list[tuple[re.Pattern[str], Check]]:
 
 def _common() -> Iterable[tuple[str, Check]]:
     name, side, way = r"(?P<name>[a-z]+(?: [a-z_]+)?)", r"(?P<side>near|far)", r"(?P<way>left|right)"
-    columns = r"(?P<a>[a-z]) (?P<b>[a-z])"
-    yield rf"{name} {columns}", _quoted
-    yield rf"The {name} is in column (?P<a>[a-z]) of the first picture and in column (?P<b>[a-z]) of the second\.", _quoted
-    yield rf"{name}(?: {columns})? {way} {side} so (?P<so>left|right)", _part_slid
-    yield rf"(?!camera\b|all\b|object\b){name}(?: {columns})? still", _part_still
+    a, b = r"(?P<a>[a-z]\d{3})", r"(?P<b>[a-z]\d{3})"
+    yield rf"{name} {a} {b}", _quoted
+    yield rf"The {name} is at {a} in the first picture and at {b} in the second\.", _quoted
+    yield rf"{name} {way} {side} so (?P<so>left|right)", _part_slid
+    yield rf"(?!camera\b|all\b|object\b){name} still", _part_still
     yield rf"The {name} is on the {side} side of the object and slides {way} against its middle\.", _part_slid
     yield rf"On the {side} side of the object, the {name} shifts to the {way}\.", _part_slid
     yield rf"Measured from the object's middle, the {name} drifts {way}; it stands on the {side} side\.", _part_slid

@@ -7,11 +7,11 @@ import numpy as np
 from actial.mix.reasoning import Evidence, NoChain, Story
 
 WORDS_PER_PART = {"short": 5, "full": 14}
-WORDS_QUOTED = {"short": 3, "full": 13}
+WORDS_QUOTED = {"short": 3, "full": 14}
 WORDS_AROUND = {"short": 8, "full": 40}
 """Most words of one part's clause, of the quotation of its places, and of all the rest."""
 
-_QUOTED = "The {name} is in column {a} of the first picture and in column {b} of the second."
+_QUOTED = "The {name} is at {a} in the first picture and at {b} in the second."
 
 _PART = (
     "The {name} is on the {side} side of the object and slides {slid} against its middle.",
@@ -67,9 +67,10 @@ def in_words(story: Story, wording: str, max_words: int, generator: np.random.Ge
 
 def _short(story: Story) -> str:
     said = {e.name: "still" if e.slid == "none" else f"{e.slid} {'near' if e.near else 'far'} so {e.implied}" for e in story.evidence}
-    clauses = [" ".join([*places, said.get(places[0], "")]).rstrip() for places in story.columns or [(name,) for name in said]]
+    quoted = ", ".join(" ".join(places) for places in story.places) + ": " * bool(story.places)
+    evidence = ", ".join(f"{name} {told}" for name, told in said.items())
     went = "camera still" if story.went == "none" else f"camera {story.went}"
-    return f"{', '.join(clauses)}: {went}{_short_conclusion(story)}."
+    return f"{quoted}{evidence}: {went}{_short_conclusion(story)}."
 
 
 def _short_conclusion(story: Story) -> str:
@@ -84,7 +85,7 @@ def _short_conclusion(story: Story) -> str:
 
 
 def _full(story: Story, generator: np.random.Generator) -> str:
-    sentences = [_QUOTED.format(name=name, a=a, b=b) for name, a, b in story.columns]
+    sentences = [_QUOTED.format(name=name, a=a, b=b) for name, a, b in story.places]
     sentences += [_part_sentence(e, generator) for e in story.evidence]
     if story.went == "none":
         sentences.append(_one_of(_NOT_WENT, generator))

@@ -24,7 +24,7 @@ from actial.tables import read_questions
 
 PARAMS = load_params(REPO / "profiles/tiny.yaml")
 MAX_WORDS = {"short": 45, "full": 200}
-COLUMNS = PARAMS.cold_start_mix.grid_columns
+GRID = (PARAMS.cold_start_mix.grid_columns, PARAMS.cold_start_mix.grid_rows)
 Made = tuple[ViewStore, list[Question], dict[str, list[tuple[Question, str]]]]
 
 
@@ -54,7 +54,7 @@ def test_most_questions_get_a_true_chain_that_ends_in_the_truth(made: Made, word
     rows = chains[wording]
     assert len(rows) > 0.6 * len(questions)
     for question, chain in rows:
-        verify(chain, question, *views_of(store, question), COLUMNS)
+        verify(chain, question, *views_of(store, question), GRID)
         assert len(chain.split()) <= MAX_WORDS[wording]
     counts = {sort: sum((q.kind, q.label_of(q.truth)) == sort for q, _ in rows) for sort in {(q.kind, q.label_of(q.truth)) for q, _ in rows}}
     assert len(counts) == 12
@@ -73,7 +73,7 @@ def test_every_single_word_turned_round_is_found_out(made: Made, wording: str) -
         for match in re.finditer(r"\b(left|right|near|far)\b", chain):
             edited = chain[: match.start()] + SWAPPED[match[0]] + chain[match.end() :]
             with pytest.raises(FalseClaim):
-                verify(edited, question, *views_of(store, question), COLUMNS)
+                verify(edited, question, *views_of(store, question), GRID)
             tried += 1
     assert tried > 100
 
@@ -97,7 +97,7 @@ def test_other_edits_are_found_out(made: Made, wording: str, pattern: str, other
     for question, chain in chains[wording]:
         if re.search(pattern, chain):
             with pytest.raises(FalseClaim):
-                verify(re.sub(pattern, other, chain, count=1), question, *views_of(store, question), COLUMNS)
+                verify(re.sub(pattern, other, chain, count=1), question, *views_of(store, question), GRID)
 
 
 def test_a_chain_of_another_pair_or_another_truth_is_false(made: Made) -> None:
@@ -106,39 +106,40 @@ def test_a_chain_of_another_pair_or_another_truth_is_false(made: Made) -> None:
     for question, chain in directed[::5]:
         first, second = views_of(store, question)
         with pytest.raises(FalseClaim):
-            verify(chain, question, second, first, COLUMNS)
+            verify(chain, question, second, first, GRID)
         none = question.letter_of("none")
         with pytest.raises(FalseClaim, match="concludes"):
-            verify(chain, replace(question, truth=none), first, second, COLUMNS)
+            verify(chain, replace(question, truth=none), first, second, GRID)
 
 
 def test_claims_about_parts_that_are_not_there_or_not_seen_are_false(made: Made) -> None:
     store, _, chains = made
     question, chain = next((q, c) for q, c in chains["short"] if "near" in c)
     first, second = views_of(store, question)
-    match = re.match(r"(\w+(?: \w\w+)?) (\w) (\w)\b", chain)
+    match = re.match(r"([a-z]+(?: [a-z]+)?) (\w\d{3}) (\w\d{3})\b", chain)
     assert match
-    color, *columns = match.groups()
-    for i, column in enumerate(columns):
-        edited = [*columns[:i], chr(ord(column) + 1), *columns[i + 1 :]]
-        with pytest.raises(FalseClaim, match="not so"):
-            verify(chain.replace(" ".join(columns), " ".join(edited), 1), question, first, second, COLUMNS)
+    color, *places = match.groups()
+    for i, place in enumerate(places):
+        for edited in (chr(ord(place[0]) + 1) + place[1:], *(f"{place[:n]}{int(place[n]) % 9 + 1}{place[n + 1 :]}" for n in (1, 2, 3))):
+            said = [*places[:i], edited, *places[i + 1 :]]
+            with pytest.raises(FalseClaim, match="not so"):
+                verify(chain.replace(" ".join(places), " ".join(said), 1), question, first, second, GRID)
     with pytest.raises(FalseClaim, match="names 0 parts"):
-        verify(chain.replace(color, "mauve"), question, first, second, COLUMNS)
-    clauses = [re.sub(r" [a-z] [a-z]\b", "", c) for c in chain.split(":")[0].split(", ") if c.split()[-1] in ("left", "right", "still")]
-    unquoted = f"{', '.join(clauses)}:{chain.split(':')[1]}"
-    verify(unquoted, question, first, second, COLUMNS)
+        verify(chain.replace(color, "mauve"), question, first, second, GRID)
+    _, evidence, conclusion = chain.split(":")
+    clauses, unquoted = evidence.split(", "), f"{evidence}:{conclusion}"
+    verify(unquoted, question, first, second, GRID)
     narrow = replace(first, camera=replace(first.camera, width_px=1))
     with pytest.raises(FalseClaim, match="outside the picture"):
-        verify(unquoted, question, narrow, second, COLUMNS)
+        verify(unquoted, question, narrow, second, GRID)
     with pytest.raises(FalseClaim, match="fewer than two parts"):
-        verify(f"{clauses[0]}:{chain.split(':')[1]}", question, first, second, COLUMNS)
+        verify(f"{clauses[0]}:{conclusion}", question, first, second, GRID)
 
 
 def test_words_vary_by_question_and_only_by_the_seed(made: Made) -> None:
     store, _, chains = made
     question, chain = next((q, c) for q, c in chains["full"] if "near" in c and len(c.split()) < 180)
-    story = tell(question, *views_of(store, question), with_shape=True, most_parts=most_parts("full", 200, quoted=True), quoted=COLUMNS)
+    story = tell(question, *views_of(store, question), with_shape=True, most_parts=most_parts("full", 200, quoted=True), grid=GRID)
     texts = {in_words(story, "full", 300, generator_for(seed, "words")) for seed in range(20)}
     assert len(texts) > 5
     assert chain == in_words(story, "full", 200, generator_for(7, f"{question.question_id}/chain"))

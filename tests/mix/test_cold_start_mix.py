@@ -15,8 +15,9 @@ from actial.mix.descriptions import describe_pair
 from actial.mix.lengths import TokenCounter, token_counter
 from actial.params import load_params
 from actial.prompts import IMAGE_MARK, prompt_sha
+from actial.questions.kinds_2d import questions_2d
 from actial.questions.sight import sightings
-from actial.records import Conversation, Message
+from actial.records import Conversation, Message, Question, is_viewpoint
 from actial.shards import ViewStore
 from actial.tables import read_conversations, read_questions
 
@@ -25,7 +26,8 @@ MODES = {"think": 0.5, "direct": 0.3, "describe": 0.2}
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = make_project(tmp_path_factory.mktemp("mix") / "project", 24, cold_start_mix__n_rows=600, cold_start_mix__modes=MODES, prompt__answer="letter")
+    mix = {"cold_start_mix__n_rows": 600, "cold_start_mix__modes": MODES, "cold_start_mix__share_2d": 0.2}
+    root = make_project(tmp_path_factory.mktemp("mix") / "project", 24, **mix, prompt__answer="letter")
     for stage in ("build_qa", "cold_start_mix"):
         done = run_stage(root, stage)
         assert done.returncode == 0, done.stderr
@@ -37,31 +39,42 @@ def sft(project: Path) -> list[Conversation]:
     return read_conversations(project / "outputs/cold_start_mix/sft.parquet")
 
 
+def sort_of(c: Conversation) -> str:
+    return c.mode + ("" if is_viewpoint(c.kind) else " 2d")
+
+
 def test_shares_and_repeats_are_as_stated(project: Path, sft: list[Conversation]) -> None:
-    assert Counter(c.mode for c in sft) == {"think": 300, "direct": 180, "describe": 120}
+    sorts = {"think": 240, "think 2d": 60, "direct": 144, "direct 2d": 36, "describe": 120}
+    assert Counter(sort_of(c) for c in sft) == sorts
     made = json.loads((project / "outputs/cold_start_mix/manifest.json").read_text())["made"]
-    for mode in ("think", "direct", "describe"):
-        often = Counter(c.question_id for c in sft if c.mode == mode)
-        rounds, extra = divmod(made[f"{mode} rows"], made[f"distinct {mode} rows"])
-        expected = {rounds + 1: extra} | ({rounds: made[f"distinct {mode} rows"] - extra} if rounds else {})
+    for sort in sorts:
+        often = Counter(c.question_id for c in sft if sort_of(c) == sort)
+        rounds, extra = divmod(made[f"{sort} rows"], made[f"distinct {sort} rows"])
+        expected = {rounds + 1: extra} | ({rounds: made[f"distinct {sort} rows"] - extra} if rounds else {})
         assert Counter(often.values()) == {k: n for k, n in expected.items() if n}
 
 
 def test_rows_say_what_their_questions_say(project: Path, sft: list[Conversation]) -> None:
     params = load_params(project / "params.yaml")
     questions = {q.question_id: q for q in read_questions(project / "outputs/build_qa/train.parquet")}
+    store = ViewStore(project / "outputs/render_views/views")
     for c in sft:
         assert [m.role for m in c.messages] == ["system", "user", "assistant"]
         assert c.prompt_sha == prompt_sha(params.prompt) and c.messages[1].content.count(IMAGE_MARK) == 2
         if c.mode == "describe":
             assert c.kind == "describe" and c.truth == "" and "<" not in c.messages[2].content
             continue
-        q = questions[c.question_id]
+        q = questions[c.question_id] if is_viewpoint(c.kind) else asked_2d(store, c)
         assert (c.view_ids, c.kind, c.options, c.labels, c.truth, c.scene_id) == (q.view_ids, q.kind, q.options, q.labels, q.truth, q.scene_id)
         assert all(f"{letter}. {text}" in c.messages[1].content for letter, text in zip("ABC", q.options, strict=True))
         pattern = r"<think>[^<>]+</think><answer>(.)</answer>" if c.mode == "think" else r"<answer>(.)</answer>"
         match = re.fullmatch(pattern, c.messages[2].content)
         assert match and match[1] == q.truth
+
+
+def asked_2d(store: ViewStore, c: Conversation) -> Question:
+    first, second = (store[v] for v in c.view_ids)
+    return next(a.question for a in questions_2d(first, second, 7) if a.question.question_id == c.question_id)
 
 
 def test_prompts_for_grpo_are_of_fresh_scenes_and_unanswered(project: Path, sft: list[Conversation]) -> None:
@@ -79,7 +92,7 @@ def test_descriptions_place_parts_where_they_are(project: Path) -> None:
     said = re.findall(r"([a-z]+) ([a-z]\d)\d\d", short.split(" 2: ")[0])
     expected = [(s.part.color, chr(ord("a") + int(s.pixel[0] // 7)) + str(int(s.pixel[1] // 14) + 1)) for s in sightings(first).values()]
     assert said == expected and len(expected) >= 2
-    assert all(f"the {color} box at {cell}," in full for color, cell in expected)
+    assert all(f"the {color} box at {cell}" in full for color, cell in expected)
 
 
 def test_the_same_params_are_the_same_bytes(project: Path, tmp_path: Path) -> None:
@@ -150,7 +163,7 @@ def test_tokens_are_those_of_the_real_processor(project: Path, sft: list[Convers
         turns = [{"role": m.role, "content": _typed(m.content)} for m in conversation.messages]
         text = processor.apply_chat_template(turns, tokenize=False)
         inputs = processor(text=[text], images=[store.picture(v) for v in conversation.view_ids])
-        assert len(inputs["input_ids"][0]) == conversation.n_tokens < 150
+        assert len(inputs["input_ids"][0]) == conversation.n_tokens < 180
 
 
 def _typed(content: str) -> list[dict[str, str]]:
