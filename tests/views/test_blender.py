@@ -28,7 +28,7 @@ from actial.views.scenes import PALETTE
 pytestmark = pytest.mark.slow
 
 PLAN = Plan(root_seed=19, source="blender", views_per_scene=6, width_px=112, height_px=112, samples=2)
-SCENE_IDS = [ids.scene_id(i) for i in range(4)]
+SCENE_IDS = [ids.scene_id(i) for i in (0, 1, 3, 5)]
 
 
 def rendered(
@@ -65,10 +65,7 @@ def test_parts_appear_where_projection_says(studio: Path) -> None:
             for i, part in enumerate(view.objects[1:], start=1):
                 if (mask == i).sum() < 60 or part.color == "white":
                     continue
-                blob = near_mask(mask == i) & of_color(pixels, part.color)
-                if not blob.any():
-                    continue
-                off.append(middle(blob) - middle(mask == i))
+                off.append(middle(near_mask(mask == i) & of_color(pixels, part.color)) - middle(mask == i))
     assert len(off) > 40
     assert np.abs(np.mean(off, axis=0)).max() < 0.15, "a shift of all pictures, as of a half pixel"
     distance = np.linalg.norm(off, axis=1)
@@ -94,7 +91,7 @@ def of_color(pixels: np.ndarray, color: str) -> np.ndarray:
 
 
 def test_lone_spheres_project_onto_their_centres(studio: Path) -> None:
-    """Independent of the mask: where no other part is near a sphere, the blob of its colour is centred on the ellipse that its outline projects to."""
+    """Independent of the mask: where no part is near a sphere and no stand before it, the blob of its colour is centred on the ellipse it projects to."""
     off = []
     for scene_id in SCENE_IDS:
         scene, shots = committed.composed(PLAN, scene_id)
@@ -102,17 +99,15 @@ def test_lone_spheres_project_onto_their_centres(studio: Path) -> None:
             if part.shape != "sphere" or part.color == "white":
                 continue
             for shot, (view, picture, _) in zip(shots, views(studio, scene_id), strict=True):
-                around = near_mask(boxes.part_masks(replace(scene, parts=(part,), stands=()), [shot.camera])[0] == 1)
-                if set(np.unique(boxes.part_masks(scene, [shot.camera])[0][around])) != {0, i}:
+                whole = boxes.part_masks(replace(scene, parts=(part,), stands=()), [shot.camera])[0] == 1
+                seen, around = boxes.part_masks(scene, [shot.camera])[0], near_mask(whole)
+                if set(np.unique(seen[around])) != {0, i} or not np.array_equal(seen == i, whole):
                     continue
                 pixels = np.asarray(decode_picture(picture, view.view_id), float)
-                blob = around & of_color(pixels, part.color)
-                if not blob.any():
-                    continue
-                row, column = middle(blob) + 0.5
+                row, column = middle(around & of_color(pixels, part.color)) + 0.5
                 off.append(np.linalg.norm([column, row] - ellipse_center(np.array(part.center_m), part.size_m[0] / 2, shot.camera)))
-    assert len(off) >= 2
-    assert np.median(off) < 0.4 and max(off) < 2.0, "light of its hue on the ground beside it may draw one"
+    assert len(off) >= 3
+    assert np.median(off) < 0.4 and max(off) < 1.0
 
 
 def ellipse_center(center: np.ndarray, radius_m: float, camera: Camera) -> np.ndarray:
