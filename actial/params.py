@@ -95,7 +95,7 @@ class ColdStartMix:
         le=1,
     )
     n_rows: int = setting("Rows for SFT; a mode with fewer distinct rows than its share repeats them evenly.", ge=1)
-    chains: int | None = setting("Most questions that get a chain of thought, evenly over kinds and labels; null for every question that can have one.", ge=1)
+    chains: int | None = setting("Most questions that get a chain of thought, evenly over kinds and labels; null for as many as there are rows.", ge=1)
     reasoning: str = setting(
         "What think rows carry. chain: a true chain of thought, then the answer. auxiliary: the chain's facts without an answer, asked apart, so that nothing "
         "is thought before an answer. after: the answer, then the chain. filler: as many tokens that say nothing, then the answer. shuffled: the chain of "

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 from actial.mix.card import write_card
 from actial.mix.conversations import Scribe, written_2d, written_chains, written_descriptions
 from actial.mix.lengths import token_counter
-from actial.mix.mixture import OF_PICTURES, mixed, mode_of, shares_of
+from actial.mix.mixture import OF_PICTURES, mixed, mode_of, rows_of_sorts, shares_of
 from actial.mix.variants import ROWS_NAMED, Told, varied
 from actial.records import Mode, Question
 from actial.rng import generator_for
@@ -23,9 +24,9 @@ def make(job: body.Job) -> body.Made:
     train, rl = (read_questions(job.inputs["build_qa"] / f"{name}.parquet") for name in ("train", "rl"))
     scribe = Scribe(params.prompt, settings, store.__getitem__, token_counter(params.model), params.seed)
 
-    texts, refused = _distinct_rows(scribe, train)
-    distinct = {sort: len(rows) for sort, rows in texts.items()}
     shares = shares_of(settings)
+    texts, refused = _distinct_rows(scribe, train, rows_of_sorts(settings.n_rows, shares))
+    distinct = {sort: len(rows) for sort, rows in texts.items()}
     mixture = mixed(distinct, settings.n_rows, shares, params.seed)
     rows = Counter(sort for sort, _ in mixture)
     n_sft = write_conversations(job.out / "sft.parquet", (scribe.conversation(texts[s][i][0], mode_of(s), texts[s][i][1]) for s, i in mixture))
@@ -41,18 +42,16 @@ def make(job: body.Job) -> body.Made:
     return body.Made(counts=counts, refused=dict(refused), look="README.md")
 
 
-def _distinct_rows(scribe: Scribe, train: list[Question]) -> tuple[dict[str, list[Told]], Counter[str]]:
-    """Each sort's rows before mixing: a question and what is written besides its answer; and why some have none."""
-    settings, shares = scribe.settings, scribe.settings.modes
-    chains, no_chain = written_chains(scribe, train) if shares["think"] else ([], Counter[str]())
-    descriptions, no_description = written_descriptions(scribe, train) if shares["describe"] else ([], Counter[str]())
-    thoughts, of_pictures = (
-        varied(settings.reasoning, told, scribe.text_tokens, scribe.seed) for told in (chains, written_2d(scribe, train) if settings.share_2d else [])
-    )
-    rows = {"think": thoughts, "direct": [(q, "") for q in train], "describe": descriptions}
-    if settings.share_2d:
-        rows |= {f"think{OF_PICTURES}": of_pictures, f"direct{OF_PICTURES}": [(q, "") for q, _ in of_pictures]}
-    return rows, no_chain + no_description
+def _distinct_rows(scribe: Scribe, train: list[Question], most: Mapping[str, int]) -> tuple[dict[str, list[Told]], Counter[str]]:
+    """Rows of each sort before mixing, about as many as are needed: a question and what is written besides its answer; and why some have none."""
+    chains, no_chain = written_chains(scribe, train, most["think"])
+    descriptions, no_description = written_descriptions(scribe, train, most["describe"])
+    of_pictures = written_2d(scribe, train, sum(n for sort, n in most.items() if sort.endswith(OF_PICTURES)))
+    thought, thought_2d = (varied(scribe.settings.reasoning, told, scribe.text_tokens, scribe.seed) for told in (chains, of_pictures))
+    direct = {"direct": train, f"direct{OF_PICTURES}": [question for question, _ in of_pictures]}
+    rows = {"think": thought, "describe": descriptions, f"think{OF_PICTURES}": thought_2d}
+    rows |= {sort: [(question, "") for question in questions] for sort, questions in direct.items()}
+    return {sort: rows[sort] for sort in most}, no_chain + no_description
 
 
 if __name__ == "__main__":

@@ -70,15 +70,17 @@ class Scribe:
         return question.truth if self.prompt.answer == "letter" else question.options[question.labels.index(question.label_of(question.truth))]
 
 
-def written_chains(scribe: Scribe, questions: Sequence[Question]) -> tuple[list[tuple[Question, str]], Counter[str]]:
+def written_chains(scribe: Scribe, questions: Sequence[Question], most: int) -> tuple[list[tuple[Question, str]], Counter[str]]:
     """Questions with a verified chain of thought, and why others have none.
 
-    Within a kind every label gets equally many chains, at most `settings.chains` in all: questions are tried in an order drawn by the seed, and what
-    the rarest label cannot match is left out. The order returned is that of `questions`.
+    Within a kind every label gets equally many chains, about `most` in all and at most `settings.chains`: questions are tried in an order drawn by the
+    seed, and what the rarest label cannot match is left out. The order returned is that of `questions`.
     """
     settings, refused = scribe.settings, Counter[str]()
     sorts = {(q.kind, label) for q in questions for label in q.labels}
-    quota = max(1, settings.chains // len(sorts)) if settings.chains and sorts else len(questions)
+    quota = -(-most // max(1, len(sorts)))
+    if settings.chains:
+        quota = min(quota, max(1, settings.chains // max(1, len(sorts))))
     chains: dict[tuple[str, str], list[tuple[int, str]]] = {sort: [] for sort in sorted(sorts)}
     for i in generator_for(scribe.seed, "chains").permutation(len(questions)):
         question = questions[i]
@@ -110,13 +112,13 @@ def _verified_chain(scribe: Scribe, question: Question) -> str:
     return chain
 
 
-def written_descriptions(scribe: Scribe, questions: Sequence[Question]) -> tuple[list[tuple[Question, str]], Counter[str]]:
-    """One description for each ordered pair that the questions are about, and why others have none."""
-    found, refused, done = [], Counter[str](), set[tuple[str, ...]]()
-    for question in questions:
-        if question.view_ids in done:
-            continue
-        done.add(question.view_ids)
+def written_descriptions(scribe: Scribe, questions: Sequence[Question], most: int) -> tuple[list[tuple[Question, str]], Counter[str]]:
+    """Descriptions of at most so many of the ordered pairs that the questions are about, drawn by the seed, and why others have none."""
+    found: list[tuple[Question, str]] = []
+    refused = Counter[str]()
+    for question in _of_each_pair(scribe, questions, "descriptions"):
+        if len(found) == most:
+            break
         first, second = (scribe.views(v) for v in question.view_ids)
         if text := describe_pair(first, second, scribe.settings.wording, scribe.settings.grid_columns, scribe.settings.grid_rows, sides=True):
             found.append((_about_pair(question), text))
@@ -125,13 +127,21 @@ def written_descriptions(scribe: Scribe, questions: Sequence[Question]) -> tuple
     return found, refused
 
 
-def written_2d(scribe: Scribe, questions: Sequence[Question]) -> list[tuple[Question, str]]:
-    """Questions about the pictures alone, with their reasoning: one of each kind for every ordered pair that the questions are about."""
-    pairs = dict.fromkeys(q.view_ids for q in questions)
-    found = []
-    for first, second in (map(scribe.views, pair) for pair in pairs):
+def written_2d(scribe: Scribe, questions: Sequence[Question], most: int) -> list[tuple[Question, str]]:
+    """At most so many questions about the pictures alone, with their reasoning: one of each kind for ordered pairs that the questions are about."""
+    found: list[tuple[Question, str]] = []
+    for question in _of_each_pair(scribe, questions, "2d"):
+        if len(found) >= most:
+            break
+        first, second = map(scribe.views, question.view_ids)
         found += [(asked.question, reason_2d(asked, first, second, scribe.settings.grid_columns)) for asked in questions_2d(first, second, scribe.seed)]
-    return found
+    return found[:most]
+
+
+def _of_each_pair(scribe: Scribe, questions: Sequence[Question], name: str) -> list[Question]:
+    """One of the questions about each ordered pair, in an order drawn by the seed."""
+    one = list({q.view_ids: q for q in questions}.values())
+    return [one[i] for i in generator_for(scribe.seed, name).permutation(len(one))]
 
 
 def _about_pair(question: Question) -> Question:

@@ -39,7 +39,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     write_toy_views(folder / "views", 30)
     build_questions(scan_scenes(folder / "views"), folder / "out", PARAMS.build_qa, 7)
     store, questions = ViewStore(folder / "views"), read_questions(folder / "out/train.parquet")
-    chains = {w: written_chains(Scribe(PARAMS.prompt, settings(w), store.__getitem__, None, 7), questions) for w in MAX_WORDS}
+    chains = {w: written_chains(Scribe(PARAMS.prompt, settings(w), store.__getitem__, None, 7), questions, len(questions)) for w in MAX_WORDS}
     assert all(not refused["chains: not verified"] for _, refused in chains.values())
     return store, questions, {w: rows for w, (rows, _) in chains.items()}
 
@@ -148,7 +148,7 @@ def test_words_vary_by_question_and_only_by_the_seed(made: Made) -> None:
 def test_a_limit_gives_every_kind_and_label_as_many_chains(made: Made) -> None:
     store, questions, _ = made
     limited = replace(settings("short"), chains=24)
-    rows, _ = written_chains(Scribe(PARAMS.prompt, limited, store.__getitem__, None, 7), questions)
+    rows, _ = written_chains(Scribe(PARAMS.prompt, limited, store.__getitem__, None, 7), questions, len(questions))
     assert len(rows) == 24 and len({(q.kind, q.label_of(q.truth)) for q, _ in rows}) == 12
 
 

@@ -152,7 +152,8 @@ def test_the_opposite_of_every_true_chain_with_a_direction_is_false(tmp_path: Pa
     write_toy_views(tmp_path / "views", 16)
     build_questions(scan_scenes(tmp_path / "views"), tmp_path / "out", params.build_qa, 7)
     views, settings = ViewStore(tmp_path / "views"), dataclasses.replace(params.cold_start_mix, wording=wording, max_words=max_words, chains=None)
-    chains, _ = written_chains(Scribe(params.prompt, settings, views.__getitem__, None, 7), read_questions(tmp_path / "out/train.parquet"))
+    train = read_questions(tmp_path / "out/train.parquet")
+    chains, _ = written_chains(Scribe(params.prompt, settings, views.__getitem__, None, 7), train, len(train))
     directed = [(q, chain) for q, chain in chains if q.label_of(q.truth) != "none" and is_viewpoint(q.kind)]
     assert {q.kind for q, _ in directed} == {"lateral", "orbit", "turn", "perspective"}
     for question, chain in directed:
