@@ -95,15 +95,19 @@ class ColdStartMix:
         le=1,
     )
     n_rows: int = setting("Rows for SFT; a mode with fewer distinct rows than its share repeats them evenly.", ge=1)
-    chains: int | None = setting("Most questions that get a chain of thought, evenly over kinds and labels; null for as many as there are rows.", ge=1)
+    chains: int | None = setting(
+        "Most questions that get a chain of thought, evenly over kinds and labels (at least one of each); null for as many as rows.", ge=1
+    )
     reasoning: str = setting(
         "What think rows carry. chain: a true chain of thought, then the answer. auxiliary: the chain's facts without an answer, asked apart, so that nothing "
         "is thought before an answer. after: the answer, then the chain. filler: as many tokens that say nothing, then the answer. shuffled: the chain of "
         "another question of the same kind, then the answer.",
         choices=("chain", "auxiliary", "after", "filler", "shuffled"),
     )
-    wording: str = setting("Chains and descriptions in clipped words (short) or whole sentences (full).", choices=("short", "full"))
-    max_words: int = setting("Longest chain of thought, words; parts of the subject are left out to keep to it.", ge=12)
+    wording: str = setting(
+        "Chains and descriptions in clipped words (short) or whole sentences (full); reasons of 2D questions are always clipped.", choices=("short", "full")
+    )
+    max_words: int = setting("Longest chain of thought, words; to keep to it, conclusions are drawn from fewer parts (all are quoted).", ge=12)
     grid_columns: int = setting("Columns, named a, b, c, …, of the grid that descriptions and chains place parts on.", ge=2, le=26)
     quote_places: bool = setting("Chains first quote the place and size of every part in both pictures, then conclude.")
     grid_rows: int = setting("Rows, numbered from 1 at the top, of that grid.", ge=1, le=9)
@@ -246,11 +250,17 @@ def _bands_in_order(params: Params) -> None:
             raise UserError(f"build_qa.{name} has none_below {band.none_below:g}, asked_from {band.asked_from:g}, asked_to {band.asked_to}; they must ascend")
 
 
-def _kinds_once(params: Params) -> None:
-    kinds = params.build_qa.kinds
-    twice = [kind for kind in kinds if kinds.count(kind) > 1]
-    if twice or not kinds:
-        raise UserError(f"build_qa.kinds names {twice[0]} twice; name each kind once" if twice else "build_qa.kinds is empty; name at least one kind")
+def _named_once(params: Params) -> None:
+    for key, names in (("build_qa.kinds", params.build_qa.kinds), ("evaluate.controls.conditions", params.evaluate.controls.conditions)):
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise UserError(f"{key} names {twice[0]} twice; name each once")
+    if not params.build_qa.kinds:
+        raise UserError("build_qa.kinds is empty; name at least one kind")
+
+
+def _enough_2d(params: Params) -> None:
+    if 0 < params.build_qa.n_questions_2d < 12:
+        raise UserError(f"build_qa.n_questions_2d is {params.build_qa.n_questions_2d}; give 0, or at least 12: one for each of three answers of four kinds")
 
 
 def _pairs_by_threes(params: Params) -> None:
@@ -304,7 +314,8 @@ _CROSS_FIELD_RULES = (
     _evaluated_modes,
     _shares_sum_to_one,
     _bands_in_order,
-    _kinds_once,
+    _named_once,
+    _enough_2d,
     _pairs_by_threes,
     _prompt_placeholders,
     _pixels_in_order,

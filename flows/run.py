@@ -20,7 +20,7 @@ def run(only: Sequence[str] | None = None, from_stage: str | None = None, force:
     """Run the flow and print what became of each stage, the scores and the report's path.
 
     Returns:
-        The exit code: 0, or 1 where a stage failed.
+        The exit code: 0, or 1 where a stage failed. If the server dies meanwhile, the whole process ends with 2.
 
     Raises:
         UserError: a stage refused its params or inputs.

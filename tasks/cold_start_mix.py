@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
+from actial.errors import UserError
 from actial.mix.card import write_card
 from actial.mix.conversations import Scribe, written_2d, written_chains, written_descriptions
 from actial.mix.lengths import token_counter
 from actial.mix.mixture import OF_PICTURES, mixed, mode_of, rows_of_sorts, shares_of
+from actial.mix.reasoning import FEWEST_PARTS
 from actial.mix.variants import ROWS_NAMED, Told, varied
+from actial.mix.wording import fewest_words, most_parts
 from actial.records import Mode, Question
 from actial.rng import generator_for
 from actial.shards import ViewStore
@@ -18,8 +21,17 @@ from tasks import body
 
 
 def make(job: body.Job) -> body.Made:
-    """Write sft.parquet (the mixture of the train split), rl.parquet (prompts of the rl split, in the mode that reasons before it answers) and the card."""
+    """Write sft.parquet (the mixture of the train split), rl.parquet (prompts of the rl split: think, or direct where no row thinks) and the card.
+
+    Raises:
+        UserError: chains have too few words, or rows that have a share cannot be made.
+    """
     params, settings = job.params, job.params.cold_start_mix
+    if settings.modes["think"] and most_parts(settings.wording, settings.max_words, settings.quote_places) < FEWEST_PARTS:
+        raise UserError(
+            f"cold_start_mix.max_words is {settings.max_words}: too few for a chain of thought in {settings.wording} wording about {FEWEST_PARTS} parts; "
+            f"it must be at least {fewest_words(settings.wording, FEWEST_PARTS, settings.quote_places)}"
+        )
     store = ViewStore(job.inputs["render_views"] / "views")
     train, rl = (read_questions(job.inputs["build_qa"] / f"{name}.parquet") for name in ("train", "rl"))
     scribe = Scribe(params.prompt, settings, store.__getitem__, token_counter(params.model), params.seed)
@@ -27,7 +39,7 @@ def make(job: body.Job) -> body.Made:
     shares = shares_of(settings)
     texts, refused = _distinct_rows(scribe, train, rows_of_sorts(settings.n_rows, shares))
     distinct = {sort: len(rows) for sort, rows in texts.items()}
-    mixture = mixed(distinct, settings.n_rows, shares, params.seed)
+    mixture = mixed(distinct, refused, settings.n_rows, shares, params.seed)
     rows = Counter(sort for sort, _ in mixture)
     n_sft = write_conversations(job.out / "sft.parquet", (scribe.conversation(texts[s][i][0], mode_of(s), texts[s][i][1]) for s, i in mixture))
     order = generator_for(params.seed, "mixture/rl").permutation(len(rl))

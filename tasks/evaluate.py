@@ -56,7 +56,7 @@ def make(job: Job) -> Made:
     if not drawn:
         raise UserError(f"{test} holds no questions: give build_qa.splits.test or render_views.n_scenes a larger value")
     if (flat := test.with_name(TEST_2D)).exists():
-        drawn += read_questions(flat)
+        drawn = [*drawn, *read_questions(flat)]
     check_truths(drawn, test)
     questions, n_unreadable = set_aside_unreadable(drawn, views)
     if n_unreadable > params.evaluate.max_refused_share * len(drawn):

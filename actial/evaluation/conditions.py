@@ -35,6 +35,9 @@ def posed(condition: str, question: Question, test: Mapping[str, Question]) -> P
     Args:
         question: about two views.
         test: all questions of the split, by id: the other order's truth is looked up, not guessed, since it need not be the mirror of this one's.
+
+    Raises:
+        ValueError: there is no such condition.
     """
     first, second = question.view_ids
     if condition in ("first_only", "second_only"):

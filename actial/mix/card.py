@@ -33,7 +33,7 @@ puts first where the number does not divide; then all rows are shuffled together
 {reasoning}
 
 Chains of thought are written from true geometry, evenly over the labels of each kind, and each claim in them was read back and checked by other code against
-the projected parts. Left out:
+the projected parts. Reasons of 2D questions are read off the projected parts and not checked again. Left out:
 
 {refused}
 

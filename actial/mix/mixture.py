@@ -7,6 +7,7 @@ A sort is a mode, and for questions about the pictures alone the mode with ` 2d`
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import cast
 
@@ -46,8 +47,11 @@ def rows_of_sorts(n_rows: int, shares: Mapping[str, float]) -> dict[str, int]:
     return rows
 
 
-def mixed(distinct: Mapping[str, int], n_rows: int, shares: Mapping[str, float], seed: int) -> list[tuple[str, int]]:
+def mixed(distinct: Mapping[str, int], refused: Counter[str], n_rows: int, shares: Mapping[str, float], seed: int) -> list[tuple[str, int]]:
     """The rows of a mixture, in order: (sort, place among the sort's distinct rows).
+
+    Args:
+        refused: why rows could not be made, for the message.
 
     Raises:
         UserError: a sort with a share has no rows.
@@ -58,7 +62,8 @@ def mixed(distinct: Mapping[str, int], n_rows: int, shares: Mapping[str, float],
         n = sizes[sort]
         if n and not distinct[sort]:
             raise UserError(
-                f"cold_start_mix gives rows of {sort} a share of {shares[sort]:g}, but not one such row could be made: see the reasons counted as refused"
+                f"cold_start_mix.{'share_2d' if sort.endswith(OF_PICTURES) else 'modes'} gives rows of {sort} a share of {shares[sort]:g}, "
+                "but not one such row could be made" + "".join(f"; {n:,} {reason}" for reason, n in refused.most_common(3))
             )
         if n:
             once = generator_for(seed, f"mixture/{sort}").permutation(distinct[sort])

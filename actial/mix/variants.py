@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from actial.errors import UserError
-from actial.records import Question
+from actial.records import Question, is_viewpoint
 from actial.rng import generator_for
 
 Told = tuple[Question, str]
@@ -50,6 +50,8 @@ def varied(reasoning: str, chains: Sequence[Told], n_tokens: Callable[[str], int
     Raises:
         UserError: chains cannot change places, since a kind has only one.
     """
+    if reasoning == "auxiliary":
+        return [(question, facts_of(text, question.kind)) for question, text in chains]
     if reasoning not in ("filler", "shuffled"):
         return list(chains)
     others = _of_others(chains, root_seed)
@@ -60,6 +62,16 @@ def varied(reasoning: str, chains: Sequence[Told], n_tokens: Callable[[str], int
             by_length.setdefault(length, _dots(length, n_tokens))
         return [(question, by_length[n_tokens(text)]) for question, text in others]
     return others
+
+
+def facts_of(chain: str, kind: str) -> str:
+    """What a chain says of the pictures and the parts, without anything it concludes about the camera."""
+    if chain[:1].isupper():
+        n_conclusions = 0 if not is_viewpoint(kind) else 1 if kind == "lateral" else 2
+        sentences = re.findall(r"[^.]+\.", chain)
+        return "".join(sentences[: len(sentences) - n_conclusions]).strip()
+    facts = chain.rsplit(": ", 1)[0] if is_viewpoint(kind) else chain
+    return re.sub(r" so (?:left|right)\b", "", facts).removesuffix(".") + "."
 
 
 def opposite(chain: str) -> str:
@@ -87,7 +99,10 @@ def _of_others(chains: Sequence[Told], root_seed: int) -> list[Told]:
     texts = [""] * len(chains)
     for kind, places in by_kind.items():
         if len(places) < 2:
-            raise UserError(f"cold_start_mix.reasoning needs two chains of thought of kind {kind} to change places, but there is one: render more scenes")
+            raise UserError(
+                f"cold_start_mix.reasoning needs two chains of thought of kind {kind} to change places, but there is one: "
+                "give cold_start_mix.n_rows a larger value, or render more scenes"
+            )
         ring = generator_for(root_seed, f"variants/{kind}").permutation(places)
         for i, other in zip(ring, [*ring[1:], ring[0]], strict=True):
             texts[i] = chains[other][1]

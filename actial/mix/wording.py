@@ -6,8 +6,8 @@ import numpy as np
 
 from actial.mix.reasoning import Evidence, NoChain, Story
 
-WORDS_PER_PART = {"short": 5, "full": 14}
-WORDS_QUOTED = {"short": 3, "full": 14}
+WORDS_PER_PART = {"short": 5, "full": 17}
+WORDS_QUOTED = {"short": 3, "full": 16}
 WORDS_AROUND = {"short": 8, "full": 40}
 """Most words of one part's clause, of the quotation of its places, and of all the rest."""
 
@@ -51,6 +51,11 @@ _COMPARED = {
 def most_parts(wording: str, max_words: int, quoted: bool) -> int:
     """Parts that a chain of at most `max_words` may speak of."""
     return (max_words - WORDS_AROUND[wording]) // (WORDS_PER_PART[wording] + quoted * WORDS_QUOTED[wording])
+
+
+def fewest_words(wording: str, n_parts: int, quoted: bool) -> int:
+    """The smallest `max_words` with which a chain may speak of so many parts."""
+    return WORDS_AROUND[wording] + n_parts * (WORDS_PER_PART[wording] + quoted * WORDS_QUOTED[wording])
 
 
 def in_words(story: Story, wording: str, max_words: int, generator: np.random.Generator) -> str:

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from actial.errors import exit_on_user_error
+from actial.errors import UserError, exit_on_user_error
 from actial.mix.descriptions import describe_pair, reason_2d
 from actial.models import tiny
 from actial.models.load import folder_sha256, load_model, load_processor
@@ -39,9 +39,9 @@ LOG = "pretraining.json"
 PAIRS_PER_SCENE = 12
 HELD_OUT_SCENES = 50
 BATCH_ROWS = 32
-PEAK_RATE, WARMUP_STEPS = 1.5e-3, 100
-WEIGHT_DECAY = 0.05
-GAIN, OFFSET, NOISE = 0.15, 0.15, 0.05
+MUON_RATE, ADAMW_RATE, WARMUP_STEPS = 5e-3, 3e-3, 100
+"""Muon (Jordan et al. 2024) moves the layers' matrices, at a rate scaled as AdamW's would be; AdamW the embeddings, norms and biases."""
+GAIN, OFFSET, NOISE = 0.1, 0.1, 0.03
 """How far tones vary, in the processor's normalised units: contrast by a factor near 1, brightness by a sum, each uniform; noise normal."""
 LOG_EVERY = 50
 LISTED = "listed"
@@ -65,8 +65,8 @@ class Phase:
 
 
 PHASES = (
-    Phase("reading", 3000, {"describe": 0.6, "think": 0.2, "direct": 0.2}, (PLACE, ORDER, SHIFT, LISTED), decay_share=0.0),
-    Phase("answering", 2500, {"describe": 0.4, "think": 0.35, "direct": 0.25}, (PLACE, ORDER, ORDER, SHIFT, DRIFT, DRIFT, LISTED), decay_share=0.5),
+    Phase("reading", 1100, {"describe": 0.6, "think": 0.2, "direct": 0.2}, (PLACE, ORDER, SHIFT, LISTED), decay_share=0.0),
+    Phase("answering", 1400, {"describe": 0.4, "think": 0.35, "direct": 0.25}, (PLACE, ORDER, ORDER, SHIFT, DRIFT, DRIFT, LISTED), decay_share=0.5),
 )
 """Where things are first; then what is on which side of what, and what moves in the picture against what."""
 
@@ -92,13 +92,16 @@ def pretrain(folder: Path, views: Path, params: Params) -> None:
         folder: as `tiny.build` writes it, or as this function left it.
         views: a folder of rendered views with known objects.
         params: the profile whose prompts and grid are used.
+
+    Raises:
+        UserError: there are too few scenes to hold any apart.
     """
     torch.set_num_threads(1)
     processor, model = load_processor(folder, params.model), load_model(folder, params.model)
     multiply_patches(model)
     schooling = _Schooling(processor, ViewStore(views), params)
     path = folder / LOG
-    log: dict[str, list[dict[str, float]]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    log: dict[str, list[dict[str, float]]] = json.loads(path.read_text(encoding="utf-8"))
     for phase in PHASES:
         if phase.name not in log:
             curve = _train(model, schooling, phase)
@@ -109,8 +112,12 @@ def pretrain(folder: Path, views: Path, params: Params) -> None:
 
 def _train(model: Any, schooling: _Schooling, phase: Phase) -> list[dict[str, float]]:
     torch.manual_seed(tiny.SEED)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=PEAK_RATE, betas=(0.9, 0.98), weight_decay=WEIGHT_DECAY)
-    rate = torch.optim.lr_scheduler.LambdaLR(optimizer, phase.rate)
+    matrices = {name: p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name}
+    optimizers = [
+        torch.optim.Muon(matrices.values(), lr=MUON_RATE, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW([p for name, p in model.named_parameters() if name not in matrices], lr=ADAMW_RATE, betas=(0.9, 0.98), weight_decay=0.01),
+    ]
+    rates = [torch.optim.lr_scheduler.LambdaLR(optimizer, phase.rate) for optimizer in optimizers]
     generator = generator_for(tiny.SEED, f"pretraining/{phase.name}")
     curve: list[dict[str, float]] = []
     model.train()
@@ -118,9 +125,10 @@ def _train(model: Any, schooling: _Schooling, phase: Phase) -> list[dict[str, fl
         loss = model(**schooling.batch([schooling.draw(phase, generator) for _ in range(BATCH_ROWS)], generator)).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        rate.step()
-        optimizer.zero_grad()
+        for optimizer, rate in zip(optimizers, rates, strict=True):
+            optimizer.step()
+            rate.step()
+            optimizer.zero_grad()
         if step % LOG_EVERY == 0:
             curve.append({"step": step, "loss": round(float(loss.detach()), 4)} | schooling.accuracy(model))
             print(phase.name, json.dumps(curve[-1]), flush=True)
@@ -150,6 +158,10 @@ class _Schooling:
         by_scene: dict[str, list[View]] = {}
         for view_id in ids:
             by_scene.setdefault(views_by_id[view_id].scene_id, []).append(views_by_id[view_id])
+        if len(by_scene) <= HELD_OUT_SCENES:
+            raise UserError(
+                f"the views are of {len(by_scene)} scenes; schooling holds {HELD_OUT_SCENES} apart, so it needs more: render at least a few hundred"
+            )
         self.rows: dict[tuple[Mode, str], list[_Row]] = {}
         self.held_out: dict[tuple[Mode, str], list[_Row]] = {}
         for n, (scene_id, views) in enumerate(by_scene.items()):
@@ -282,6 +294,9 @@ def main() -> None:
     arguments = parser.parse_args()
     if not (arguments.folder / LOG).exists():
         tiny.build(arguments.folder)
+        (arguments.folder / LOG).write_text("{}\n", encoding="utf-8")
+    elif json.loads((arguments.folder / LOG).read_text(encoding="utf-8")).keys() >= {phase.name for phase in PHASES}:
+        raise UserError(f"{arguments.folder} has been through all phases: give another folder to make a base anew")
     pretrain(arguments.folder, arguments.views, load_params(arguments.params))
     print(f"model.sha256: {folder_sha256(arguments.folder)}")
 

@@ -70,7 +70,7 @@ class _Choice:
         return 1 - abs(self.value) / NONE_BELOW if self.label == "none" else abs(self.value) / self.asked_from - 1
 
 
-def questions_2d(first: View, second: View, seed: int, with_shape: bool = False) -> list[Asked]:
+def questions_2d(first: View, second: View, seed: int) -> list[Asked]:
     """One question of each kind about an ordered pair, where one can be asked.
 
     Part, picture and label are drawn by the seed and the question's id; every label that some part offers is equally likely.
@@ -78,7 +78,7 @@ def questions_2d(first: View, second: View, seed: int, with_shape: bool = False)
     Raises:
         ValueError: a view has no pose.
     """
-    names = spoken_names(first.objects, with_shape)
+    names = spoken_names(first.objects, with_shape=False)
     seen = [{names[s.part.name]: s for s in sightings(view).values() if s.part.name in names} for view in (first, second)]
     widths_px = first.camera.width_px, second.camera.width_px
     asked = []

@@ -13,11 +13,11 @@ import yaml
 
 from actial.errors import UserError
 from actial.json_files import read_jsonl
+from actial.params import STAGES
 from actial.records import Conversation, Question, Rollout, Verdict
 from actial.shards import ViewStore
 from actial.tables import read_conversations, read_questions, read_rollouts
 
-STAGES = ("render_views", "build_qa", "cold_start_mix", "sft", "grpo", "evaluate")
 SPLITS = ("train", "rl", "val", "test", "test_2d")
 MIXES = ("sft", "rl")
 STAND_INS = ("oracle", "mirror", "random", "constant", "silent")

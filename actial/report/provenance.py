@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from actial.params import STAGES
 from actial.records import Question
-from actial.report.outputs import SPLITS, STAGES, Outputs
+from actial.report.outputs import SPLITS, Outputs
 from actial.report.page import Html, join, missing, table, tag
 
 

@@ -81,11 +81,14 @@ class Project:
         return self._once(stage, ["-m", f"tasks.{stage}"], machine)
 
     def run_inside(self, name: str, task: str, **arguments: Any) -> float:
-        """Run a function of `learning.inside` with this project's code, once; it writes `inside/<name>.json`. Returns its CPU seconds.
+        """Run a function of `learning.inside` with this project's code, once; it writes `inside/<name>.json`. Returns its CPU seconds. One that was cut off
+        begins anew, as a stage does.
 
         Raises:
             RuntimeError: it failed.
         """
+        if not self._note(name).exists():
+            shutil.rmtree(self.folder / "inside" / "completions", ignore_errors=True)
         (self.folder / "inside").mkdir(exist_ok=True)
         wanted = {"arguments": arguments, "out": f"inside/{name}.json"}
         return self._once(name, ["-m", "learning.inside", task, json.dumps(wanted)], {})

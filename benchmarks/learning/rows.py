@@ -67,7 +67,7 @@ class Rows:
             a, b = self.by[seed, one[0]], self.by[seed, other[0]]
             if a["scenes"] != b["scenes"] or a["weights"] != b["weights"]:
                 raise ValueError(f"seed {seed}: {one[0]} and {other[0]} were not asked the same questions")
-            if sum(a["weights"][group]):
+            if sum(a["weights"].get(group, ())) and all(group in row["right"].get(mode, {}) for row, (_, mode) in ((a, one), (b, other))):
                 trios.append((np.array(a["weights"][group]), np.array(a["right"][one[1]][group]), np.array(b["right"][other[1]][group])))
         return hierarchical_bootstrap(trios, f"{one}-{other}-{group}") if trios else None
 

@@ -154,6 +154,12 @@ def test_a_finished_stage_is_not_run_again_and_one_that_was_cut_off_begins_anew(
     left_over.touch()
     again.run_stage("build_qa")
     assert manifest.stat().st_mtime_ns > made_ns and not left_over.exists()
+    half_sampled = project.folder / "inside/completions/half.jsonl"
+    half_sampled.parent.mkdir(parents=True)
+    half_sampled.touch()
+    with pytest.raises(RuntimeError, match="no_such"):
+        again.run_inside("rejection", "no_such")
+    assert not half_sampled.exists(), "else its CPU seconds would be those of the rest alone"
     with pytest.raises(RuntimeError, match="cold_start_mix"):
         shop.project(11, "broken", {"cold_start_mix": {"n_rows": 0}}, {"render_views": views}).run_stage("cold_start_mix")
 

@@ -25,7 +25,7 @@ def shares(draw: st.DrawFn) -> dict[str, float]:
 @given(whole, whole, whole, st.integers(1, 400), shares(), st.integers(0, 3))
 def test_every_row_stands_as_often_as_stated(think: int, direct: int, describe: int, n_rows: int, share: dict[str, float], seed: int) -> None:
     distinct: dict[str, int] = {"think": think, "direct": direct, "describe": describe}
-    rows = mixed(distinct, n_rows, share, seed)
+    rows = mixed(distinct, Counter(), n_rows, share, seed)
     assert len(rows) == n_rows
     often = Counter(rows)
     for mode, n in distinct.items():
@@ -33,7 +33,7 @@ def test_every_row_stands_as_often_as_stated(think: int, direct: int, describe: 
         assert abs(sum(of_mode) - share[mode] * n_rows) < 1
         assert max(of_mode) - min(of_mode) <= 1
     assert set(often) <= {(mode, i) for mode, n in distinct.items() for i in range(n)}
-    assert rows == mixed(distinct, n_rows, share, seed)
+    assert rows == mixed(distinct, Counter(), n_rows, share, seed)
 
 
 @given(st.integers(1, 10_000), shares())
@@ -44,12 +44,15 @@ def test_the_shares_add_up(n_rows: int, share: dict[str, float]) -> None:
 def test_modes_are_interleaved_and_the_seed_matters() -> None:
     share = {"think": 0.1, "direct": 0.9, "describe": 0.0}
     distinct: dict[str, int] = {"think": 10, "direct": 1000, "describe": 0}
-    rows = mixed(distinct, 1000, share, 0)
+    rows = mixed(distinct, Counter(), 1000, share, 0)
     gaps = [sum(mode == "think" for mode, _ in rows[i : i + 100]) for i in range(0, 1000, 100)]
     assert sum(gaps) == 100 and min(gaps) >= 2 and max(gaps) <= 25
-    assert rows != mixed(distinct, 1000, share, 1)
+    assert rows != mixed(distinct, Counter(), 1000, share, 1)
 
 
-def test_a_mode_without_rows_is_the_users_business() -> None:
-    with pytest.raises(UserError, match="gives rows of think a share"):
-        mixed({"think": 0, "direct": 3, "describe": 3}, 10, {"think": 0.5, "direct": 0.5, "describe": 0.0}, 0)
+def test_rows_that_cannot_be_made_are_the_users_business() -> None:
+    refused = Counter({"chains: not verified": 2, "chains: slide of the subject unclear": 7})
+    with pytest.raises(UserError, match=r"modes gives rows of think a share of 0.5, .* made; 7 chains: slide of the subject unclear; 2 chains: not verified"):
+        mixed({"think": 0, "direct": 3, "describe": 3}, refused, 10, {"think": 0.5, "direct": 0.5, "describe": 0.0}, 0)
+    with pytest.raises(UserError, match="share_2d gives rows of think 2d a share"):
+        mixed({"think 2d": 0}, refused, 10, {"think 2d": 1.0}, 0)

@@ -18,7 +18,7 @@ from actial.answers import Answer, read_answer
 from actial.errors import UserError
 from actial.mix.conversations import Scribe, written_chains
 from actial.mix.lengths import token_counter
-from actial.mix.variants import ROWS_NAMED, opposite, varied
+from actial.mix.variants import ROWS_NAMED, facts_of, opposite, varied
 from actial.mix.verification import FalseClaim, verify
 from actial.params import load_params
 from actial.questions.build import build_questions
@@ -81,8 +81,24 @@ def test_only_the_replies_of_think_rows_differ(rows: Rows, variant: str) -> None
 
 def test_facts_alone_are_described_in_reply_to_the_question(rows: Rows) -> None:
     for true, facts in think_rows(rows, "auxiliary"):
-        assert facts.mode == "describe" and facts.messages[2].content == thought(true) and facts.messages[0] != true.messages[0]
+        said = facts.messages[2].content
+        assert facts.mode == "describe" and facts.messages[0] != true.messages[0]
+        assert said and said == facts_of(thought(true), true.kind)
+        if is_viewpoint(true.kind):
+            assert not re.search(r"camera|clockwise|object|turn|\bso\b", said), said
     assert not any("<think>" in row.messages[2].content for row in rows["auxiliary"])
+
+
+def test_facts_end_where_conclusions_about_the_camera_begin() -> None:
+    facts = "red c412 f523, blue k134 d634: red right near"
+    assert facts_of(f"{facts} so left, blue left far so left: camera left, clockwise.", "orbit") == f"{facts}, blue left far."
+    assert facts_of("red c.", "place_2d") == "red c."
+    part, went = (
+        "The red box is on the near side of the object and slides left against its middle.",
+        "So the camera kept to its line of sight and did not move.",
+    )
+    assert facts_of(f"{part} {part} {went}", "lateral") == f"{part} {part}"
+    assert facts_of(f"{part} {part} {went} It went neither way around the object.", "orbit") == f"{part} {part}"
 
 
 def test_the_answer_first_is_the_same_text_turned_round_and_is_read(rows: Rows) -> None:

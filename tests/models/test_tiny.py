@@ -16,6 +16,7 @@ from PIL import Image, ImageOps
 from safetensors.torch import load_file
 from toy_scenes import toy_views
 
+from actial.errors import UserError
 from actial.ids import scene_id
 from actial.mix.descriptions import describe_pair
 from actial.models import pretraining, tiny
@@ -78,6 +79,18 @@ def test_schooling_goes_on_from_the_last_finished_phase_and_learns(tmp_path: Pat
     assert {"describe", "think drift_2d", "direct listed"} <= log[phases[1].name][-1].keys()
     after = load_file(tmp_path / "base" / "model.safetensors")
     assert any(not torch.equal(before[name], after[name]) for name in before)
+
+
+def test_too_few_scenes_and_a_finished_folder_are_refused_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_boxes(tmp_path / "views")
+    command = ["pretraining", str(tmp_path / "base"), "--views", str(tmp_path / "views"), "--params", str(ROOT / "profiles/tiny.yaml")]
+    monkeypatch.setattr("sys.argv", command)
+    for _ in range(2):  # the second finds the folder of one that was interrupted
+        with pytest.raises(UserError, match="of 6 scenes; schooling holds 50 apart"):
+            pretraining.main()
+    shutil.copy(BASE / pretraining.LOG, tmp_path / "base")
+    with pytest.raises(UserError, match="been through all phases"):
+        pretraining.main()
 
 
 def test_one_matrix_product_embeds_patches_as_the_convolution_does(processor: Any) -> None:
