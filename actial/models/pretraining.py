@@ -26,6 +26,7 @@ from actial.errors import UserError, exit_on_user_error
 from actial.mix.descriptions import describe_pair, reason_2d
 from actial.models import tiny
 from actial.models.load import folder_sha256, load_model, load_processor
+from actial.models.muon import MuonAdamW
 from actial.models.processor import PairProcessor
 from actial.params import Params, load_params
 from actial.prompts import THINK_CLOSE, completion_text, content_parts, prompt_messages
@@ -40,7 +41,6 @@ PAIRS_PER_SCENE = 12
 HELD_OUT_SCENES = 50
 BATCH_ROWS = 32
 MUON_RATE, ADAMW_RATE, WARMUP_STEPS = 5e-3, 3e-3, 100
-"""Muon (Jordan et al. 2024) moves the layers' matrices, at a rate scaled as AdamW's would be; AdamW the embeddings, norms and biases."""
 GAIN, OFFSET, NOISE = 0.1, 0.1, 0.03
 """How far tones vary, in the processor's normalised units: contrast by a factor near 1, brightness by a sum, each uniform; noise normal."""
 LOG_EVERY = 50
@@ -112,12 +112,8 @@ def pretrain(folder: Path, views: Path, params: Params) -> None:
 
 def _train(model: Any, schooling: _Schooling, phase: Phase) -> list[dict[str, float]]:
     torch.manual_seed(tiny.SEED)
-    matrices = {name: p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name}
-    optimizers = [
-        torch.optim.Muon(matrices.values(), lr=MUON_RATE, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW([p for name, p in model.named_parameters() if name not in matrices], lr=ADAMW_RATE, betas=(0.9, 0.98), weight_decay=0.01),
-    ]
-    rates = [torch.optim.lr_scheduler.LambdaLR(optimizer, phase.rate) for optimizer in optimizers]
+    optimizer = MuonAdamW(model, MUON_RATE, weight_decay=0.05, beta2=0.98, other_rate=ADAMW_RATE, other_decay=0.01)
+    rate = torch.optim.lr_scheduler.LambdaLR(optimizer, phase.rate)
     generator = generator_for(tiny.SEED, f"pretraining/{phase.name}")
     curve: list[dict[str, float]] = []
     model.train()
@@ -125,10 +121,9 @@ def _train(model: Any, schooling: _Schooling, phase: Phase) -> list[dict[str, fl
         loss = model(**schooling.batch([schooling.draw(phase, generator) for _ in range(BATCH_ROWS)], generator)).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for optimizer, rate in zip(optimizers, rates, strict=True):
-            optimizer.step()
-            rate.step()
-            optimizer.zero_grad()
+        optimizer.step()
+        rate.step()
+        optimizer.zero_grad()
         if step % LOG_EVERY == 0:
             curve.append({"step": step, "loss": round(float(loss.detach()), 4)} | schooling.accuracy(model))
             print(phase.name, json.dumps(curve[-1]), flush=True)

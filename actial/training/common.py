@@ -16,6 +16,7 @@ from actial.errors import UserError
 from actial.jobs import die_with_parent
 from actial.machine import Machine
 from actial.models.load import freeze_vision, load_model, load_processor, lora_config
+from actial.models.muon import MuonAdamW
 from actial.params import Grpo, Optimizer, Sft
 from actial.rng import seed_for
 from actial.training.card import model_card
@@ -51,6 +52,13 @@ def load_for_training(plan: TrainingPlan, settings: Sft | Grpo) -> tuple[PreTrai
 def adapters(settings: Sft | Grpo) -> Any:
     """The adapters to train; None where all weights are."""
     return lora_config(settings.lora) if settings.method == "lora" else None
+
+
+def optimizers(model: PreTrainedModel, settings: Optimizer) -> tuple[torch.optim.Optimizer | None, None]:
+    """What the trainer takes as its optimizer and schedule; it makes those that are None itself, from its arguments."""
+    if settings.name == "adamw":
+        return None, None
+    return MuonAdamW(model, settings.learning_rate, settings.weight_decay, settings.adam_beta2), None
 
 
 def trainer_arguments(plan: TrainingPlan, optimizer: Optimizer, split: Split, steps: int, logging_steps: int, all_have_pictures: bool) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from actial.json_files import write_json
 from actial.records import Rollout
 from actial.tables import write_rollouts
 from actial.training.checks import ROWS_CHECKED, check_pictures, check_tags, check_trainable
-from actial.training.common import adapters, fit, grpo_steps, load_for_training, one_at_a_time, save_result, start_process, trainer_arguments
+from actial.training.common import adapters, fit, grpo_steps, load_for_training, one_at_a_time, optimizers, save_result, start_process, trainer_arguments
 from actial.training.data import grpo_dataset, load_rows, schedule
 from actial.training.plan import TrainingPlan, completions_per_update, round_up, split_batch
 from actial.training.resume import ExactResumeMixin
@@ -80,6 +80,7 @@ def train(plan: TrainingPlan) -> None:
         processing_class=processor,
         reward_funcs=[format_reward, accuracy_reward],
         peft_config=adapters(settings),
+        optimizers=optimizers(model, settings.optimizer),
     )
     trainer.rollouts_folder = Path(plan.scratch) / "rollouts"
     check_tags(processor)

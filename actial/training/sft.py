@@ -10,7 +10,7 @@ from trl import SFTConfig, SFTTrainer
 
 from actial.errors import exit_on_user_error
 from actial.training.checks import ROWS_CHECKED, check_labels, check_pictures, check_tags, check_trainable
-from actial.training.common import adapters, fit, load_for_training, one_at_a_time, save_result, sft_steps, start_process, trainer_arguments
+from actial.training.common import adapters, fit, load_for_training, one_at_a_time, optimizers, save_result, sft_steps, start_process, trainer_arguments
 from actial.training.data import load_rows, schedule, sft_dataset
 from actial.training.plan import TrainingPlan, split_batch
 from actial.training.resume import ExactResumeMixin
@@ -45,6 +45,7 @@ def train(plan: TrainingPlan) -> None:
         train_dataset=sft_dataset(plan, order),
         processing_class=processor,
         peft_config=adapters(settings),
+        optimizers=optimizers(model, settings.optimizer),
     )
     check_tags(processor)
     check_trainable(trainer.model, settings.method, settings.freeze_vision)
