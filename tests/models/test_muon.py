@@ -34,7 +34,7 @@ def test_matrices_of_layers_are_moved_by_muon_and_all_else_by_adamw() -> None:
 
 
 def test_a_matrix_moves_by_an_orthogonal_step_of_adamws_size() -> None:
-    """Its singular values are alike, at 0.2 x the learning rate x the square root of the longer side (Liu et al. 2025); the iteration leaves them 0.6 to 1.3."""
+    """Its singular values are alike: 0.2 x the learning rate x the root of the longer side (Liu et al. 2025), times 0.6 to 1.3 for the iteration."""
     trained = model()
     before = trained["layer"].weight.detach().clone()  # type: ignore[index,union-attr]
     step(trained, optimizer(trained))
