@@ -12,6 +12,7 @@ import importlib
 import importlib.util
 import json
 import os
+import shutil
 import sys
 import time
 import types
@@ -318,5 +319,7 @@ if __name__ == "__main__":
         import traceback
 
         traceback.print_exc()
+    if "bpy" in sys.modules:  # Blender would empty its folder at the exit that never comes
+        shutil.rmtree(sys.modules["bpy"].app.tempdir, ignore_errors=True)
     sys.stderr.flush()
     os._exit(code)

@@ -144,9 +144,13 @@ def test_round_parts_are_shaded_as_their_surface_turns(studio: Path) -> None:
 
 def test_the_same_pixels_from_one_worker_after_another_in_another_order(studio: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blender, "RECYCLE_AFTER_SCENES", 2)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
     started: list[int] = []
     done = rendered(tmp_path, n_workers=1, scene_ids=SCENE_IDS[:0:-1], on_start=started.append)
     assert [d.scene_id for d in done] == SCENE_IDS[:0:-1] and len(started) == 2
+    assert not list(temporary.iterdir())
     for scene_id in SCENE_IDS[1:]:
         assert scene_bytes(tmp_path, scene_id) == scene_bytes(studio, scene_id)
 
