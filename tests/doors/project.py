@@ -164,7 +164,7 @@ class Project:
 
 
 def change_sft(project: Project) -> None:
-    project.change_params("sft", method="lora")
+    project.change_params("sft", freeze_vision=True)
 
 
 def start_up(project: Project) -> subprocess.Popen[bytes]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from training_project import ROOT, make_project, plan_of
 
 from actial.errors import UserError
 from actial.models.load import load_model, load_processor
+from actial.params import load_params
 from actial.records import Message
 from actial.shards import ViewStore
 from actial.tables import read_rollouts
@@ -24,7 +25,8 @@ from actial.training.data import chat_turns, load_rows
 from actial.training.plan import TrainingPlan
 
 FAST = {"learning_rate": 3e-3, "warmup_steps": 0}
-ADAPTERS = {"method": "lora", "lora": {"rank": 4, "alpha": 8, "dropout": 0.0}}
+ADAMW = asdict(load_params(ROOT / "profiles/smoke.yaml").sft.optimizer)
+ADAPTERS = {"method": "lora", "lora": {"rank": 4, "alpha": 8, "dropout": 0.0}, "optimizer": ADAMW}
 
 
 def weights(plan: TrainingPlan) -> dict[str, torch.Tensor]:
@@ -138,7 +140,7 @@ def test_an_interrupted_grpo_ends_with_the_weights_of_an_uninterrupted_one(tmp_p
 def test_a_loss_that_is_no_number_ends_training_with_a_sentence(tmp_path: Path) -> None:
     made = project(tmp_path / "p", "sft")
     plan = plan_of(made, "sft")
-    optimizer = replace(plan.params.sft.optimizer, learning_rate=1.0, max_grad_norm=1e30)
+    optimizer = replace(plan.params.sft.optimizer, name="adamw", learning_rate=1.0, max_grad_norm=1e30)
     hot = replace(plan, params=replace(plan.params, sft=replace(plan.params.sft, optimizer=optimizer, max_steps=30)))
     weights_path = tmp_path / "base"
     shutil.copytree(ROOT / "assets" / "tiny-base", weights_path)
