@@ -27,10 +27,10 @@ def test_plan_why_and_durations(project: Project) -> None:
     plan = dict(line.split(maxsplit=1) for line in project.actial("plan").stdout.splitlines())
     assert plan["render_views"].startswith("fresh")
     assert plan["build_qa"].startswith("restore or run")
-    assert plan["sft"].startswith("run") and plan["sft"].endswith('params.yaml: sft.freeze_vision false -> true')
+    assert plan["sft"].startswith("run") and plan["sft"].endswith("params.yaml: sft.freeze_vision false -> true")
     assert plan["evaluate"].startswith("perhaps run") and plan["evaluate"].endswith("runs if build_qa, cold_start_mix, sft give another output")
     why = project.actial("why", "grpo").stdout
-    assert 'params.yaml: sft.freeze_vision false -> true' in why
+    assert "params.yaml: sft.freeze_vision false -> true" in why
     assert "output outputs/build_qa deleted" in why
     assert project.ran() == []
 

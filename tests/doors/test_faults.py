@@ -152,7 +152,7 @@ def test_stages_run_singly(project: Project, made: Project, flow: Flow) -> None:
     assert flow(only=["build_qa", "cold_start_mix"]) == {"build_qa": "Cached", "cold_start_mix": "Cached"}
     said = flow(only=["evaluate"])
     assert said["stopped"] == "Refused"
-    assert said["because"].startswith('evaluate is not run, because its input sft is stale (params.yaml: sft.freeze_vision false -> true)')
+    assert said["because"].startswith("evaluate is not run, because its input sft is stale (params.yaml: sft.freeze_vision false -> true)")
     assert "to be forced, but is not among" in flow(only=["evaluate"], force=["sft"])["because"]
     assert "both given" in flow(only=["evaluate"], from_stage="sft")["because"]
     assert project.ran() == []
