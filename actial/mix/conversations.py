@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -78,7 +79,7 @@ def written_chains(scribe: Scribe, questions: Sequence[Question], most: int) -> 
     """
     settings, refused = scribe.settings, Counter[str]()
     sorts = {(q.kind, label) for q in questions for label in q.labels}
-    quota = -(-most // max(1, len(sorts)))
+    quota = math.ceil(most / max(1, len(sorts)))
     if settings.chains:
         quota = min(quota, max(1, settings.chains // max(1, len(sorts))))
     chains: dict[tuple[str, str], list[tuple[int, str]]] = {sort: [] for sort in sorted(sorts)}

@@ -12,7 +12,7 @@ from torch import nn
 from actial.models.muon import MuonAdamW
 
 
-def model() -> nn.Module:
+def model() -> nn.ModuleDict:
     torch.manual_seed(0)
     return nn.ModuleDict({"embed": nn.Embedding(5, 4), "layer": nn.Linear(4, 3), "norm": nn.LayerNorm(3)})
 
@@ -36,17 +36,18 @@ def test_matrices_of_layers_are_moved_by_muon_and_all_else_by_adamw() -> None:
 def test_a_matrix_moves_by_an_orthogonal_step_of_adamws_size() -> None:
     """Its singular values are alike: 0.2 x the learning rate x the root of the longer side (Liu et al. 2025), times 0.6 to 1.3 for the iteration."""
     trained = model()
-    before = trained["layer"].weight.detach().clone()  # type: ignore[index,union-attr]
+    weight = trained.get_parameter("layer.weight")
+    before = weight.detach().clone()
     step(trained, optimizer(trained))
-    moved = trained["layer"].weight.detach() - before  # type: ignore[index,union-attr]
+    moved = weight.detach() - before
     singular = torch.linalg.svdvals(moved) / (0.2 * 0.1 * max(moved.shape) ** 0.5)
     assert singular[1] > 0.6 and singular[0] < 1.3, "two of them: the norm that follows takes away the mean"
 
 
 def test_frozen_weights_are_left_out() -> None:
     trained = model()
-    trained["layer"].requires_grad_(False)  # type: ignore[index]
-    trained.layer_after = nn.Linear(3, 3)
+    trained["layer"].requires_grad_(False)
+    trained["after"] = nn.Linear(3, 3)
     assert all(p.requires_grad for group in optimizer(trained).param_groups for p in group["params"])
 
 
