@@ -14,7 +14,7 @@ import numpy as np
 from actial.geometry.poses import box_corners
 from actial.geometry.projection import about_subject, project
 from actial.questions.kinds_2d import DRIFT, NONE_BELOW, Asked, drifts
-from actial.questions.sight import Sighting, sightings, spoken_names
+from actial.questions.sight import Sighting, has_sides, sightings, spoken_names
 from actial.records import View
 
 LARGEST = 9
@@ -99,10 +99,9 @@ def _place(s: Sighting, view: View, columns: int, rows: int) -> str:
 
 def _side(s: Sighting, view: View) -> str:
     """`near` or `far`, against the subject's middle; empty where it is neither, clearly."""
-    subject = view.objects[0]
-    eye, middle = view.camera.pose()[:3, 3], subject.center()
-    if np.hypot(*(eye - middle)[:2]) < max(subject.size_m) / 2:  # from above or below there is no near side
+    if not has_sides(view):
         return ""
-    _, nearer_m = about_subject(eye, middle, s.part.center()[None])
+    subject = view.objects[0]
+    _, nearer_m = about_subject(view.camera.pose()[:3, 3], subject.center(), s.part.center()[None])
     share = float(nearer_m[0]) / max(subject.size_m)
     return "" if abs(share) < SIDE_SHARE else "near" if share > 0 else "far"

@@ -19,7 +19,7 @@ import numpy as np
 from actial.geometry.angles import motion_between
 from actial.geometry.projection import about_subject
 from actial.mix.descriptions import places_in_both
-from actial.questions.sight import sightings, spoken_names
+from actial.questions.sight import has_sides, sightings, spoken_names
 from actial.records import Question, View
 
 MOVED_SHARE, STILL_SHARE = 0.05, 0.025
@@ -113,7 +113,7 @@ def _evidence(first: View, second: View, with_shape: bool) -> list[Evidence]:
     p_world = np.stack([part.center() for part in parts])
     subject, extent_m = first.objects[0].center(), max(first.objects[0].size_m)
     eyes = [view.camera.pose()[:3, 3] for view in (first, second)]
-    if min(np.hypot(*(eye - subject)[:2]) for eye in eyes) < extent_m / 2:
+    if not (has_sides(first) and has_sides(second)):
         raise NoChain("camera above or below the subject")
     (x1, near1), (x2, near2) = (about_subject(eye, subject, p_world) for eye in eyes)
     slide, nearness = (x2 - x1) / extent_m, (near1 + near2) / 2 / extent_m

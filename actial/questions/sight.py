@@ -40,6 +40,12 @@ def sightings(view: View) -> dict[str, Sighting]:
     return {s.part.name: s for s in sorted(seen, key=lambda s: s.pixel)}
 
 
+def has_sides(view: View) -> bool:
+    """Whether the subject has a near and a far side: not to a camera above or below it, within half its extent of its vertical axis."""
+    subject = view.objects[0]
+    return bool(np.hypot(*(view.camera.pose()[:3, 3] - subject.center())[:2]) >= max(subject.size_m) / 2)
+
+
 def hidden_by_others(eye: np.ndarray, parts: list[SceneObject]) -> np.ndarray:
     """(n,) bool: whether the way from `eye` to each part's centre runs through another part's box (slab test)."""
     targets = np.stack([o.center() for o in parts])
