@@ -107,10 +107,15 @@ class ColdStartMix:
     wording: str = setting(
         "Chains and descriptions in clipped words (short) or whole sentences (full); reasons of 2D questions are always clipped.", choices=("short", "full")
     )
-    max_words: int = setting("Longest chain of thought, words; to keep to it, conclusions are drawn from fewer parts (all are quoted).", ge=12)
+    max_words: int = setting("Longest chain of thought, words; to keep to it, fewer parts are spoken of.", ge=12)
     grid_columns: int = setting("Columns, named a, b, c, …, of the grid that descriptions and chains place parts on.", ge=2, le=26)
-    quote_places: bool = setting("Chains first quote the place and size of every part in both pictures, then conclude.")
-    grid_rows: int = setting("Rows, numbered from 1 at the top, of that grid.", ge=1, le=9)
+    grid_rows: int = setting("Rows, named A, B, C, … from the top, of that grid.", ge=1, le=26)
+    quote_places: bool = setting("Chains quote the place of the subject's middle in both pictures, then that of each part before what is concluded from it.")
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Columns and rows."""
+        return self.grid_columns, self.grid_rows
 
 
 @dataclass(frozen=True)

@@ -105,11 +105,10 @@ def written_chains(scribe: Scribe, questions: Sequence[Question], most: int) -> 
 def _verified_chain(scribe: Scribe, question: Question) -> str:
     settings = scribe.settings
     first, second = (scribe.views(v) for v in question.view_ids)
-    grid = (settings.grid_columns, settings.grid_rows)
     parts = most_parts(settings.wording, settings.max_words, settings.quote_places)
-    story = tell(question, first, second, settings.wording == "full", parts, grid if settings.quote_places else None)
+    story = tell(question, first, second, settings.wording == "full", parts, settings.grid if settings.quote_places else None)
     chain = in_words(story, settings.wording, settings.max_words, generator_for(scribe.seed, f"{question.question_id}/chain"))
-    verify(chain, question, first, second, grid)
+    verify(chain, question, first, second, settings.grid)
     return chain
 
 
@@ -121,7 +120,7 @@ def written_descriptions(scribe: Scribe, questions: Sequence[Question], most: in
         if len(found) == most:
             break
         first, second = (scribe.views(v) for v in question.view_ids)
-        if text := describe_pair(first, second, scribe.settings.wording, scribe.settings.grid_columns, scribe.settings.grid_rows, sides=True):
+        if text := describe_pair(first, second, scribe.settings.wording, scribe.settings.grid, sides=True):
             found.append((_about_pair(question), text))
         else:
             refused["descriptions: no named part seen"] += 1
@@ -135,7 +134,7 @@ def written_2d(scribe: Scribe, questions: Sequence[Question], most: int) -> list
         if len(found) >= most:
             break
         first, second = map(scribe.views, question.view_ids)
-        found += [(asked.question, reason_2d(asked, first, second, scribe.settings.grid_columns)) for asked in questions_2d(first, second, scribe.seed)]
+        found += [(asked.question, reason_2d(asked, first, second, scribe.settings.grid)) for asked in questions_2d(first, second, scribe.seed)]
     return found[:most]
 
 

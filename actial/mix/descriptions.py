@@ -1,8 +1,8 @@
-"""Dense text about a pair of pictures: where every coloured part appears in each, and how large, on a coarse grid; and on which side of the subject it is.
+"""Dense text about a pair of pictures: where every coloured part appears in each, on a coarse grid; and on which side of the subject it is.
 
-The grid's columns have letters from the left, its rows numbers from the top, as on a chessboard. A *place* is the column and row of a part's centre, then its
-width and height in widths of a column: `red c542 near` is centred in column c, row 5, 4 columns wide and as high as 2 columns are wide, on the near side.
-Letters and single figures are one token each for most tokenizers.
+A *place* is the grid's column that a part's centre appears in, and the row that the ground straight below it appears in: columns have small letters
+from the left, rows capital letters from the top, so `red cK near` is centred in column c above ground in row K, on the near side. Where a thing stands on the
+ground tells its distance to whoever knows how; how high it appears does not, since parts stand at all heights. The subject's middle has a place too.
 """
 
 from __future__ import annotations
@@ -17,19 +17,30 @@ from actial.questions.kinds_2d import DRIFT, NONE_BELOW, Asked, drifts
 from actial.questions.sight import Sighting, has_sides, sightings, spoken_names
 from actial.records import View
 
-LARGEST = 9
-"""A width or height is told up to this many columns."""
 SIDE_SHARE = 0.07
 """A part is called near or far when it is nearer or farther than the subject's middle by more than this share of the subject's extent."""
 
-
-def column_letter(u_px: float, width_px: int, columns: int) -> str:
-    """The letter of the column that holds a pixel column."""
-    return string.ascii_lowercase[min(int(u_px / width_px * columns), columns - 1)]
+Grid = tuple[int, int]
+"""Columns and rows."""
 
 
-def describe_pair(first: View, second: View, wording: str, columns: int, rows: int, *, sides: bool) -> str:
-    """Where the parts are in both pictures, left to right, and how large. Empty where none can be named.
+def place(p_world: np.ndarray, view: View, grid: Grid) -> str:
+    """Column of a point and row of the ground straight below it; what lies beyond the picture's edge is told as its last column or row.
+
+    Args:
+        p_world: (3,) metres, before the camera. The ground is at the lowest point of the subject's box.
+    """
+    subject = view.objects[0]
+    ground_m = box_corners(np.array(subject.T_world_obj).reshape(4, 4), subject.size_m)[:, 2].min()
+    (above, below), _ = project(np.stack([p_world, [*p_world[:2], ground_m]]), view.camera.intrinsics(), view.camera.pose())
+    (columns, rows), last_row = grid, grid[1] - 1
+    column = min(max(int(above[0] / view.camera.width_px * columns), 0), columns - 1)
+    row = last_row if np.isnan(below[1]) else min(max(int(below[1] / view.camera.height_px * rows), 0), last_row)
+    return string.ascii_lowercase[column] + string.ascii_uppercase[row]
+
+
+def describe_pair(first: View, second: View, wording: str, grid: Grid, *, sides: bool) -> str:
+    """Where the subject's middle and the parts are in both pictures, left to right. Empty where none can be named.
 
     Args:
         sides: also tell which parts are on the subject's near and far side; without this the text is about the pictures alone.
@@ -40,61 +51,49 @@ def describe_pair(first: View, second: View, wording: str, columns: int, rows: i
         parts = [(names[name], s) for name, s in sightings(view).items() if name in names]
         if not parts:
             return ""
-        told = [(name, _place(s, view, columns, rows), _side(s, view) if sides else "") for name, s in parts]
+        told = [(name, place(s.part.center(), view, grid), _side(s, view) if sides else "") for name, s in parts]
+        middle = place(view.objects[0].center(), view, grid)
         if wording == "short":
-            lines.append(f"{number}: " + ", ".join(f"{name} {place} {side}".rstrip() for name, place, side in told) + ".")
+            lines.append(f"{number}: middle {middle}, " + ", ".join(f"{name} {at} {side}".rstrip() for name, at, side in told) + ".")
         else:
-            said = "; ".join(f"the {name} at {place}" + f" on the {side} side" * bool(side) for name, place, side in told)
-            last = string.ascii_lowercase[columns - 1]
-            lines.append(f"Picture {number}, by column a to {last}, row 1 to {rows}, width and height in columns: {said}.")
+            said = "; ".join(f"the {name} at {at}" + f" on the {side} side" * bool(side) for name, at, side in told)
+            last_column, last_row = string.ascii_lowercase[grid[0] - 1], string.ascii_uppercase[grid[1] - 1]
+            by = f"by column a to {last_column}, and row A to {last_row} of the ground below"
+            lines.append(f"Picture {number}, {by}: the middle of the object at {middle}; {said}.")
     return " ".join(lines)
 
 
-def reason_2d(asked: Asked, first: View, second: View, columns: int) -> str:
-    """The short chain of thought of a 2D question: columns of the parts asked about; for a shift, of all parts seen in both pictures; for a drift
-    also which way each went against the others."""
+def reason_2d(asked: Asked, first: View, second: View, grid: Grid) -> str:
+    """The short chain of thought of a 2D question: places of the parts asked about; for a shift, of all parts seen in both pictures; for a drift
+    also which way each went against the subject's middle."""
     if len(asked.pictures) == 2:
-        drift = _drift_words(first, second) if asked.question.kind == DRIFT else {}
-        return ", ".join(f"{name} {a} {b} {drift.get(name, '')}".rstrip() for name, a, b in columns_in_both(first, second, columns, with_shape=False)) + "."
+        drift = {name: _way(share) for name, share in drifts(first, second)} if asked.question.kind == DRIFT else {}
+        told = ", ".join(f"{name} {a} {b} {drift.get(name, '')}".rstrip() for name, (a, b) in places_in_both(first, second, grid, with_shape=False).items())
+        return (" ".join(["middle", *middle_in_both(first, second, grid)]) + ": ") * bool(drift) + told + "."
     view = (first, second)[asked.pictures[0]]
     names = spoken_names(view.objects, with_shape=False)
-    at = {names[name]: _column(s, view, columns) for name, s in sightings(view).items() if name in names}
+    at = {names[name]: place(s.part.center(), view, grid) for name, s in sightings(view).items() if name in names}
     return ", ".join(f"{name} {at[name]}" for name in asked.parts) + "."
 
 
-def _drift_words(first: View, second: View) -> dict[str, str]:
-    """Which way each part went against the others: left, right, still."""
-    names = spoken_names(first.objects, with_shape=False)
-    shares = [{names[n]: s.pixel[0] / v.camera.width_px for n, s in sightings(v).items() if n in names} for v in (first, second)]
-    return {name: "still" if abs(d) < NONE_BELOW else "right" if d > 0 else "left" for name, d in drifts(*shares)}
+def _way(share: float) -> str:
+    return "still" if abs(share) < NONE_BELOW else "right" if share > 0 else "left"
 
 
-def columns_in_both(first: View, second: View, columns: int, with_shape: bool) -> list[tuple[str, str, str]]:
-    """Name, column in the first picture, column in the second, of every named part seen in both; left to right as in the first."""
-    return [(name, a[0], b[0]) for name, a, b in places_in_both(first, second, columns, 1, with_shape)]
+def middle_in_both(first: View, second: View, grid: Grid) -> tuple[str, str]:
+    """Place of the subject's middle in each picture."""
+    return place(first.objects[0].center(), first, grid), place(second.objects[0].center(), second, grid)
 
 
-def places_in_both(first: View, second: View, columns: int, rows: int, with_shape: bool) -> list[tuple[str, str, str]]:
-    """Name, place in the first picture, place in the second, of every named part seen in both; left to right as in the first."""
+def places_in_both(first: View, second: View, grid: Grid, with_shape: bool) -> dict[str, tuple[str, str]]:
+    """Place in each picture, by what they are called, of the named parts seen in both; left to right as in the first."""
     names = spoken_names(first.objects, with_shape)
     there = sightings(second)
-    return [
-        (names[name], _place(s, first, columns, rows), _place(there[name], second, columns, rows))
+    return {
+        names[name]: (place(s.part.center(), first, grid), place(there[name].part.center(), second, grid))
         for name, s in sightings(first).items()
         if name in names and name in there
-    ]
-
-
-def _column(s: Sighting, view: View, columns: int) -> str:
-    return column_letter(s.pixel[0], view.camera.width_px, columns)
-
-
-def _place(s: Sighting, view: View, columns: int, rows: int) -> str:
-    row = min(int(s.pixel[1] / view.camera.height_px * rows), rows - 1) + 1
-    uv, _ = project(box_corners(np.array(s.part.T_world_obj).reshape(4, 4), s.part.size_m), view.camera.intrinsics(), view.camera.pose())
-    size = (np.nanmax(uv, axis=0) - np.nanmin(uv, axis=0)) / view.camera.width_px * columns
-    width, height = np.clip(np.round(size), 1, LARGEST).astype(int)
-    return f"{_column(s, view, columns)}{row}{width}{height}"
+    }
 
 
 def _side(s: Sighting, view: View) -> str:

@@ -12,13 +12,13 @@ Whether a chain is true is decided elsewhere (`verification`), by other code.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from actial.geometry.angles import motion_between
 from actial.geometry.projection import about_subject
-from actial.mix.descriptions import places_in_both
+from actial.mix.descriptions import Grid, middle_in_both, places_in_both
 from actial.questions.sight import has_sides, sightings, spoken_names
 from actial.records import Question, View
 
@@ -43,6 +43,8 @@ class Evidence:
     near: bool
     slid: str
     clarity: float
+    places: tuple[str, ...] = ()
+    """Where it is in each picture; empty where chains do not quote."""
 
     @property
     def implied(self) -> str:
@@ -57,8 +59,8 @@ class Story:
     """What a chain says, before it is put into words."""
 
     kind: str
-    places: tuple[tuple[str, str, str], ...]
-    """Name, and place in each picture, of the parts seen in both, quoted before anything is concluded; empty where chains do not quote."""
+    middle: tuple[str, ...]
+    """Where the subject's middle is in each picture; empty where chains do not quote."""
     evidence: tuple[Evidence, ...]
     """Left to right as in the first picture."""
     went: str
@@ -71,13 +73,13 @@ class Story:
     """The answer."""
 
 
-def tell(question: Question, first: View, second: View, with_shape: bool, most_parts: int, grid: tuple[int, int] | None = None) -> Story:
+def tell(question: Question, first: View, second: View, with_shape: bool, most_parts: int, grid: Grid | None = None) -> Story:
     """The story of a question.
 
     Args:
         with_shape: call parts by colour and shape even where the colour is enough.
         most_parts: parts whose evidence is told.
-        grid: columns and rows of the grid on which places are quoted first; None to quote none.
+        grid: on which places are quoted; None to quote none.
 
     Raises:
         NoChain: too few named parts are seen, their evidence is unclear, or it contradicts the answer.
@@ -94,9 +96,12 @@ def tell(question: Question, first: View, second: View, with_shape: bool, most_p
         raise NoChain("too few parts with clear evidence")
     if 2 * len(agreeing) <= len(clear):
         raise NoChain("evidence of the parts contradicts the answer")
-    told = sorted(agreeing, key=lambda e: -e.clarity)[:most_parts]
-    places = tuple(places_in_both(first, second, *grid, with_shape)) if grid else ()
-    return Story(question.kind, places, tuple(e for e in agreeing if e in told), went, slid, compared, label)
+    clearest = sorted(agreeing, key=lambda e: -e.clarity)[:most_parts]
+    told = [e for e in agreeing if e in clearest]
+    if not grid:
+        return Story(question.kind, (), tuple(told), went, slid, compared, label)
+    places = places_in_both(first, second, grid, with_shape)
+    return Story(question.kind, middle_in_both(first, second, grid), tuple(replace(e, places=places[e.name]) for e in told), went, slid, compared, label)
 
 
 _OPPOSITE: dict[str, str] = {"left": "right", "right": "left", "none": "none"}

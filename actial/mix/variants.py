@@ -88,7 +88,7 @@ def opposite(chain: str) -> str:
 
 
 _OPPOSITE = {"left": "right", "right": "left", "counter-clockwise": "clockwise", "clockwise": "counter-clockwise"}
-_PLACES = re.compile(r"\b([a-z]\d{3})( | in the first picture and at )([a-z]\d{3})\b")
+_PLACES = re.compile(r"\b([a-z][A-Z])( | in the first picture and at )([a-z][A-Z])\b")
 
 
 def _of_others(chains: Sequence[Told], root_seed: int) -> list[Told]:

@@ -20,9 +20,7 @@ SLID_SHARE, KEPT_SHARE = 0.04, 0.035
 SIDE_SHARE = 0.03
 BEARING_DEG, STILL_DEG, STILL_R = 1.5, 2.0, 0.02
 BORDER_PX = 0.01
-"""So near the border of two columns, rows or sizes, either is true."""
-LARGEST = 9
-"""Sizes beyond are told as this."""
+"""So near the border of two columns or rows, either is true."""
 
 _NO_DISTORTION = np.zeros(5)
 
@@ -73,6 +71,7 @@ class _Scene:
         subject = first.objects[0]
         self.subject = np.array(subject.T_world_obj).reshape(4, 4)[:3, 3]
         self.extent_m = max(subject.size_m)
+        self.ground_m = float(self.subject[2] - subject.size_m[2] / 2)
         self.parts = [o for o in first.objects if o.part_of == subject.name]
         self.eyes = [np.array(v.camera.T_world_cam).reshape(4, 4)[:3, 3] for v in self.views]
         on_map = [complex(*(eye - self.subject)[:2]) for eye in self.eyes]
@@ -99,21 +98,18 @@ class _Scene:
         return (x2 - x1) / self.extent_m, (near1 + near2) / 2 / self.extent_m
 
     def places(self, i: int, words: str) -> set[str]:
-        """How a part's place and size may be told: two ways where a figure lies on a border."""
-        part, camera, (columns, rows) = self._named(words), self.views[i].camera, self.grid
-        T = np.array(part.T_world_obj).reshape(4, 4)
-        corners = [T[:3, :3] @ (np.array(signs) * part.size_m) / 2 + T[:3, 3] for signs in itertools.product((-1, 1), repeat=3)]
-        (u, v), box = self._pixel(i, T[:3, 3]), np.array([self._pixel(i, corner) for corner in corners])
-        figures = []
-        for px, unit_px, first, last, nearest in (
-            (u, camera.width_px / columns, 0, columns - 1, False),
-            (v, camera.height_px / rows, 1, rows, False),
-            (np.ptp(box[:, 0]), camera.width_px / columns, 1, LARGEST, True),
-            (np.ptp(box[:, 1]), camera.width_px / columns, 1, LARGEST, True),
+        """How the place of a part, or of the middle, may be told: two ways where it lies on a border."""
+        point = self.subject if words.startswith("middle") else self.part(words)
+        below = np.array([*point[:2], self.ground_m])
+        camera = self.views[i].camera
+        told = []
+        for px, size_px, n, first in (
+            (self._pixel(i, point)[0], camera.width_px, self.grid[0], "a"),
+            (self._pixel(i, below)[1], camera.height_px, self.grid[1], "A"),
         ):
-            ends = ((px + shift_px) / unit_px for shift_px in (-BORDER_PX, BORDER_PX))
-            figures.append({min(max(round(x) if nearest else int(x) + first, first), last) for x in ends})
-        return {f"{chr(ord('a') + column)}{row}{width}{height}" for column, row, width, height in itertools.product(*figures)}
+            ends = (np.clip(np.floor((px + shift_px) / size_px * n), 0, n - 1) for shift_px in (-BORDER_PX, BORDER_PX))
+            told.append({chr(ord(first) + int(end)) for end in ends})
+        return {column + row for column, row in itertools.product(*told)}
 
     def bearing_deg(self, i: int) -> float:
         """How far right of the picture's middle column the subject appears, once the camera is held level."""
@@ -160,6 +156,8 @@ def _quoted(scene: _Scene, match: re.Match[str], stated: list[str]) -> None:
 
 
 def _part_slid(scene: _Scene, match: re.Match[str], stated: list[str]) -> None:
+    if match.groupdict().get("a"):
+        _quoted(scene, match, stated)
     if "so" in match.groupdict():
         _require((match["so"] == "right") == (match["side"] + match["way"] in ("nearleft", "farright")), match)
     slid, near = scene.measured(scene.part(match["name"]))
@@ -169,6 +167,8 @@ def _part_slid(scene: _Scene, match: re.Match[str], stated: list[str]) -> None:
 
 
 def _part_still(scene: _Scene, match: re.Match[str], stated: list[str]) -> None:
+    if match.groupdict().get("a"):
+        _quoted(scene, match, stated)
     slid, _ = scene.measured(scene.part(match["name"]))
     _require(abs(slid) < KEPT_SHARE, match)
     stated.append("part still")
@@ -259,11 +259,12 @@ def _rules(*rules: tuple[str, Check]) -> list[tuple[re.Pattern[str], Check]]:
 
 def _common() -> Iterable[tuple[str, Check]]:
     name, side, way = r"(?P<name>[a-z]+(?: [a-z_]+)?)", r"(?P<side>near|far)", r"(?P<way>left|right)"
-    a, b = r"(?P<a>[a-z]\d{3})", r"(?P<b>[a-z]\d{3})"
-    yield rf"{name} {a} {b}", _quoted
+    a, b = r"(?P<a>[a-z][A-Z])", r"(?P<b>[a-z][A-Z])"
+    yield rf"(?P<name>middle) {a} {b}", _quoted
+    yield rf"The (?P<name>middle of the object) is at {a} in the first picture and at {b} in the second\.", _quoted
     yield rf"The {name} is at {a} in the first picture and at {b} in the second\.", _quoted
-    yield rf"{name} {way} {side} so (?P<so>left|right)", _part_slid
-    yield rf"(?!camera\b|all\b|object\b){name} still", _part_still
+    yield rf"{name}(?: {a} {b})? {way} {side} so (?P<so>left|right)", _part_slid
+    yield rf"(?!camera\b|all\b|object\b){name}(?: {a} {b})? still", _part_still
     yield rf"The {name} is on the {side} side of the object and slides {way} against its middle\.", _part_slid
     yield rf"On the {side} side of the object, the {name} shifts to the {way}\.", _part_slid
     yield rf"Measured from the object's middle, the {name} drifts {way}; it stands on the {side} side\.", _part_slid

@@ -7,9 +7,10 @@ import numpy as np
 from actial.mix.reasoning import Evidence, NoChain, Story
 
 WORDS_PER_PART = {"short": 5, "full": 17}
-WORDS_QUOTED = {"short": 3, "full": 16}
+WORDS_QUOTED = {"short": 2, "full": 16}
+WORDS_MIDDLE = {"short": 3, "full": 17}
 WORDS_AROUND = {"short": 8, "full": 40}
-"""Most words of one part's clause, of the quotation of its places, and of all the rest."""
+"""Most words of one part's clause, of the quotation of its places, of that of the middle's, and of all the rest."""
 
 _QUOTED = "The {name} is at {a} in the first picture and at {b} in the second."
 
@@ -50,12 +51,12 @@ _COMPARED = {
 
 def most_parts(wording: str, max_words: int, quoted: bool) -> int:
     """Parts that a chain of at most `max_words` may speak of."""
-    return (max_words - WORDS_AROUND[wording]) // (WORDS_PER_PART[wording] + quoted * WORDS_QUOTED[wording])
+    return (max_words - fewest_words(wording, 0, quoted)) // (WORDS_PER_PART[wording] + quoted * WORDS_QUOTED[wording])
 
 
 def fewest_words(wording: str, n_parts: int, quoted: bool) -> int:
     """The smallest `max_words` with which a chain may speak of so many parts."""
-    return WORDS_AROUND[wording] + n_parts * (WORDS_PER_PART[wording] + quoted * WORDS_QUOTED[wording])
+    return WORDS_AROUND[wording] + quoted * WORDS_MIDDLE[wording] + n_parts * (WORDS_PER_PART[wording] + quoted * WORDS_QUOTED[wording])
 
 
 def in_words(story: Story, wording: str, max_words: int, generator: np.random.Generator) -> str:
@@ -71,11 +72,14 @@ def in_words(story: Story, wording: str, max_words: int, generator: np.random.Ge
 
 
 def _short(story: Story) -> str:
-    said = {e.name: "still" if e.slid == "none" else f"{e.slid} {'near' if e.near else 'far'} so {e.implied}" for e in story.evidence}
-    quoted = ", ".join(" ".join(places) for places in story.places) + ": " * bool(story.places)
-    evidence = ", ".join(f"{name} {told}" for name, told in said.items())
+    middle = " ".join(["middle", *story.middle]) + ": " if story.middle else ""
+    evidence = ", ".join(" ".join([e.name, *e.places, _short_evidence(e)]) for e in story.evidence)
     went = "camera still" if story.went == "none" else f"camera {story.went}"
-    return f"{quoted}{evidence}: {went}{_short_conclusion(story)}."
+    return f"{middle}{evidence}: {went}{_short_conclusion(story)}."
+
+
+def _short_evidence(e: Evidence) -> str:
+    return "still" if e.slid == "none" else f"{e.slid} {'near' if e.near else 'far'} so {e.implied}"
 
 
 def _short_conclusion(story: Story) -> str:
@@ -90,8 +94,10 @@ def _short_conclusion(story: Story) -> str:
 
 
 def _full(story: Story, generator: np.random.Generator) -> str:
-    sentences = [_QUOTED.format(name=name, a=a, b=b) for name, a, b in story.places]
-    sentences += [_part_sentence(e, generator) for e in story.evidence]
+    sentences = [_quoted("middle of the object", story.middle)] if story.middle else []
+    for e in story.evidence:
+        sentences += [_quoted(e.name, e.places)] if e.places else []
+        sentences.append(_part_sentence(e, generator))
     if story.went == "none":
         sentences.append(_one_of(_NOT_WENT, generator))
     else:
@@ -105,6 +111,11 @@ def _full(story: Story, generator: np.random.Generator) -> str:
         slid = "In the picture, the whole object keeps its place" if story.slid == "none" else _SLID.format(slid=story.slid)
         sentences.append(slid + _COMPARED[story.compared] + _TURN[story.label])
     return " ".join(sentences)
+
+
+def _quoted(name: str, places: tuple[str, ...]) -> str:
+    first, second = places
+    return _QUOTED.format(name=name, a=first, b=second)
 
 
 def _part_sentence(e: Evidence, generator: np.random.Generator) -> str:

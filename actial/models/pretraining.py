@@ -65,8 +65,8 @@ class Phase:
 
 
 PHASES = (
-    Phase("reading", 1100, {"describe": 0.6, "think": 0.2, "direct": 0.2}, (PLACE, ORDER, SHIFT, LISTED), decay_share=0.0),
-    Phase("answering", 1400, {"describe": 0.4, "think": 0.35, "direct": 0.25}, (PLACE, ORDER, ORDER, SHIFT, DRIFT, DRIFT, LISTED), decay_share=0.5),
+    Phase("reading", 1200, {"describe": 0.6, "think": 0.2, "direct": 0.2}, (PLACE, ORDER, SHIFT, LISTED), decay_share=0.0),
+    Phase("answering", 1800, {"describe": 0.4, "think": 0.35, "direct": 0.25}, (PLACE, ORDER, ORDER, SHIFT, DRIFT, DRIFT, LISTED), decay_share=0.5),
 )
 """Where things are first; then what is on which side of what, and what moves in the picture against what."""
 
@@ -176,14 +176,14 @@ class _Schooling:
         asked_2d = questions_2d(first, second, tiny.SEED)
         if not asked_2d:
             return
-        questions = [(asked.question, reason_2d(asked, first, second, mix.grid_columns)) for asked in asked_2d]
+        questions = [(asked.question, reason_2d(asked, first, second, mix.grid)) for asked in asked_2d]
         listed = _listed(asked_2d[0].question, generator)
         for question, reasoning in [*questions, (listed, f"{listed.truth}.")]:
             answer = question.truth if self.params.prompt.answer == "letter" else question.options[LETTERS.index(question.truth)]
             for mode in modes:
                 row = _Row(question, mode, completion_text(mode, answer, reasoning if mode == "think" else ""), mirrored)
                 rows.setdefault((mode, question.kind), []).append(row)
-        if text := describe_pair(first, second, "short", mix.grid_columns, mix.grid_rows, sides=False):
+        if text := describe_pair(first, second, "short", mix.grid, sides=False):
             rows.setdefault(("describe", ""), []).append(_Row(asked_2d[0].question, "describe", text, mirrored))
 
     @functools.cache  # noqa: B019  # one schooling a process

@@ -73,7 +73,7 @@ who whole whose wide will wing with without would yellow Yes yes you your
 OPENING_WORDS = """
 all Answer As assistant At Between black blue Both both box brown But By Camera camera Choose clockwise closer Compare Compared counter cyan
 Describe down Each far farther First first From Give gold gray green grey How I If Image Imagine In It it Its Leave Left left Look Looking magenta
-near Neither neither No no None none not Nothing nothing Now object olive On Option orange Picture picture pink purple Put Question Reason red Right
+middle near Neither neither No no None none not Nothing nothing Now object olive On Option orange Picture picture pink purple Put Question Reason red Right
 right same Say Second second Seen silver Since So Someone subject Suppose system teal That The Their Then There Therefore This To turquoise up user
 violet What When Where Which While white yellow Yes yes You
 """

@@ -1,5 +1,5 @@
 """Questions that need no third dimension: where a part appears in a picture, on which side of another, which way
-one went in the picture, alone and against the others.
+one went in the picture, alone and against the middle of the subject.
 
 They are the tiny base's schooling, and in every test they tell "it cannot see" from "it cannot answer": a model that reads pictures and knows
 the form of question and answer does well here while it stays at chance about the camera.
@@ -7,13 +7,15 @@ the form of question and answer does well here while it stays at chance about th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from actial import ids
-from actial.questions.sight import Sighting, sightings, spoken_names
+from actial.geometry.projection import project
+from actial.questions.sight import sightings, spoken_names
 from actial.records import LETTERS, SUFFIX_2D, Label, Question, View
 from actial.rng import generator_for
 
@@ -22,19 +24,19 @@ LABELS: tuple[Label, ...] = ("left", "right", "none")
 ASKED_FROM, NONE_BELOW = 0.1, 0.03
 """Shares of the picture's width: sideways distances beyond the first are left or right, those within the second neither; between them nothing is asked."""
 DRIFTED_FROM = 0.06
-"""The same for a part against the others."""
+"""The same for a part against the middle."""
 
 TEXTS = {
     PLACE: "Where is {a} in picture {n}?",
     ORDER: "In picture {n}, on which side of {a} is {b}?",
     SHIFT: "Which way did {a} go in the picture?",
-    DRIFT: "Which way did {a} go against the others?",
+    DRIFT: "Which way did {a} go against the middle?",
 }
 OPTIONS = {
     PLACE: ("left", "right", "in the middle"),
     ORDER: ("left", "right", "straight above or below"),
     SHIFT: ("left", "right", "it stayed in place"),
-    DRIFT: ("left", "right", "it went with them"),
+    DRIFT: ("left", "right", "it went with it"),
 }
 
 
@@ -78,15 +80,13 @@ def questions_2d(first: View, second: View, seed: int) -> list[Asked]:
     Raises:
         ValueError: a view has no pose.
     """
-    names = spoken_names(first.objects, with_shape=False)
-    seen = [{names[s.part.name]: s for s in sightings(view).values() if s.part.name in names} for view in (first, second)]
-    widths_px = first.camera.width_px, second.camera.width_px
+    seen = _seen(first), _seen(second)
     asked = []
     for kind, choices in _CHOICES.items():
         question_id = ids.question_id(ids.pair_id(first.view_id, second.view_id), kind)
         generator = generator_for(seed, question_id)
         by_label: dict[Label, list[_Choice]] = {}
-        for choice in choices(seen, widths_px):
+        for choice in choices(*seen):
             if choice.label:
                 by_label.setdefault(choice.label, []).append(choice)
         if by_label:
@@ -137,40 +137,53 @@ def _question(kind: str, question_id: str, choice: _Choice, label: Label, first:
     )
 
 
-Seen = list[dict[str, Sighting]]
+@dataclass(frozen=True)
+class _Seen:
+    """Where things appear in a picture, as shares of its width from the left."""
+
+    parts: dict[str, float]
+    """By what they are called, left to right."""
+    middle: float
+    """The subject's."""
 
 
-def _places(seen: Seen, widths_px: tuple[int, int]) -> Iterator[_Choice]:
-    for n, (parts, width_px) in enumerate(zip(seen, widths_px, strict=True)):
-        for name, s in parts.items():
-            yield _Choice((name,), (n,), s.pixel[0] / width_px - 0.5)
+def _seen(view: View) -> _Seen:
+    names, width_px = spoken_names(view.objects, with_shape=False), view.camera.width_px
+    middle, _ = project(view.objects[0].center()[None], view.camera.intrinsics(), view.camera.pose())
+    return _Seen({names[n]: s.pixel[0] / width_px for n, s in sightings(view).items() if n in names}, float(middle[0, 0]) / width_px)
 
 
-def _orders(seen: Seen, widths_px: tuple[int, int]) -> Iterator[_Choice]:
-    for n, (parts, width_px) in enumerate(zip(seen, widths_px, strict=True)):
-        for a in parts:
-            for b in parts:
-                if a != b:
-                    yield _Choice((a, b), (n,), (parts[b].pixel[0] - parts[a].pixel[0]) / width_px)
+def _places(*pictures: _Seen) -> Iterator[_Choice]:
+    for n, seen in enumerate(pictures):
+        for name, share in seen.parts.items():
+            yield _Choice((name,), (n,), share - 0.5)
 
 
-def _shifts(seen: Seen, widths_px: tuple[int, int]) -> Iterator[_Choice]:
-    for name in seen[0]:
-        if name in seen[1]:
-            yield _Choice((name,), (0, 1), seen[1][name].pixel[0] / widths_px[1] - seen[0][name].pixel[0] / widths_px[0])
+def _orders(*pictures: _Seen) -> Iterator[_Choice]:
+    for n, seen in enumerate(pictures):
+        for (a, at_a), (b, at_b) in itertools.permutations(seen.parts.items(), 2):
+            yield _Choice((a, b), (n,), at_b - at_a)
 
 
-def _drifts(seen: Seen, widths_px: tuple[int, int]) -> Iterator[_Choice]:
-    first, second = ({name: s.pixel[0] / width_px for name, s in parts.items()} for parts, width_px in zip(seen, widths_px, strict=True))
-    for name, share in drifts(first, second):
-        yield _Choice((name,), (0, 1), share, DRIFTED_FROM)
+def _shifts(first: _Seen, second: _Seen) -> Iterator[_Choice]:
+    for name, share in first.parts.items():
+        if name in second.parts:
+            yield _Choice((name,), (0, 1), second.parts[name] - share)
 
 
-def drifts(first: Mapping[str, float], second: Mapping[str, float]) -> list[tuple[str, float]]:
-    """How far right each part went beyond the mean of all parts seen in both pictures; places and distances as shares of a picture's width."""
-    went = {name: second[name] - u for name, u in first.items() if name in second}
-    mean = sum(went.values()) / max(len(went), 1)
-    return [(name, w - mean) for name, w in went.items()] if len(went) > 1 else []
+def _drifts(first: _Seen, second: _Seen) -> Iterator[_Choice]:
+    middle = second.middle - first.middle
+    for shift in _shifts(first, second):
+        yield replace(shift, value=shift.value - middle, asked_from=DRIFTED_FROM)
 
 
-_CHOICES: dict[str, Callable[[Seen, tuple[int, int]], Iterator[_Choice]]] = {PLACE: _places, ORDER: _orders, SHIFT: _shifts, DRIFT: _drifts}
+def drifts(first: View, second: View) -> list[tuple[str, float]]:
+    """How far right each part went beyond the subject's middle, as a share of the picture's width, of the named parts seen in both pictures.
+
+    Raises:
+        ValueError: a view has no pose.
+    """
+    return [(choice.parts[0], choice.value) for choice in _drifts(_seen(first), _seen(second))]
+
+
+_CHOICES: dict[str, Callable[[_Seen, _Seen], Iterator[_Choice]]] = {PLACE: _places, ORDER: _orders, SHIFT: _shifts, DRIFT: _drifts}

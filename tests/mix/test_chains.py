@@ -24,7 +24,7 @@ from actial.tables import read_questions
 
 PARAMS = load_params(REPO / "profiles/tiny.yaml")
 MAX_WORDS = {"short": 45, "full": 200}
-GRID = (PARAMS.cold_start_mix.grid_columns, PARAMS.cold_start_mix.grid_rows)
+GRID = PARAMS.cold_start_mix.grid
 Made = tuple[ViewStore, list[Question], dict[str, list[tuple[Question, str]]]]
 
 
@@ -116,18 +116,18 @@ def test_claims_about_parts_that_are_not_there_or_not_seen_are_false(made: Made)
     store, _, chains = made
     question, chain = next((q, c) for q, c in chains["short"] if "near" in c)
     first, second = views_of(store, question)
-    match = re.match(r"([a-z]+(?: [a-z]+)?) (\w\d{3}) (\w\d{3})\b", chain)
-    assert match
-    color, *places = match.groups()
-    for i, place in enumerate(places):
-        for edited in (chr(ord(place[0]) + 1) + place[1:], *(f"{place[:n]}{int(place[n]) % 9 + 1}{place[n + 1 :]}" for n in (1, 2, 3))):
-            said = [*places[:i], edited, *places[i + 1 :]]
-            with pytest.raises(FalseClaim, match="not so"):
-                verify(chain.replace(" ".join(places), " ".join(said), 1), question, first, second, GRID)
+    quoted = re.findall(r"([a-z]+(?: [a-z]+)?) ([a-z][A-Z]) ([a-z][A-Z])\b", chain)
+    assert quoted[0][0] == "middle" and len(quoted) >= 3
+    for name, *places in quoted:
+        for i, (column, row) in enumerate(places):
+            for edited in (chr(ord(column) + 1) + row, column + chr(ord(row) - 1)):
+                said = [*places[:i], edited, *places[i + 1 :]]
+                with pytest.raises(FalseClaim, match="not so"):
+                    verify(chain.replace(" ".join([name, *places]), " ".join([name, *said]), 1), question, first, second, GRID)
     with pytest.raises(FalseClaim, match="names 0 parts"):
-        verify(chain.replace(color, "mauve"), question, first, second, GRID)
-    _, evidence, conclusion = chain.split(":")
-    clauses, unquoted = evidence.split(", "), f"{evidence}:{conclusion}"
+        verify(chain.replace(quoted[1][0], "mauve"), question, first, second, GRID)
+    _, evidence, conclusion = re.sub(r" [a-z][A-Z] [a-z][A-Z]\b", "", chain).split(":")
+    clauses, unquoted = evidence.split(", "), f"{evidence.strip()}:{conclusion}"
     verify(unquoted, question, first, second, GRID)
     narrow = replace(first, camera=replace(first.camera, width_px=1))
     with pytest.raises(FalseClaim, match="outside the picture"):

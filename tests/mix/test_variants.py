@@ -155,11 +155,11 @@ def test_the_opposite_of_the_opposite_is_the_chain(clauses: list[str]) -> None:
 
 
 def test_the_opposite_movement_goes_from_the_second_picture_to_the_first() -> None:
-    assert opposite("red c412 f523, blue k134 d634: red right near so left, blue left far so left: camera left, clockwise.") == (
-        "red f523 c412, blue d634 k134: red left near so right, blue right far so right: camera right, counter-clockwise."
+    assert opposite("middle gK hL: red cM fN right near so left, blue kI dH left far so left: camera left, clockwise.") == (
+        "middle hL gK: red fN cM left near so right, blue dH kI right far so right: camera right, counter-clockwise."
     )
     full = "The red box is at {} in the first picture and at {} in the second. The red box shifts to the {}."
-    assert opposite(full.format("a412", "c523", "right")) == full.format("c523", "a412", "left")
+    assert opposite(full.format("aK", "cL", "right")) == full.format("cL", "aK", "left")
 
 
 @pytest.mark.parametrize(("wording", "max_words"), [("short", 60), ("full", 200)])
@@ -175,7 +175,7 @@ def test_the_opposite_of_every_true_chain_with_a_direction_is_false(tmp_path: Pa
     for question, chain in directed:
         assert opposite(opposite(chain)) == chain
         with pytest.raises(FalseClaim):
-            verify(opposite(chain), question, *map(views.__getitem__, question.view_ids), (settings.grid_columns, settings.grid_rows))
+            verify(opposite(chain), question, *map(views.__getitem__, question.view_ids), settings.grid)
 
 
 def test_what_names_no_direction_has_no_opposite() -> None:

@@ -114,8 +114,8 @@ def test_patches_are_mirrored_as_pictures_are(processor: Any) -> None:
 def test_a_mirrored_view_is_described_as_its_mirror_image() -> None:
     """Columns run the other way, all else stays."""
     first, second = toy_views(0)[:2]
-    plain, turned = (describe_pair(*pair, "short", 20, 9, sides=False) for pair in ((first, second), map(pretraining._mirrored, (first, second))))
-    cells = [dict(re.findall(r"([a-z]+) ([a-z]\d+)", text.split(" 2: ")[0])) for text in (plain, turned)]
+    plain, turned = (describe_pair(*pair, "short", (20, 20), sides=False) for pair in ((first, second), map(pretraining._mirrored, (first, second))))
+    cells = [dict(re.findall(r"([a-z]+) ([a-z][A-Z])", text.split(" 2: ")[0])) for text in (plain, turned)]
     assert cells[0].keys() == cells[1].keys() and len(cells[0]) >= 2
     assert all(ord(cells[1][name][0]) - ord("a") == 19 - (ord(cell[0]) - ord("a")) and cells[1][name][1:] == cell[1:] for name, cell in cells[0].items())
 

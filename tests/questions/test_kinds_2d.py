@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from toy_scenes import toy_views
 
-from actial.mix.descriptions import SIDE_SHARE, column_letter, columns_in_both, describe_pair, reason_2d
+from actial.mix.descriptions import SIDE_SHARE, describe_pair, reason_2d
 from actial.questions.kinds_2d import (
     ASKED_FROM,
     DRIFT,
@@ -26,6 +26,7 @@ from actial.questions.kinds_2d import (
 )
 from actial.records import View
 
+GRID = (20, 20)
 PAIRS = [pair for scene in range(12) for pair in itertools.permutations(toy_views(scene), 2)]
 
 
@@ -37,22 +38,30 @@ def projected(view: View, p_world: np.ndarray) -> np.ndarray:
     return found[0, 0]
 
 
-def pixel(view: View, color: str) -> np.ndarray:
-    """(2,) where a part's centre appears."""
-    part = next(o for o in view.objects if o.color == color)
-    return projected(view, np.array(part.T_world_obj).reshape(4, 4)[:3, 3])
+def centre(view: View, name: str) -> np.ndarray:
+    """(3,) centre of the part of a colour, or of the subject (`middle`)."""
+    named = view.objects[0] if name == "middle" else next(o for o in view.objects if o.color == name)
+    return np.array(named.T_world_obj).reshape(4, 4)[:3, 3]
 
 
-def share(view: View, color: str) -> float:
-    return float(pixel(view, color)[0]) / view.camera.width_px
+def share(view: View, name: str) -> float:
+    return float(projected(view, centre(view, name))[0]) / view.camera.width_px
+
+
+def place(view: View, name: str) -> str:
+    """Column of the centre, row of the ground below, on a grid of 20 by 20."""
+    subject = view.objects[0]
+    x, y, _ = centre(view, name)
+    row = projected(view, np.array([x, y, centre(view, "middle")[2] - subject.size_m[2] / 2]))[1] / view.camera.height_px
+    column, row = (min(max(int(20 * at), 0), 19) for at in (share(view, name), row))
+    return chr(ord("a") + column) + chr(ord("A") + row)
 
 
 def decisive(asked: Asked, pair: tuple[View, View]) -> float:
     """The sideways share that decides."""
     at = [[share(pair[n], name) for name in asked.parts] for n in asked.pictures]
     if asked.question.kind == DRIFT:
-        went = [share(pair[1], n) - share(pair[0], n) for n, _, _ in columns_in_both(*pair, 20, with_shape=False)]
-        return at[1][0] - at[0][0] - float(np.mean(went))
+        return at[1][0] - at[0][0] - (share(pair[1], "middle") - share(pair[0], "middle"))
     return {PLACE: at[0][0] - 0.5, ORDER: at[0][-1] - at[0][0], SHIFT: at[-1][0] - at[0][0]}[asked.question.kind]
 
 
@@ -92,55 +101,45 @@ def test_a_balanced_choice_has_as_many_of_every_kind_and_label() -> None:
 
 
 @pytest.mark.parametrize("kind", [PLACE, ORDER, SHIFT, DRIFT])
-def test_reasons_quote_the_columns_that_decide(kind: str) -> None:
+def test_reasons_quote_the_places_that_decide(kind: str) -> None:
     told = 0
     for pair in PAIRS[::5]:
         for asked in questions_2d(*pair, seed=7):
             if asked.question.kind != kind:
                 continue
-            words = reason_2d(asked, *pair, columns=20).removesuffix(".").split(", ")
+            words = reason_2d(asked, *pair, GRID).removesuffix(".").replace(": ", ", ").split(", ")
             quoted = {w.split()[0]: w.split()[1:] for w in words}
             for name in asked.parts:
                 if kind == DRIFT:
                     label = asked.question.label_of(asked.question.truth)
                     assert quoted[name].pop() == ("still" if label == "none" else label)
-                assert quoted[name] == [column_letter(share(pair[n], name), 1, 20) for n in asked.pictures]
+                assert quoted[name] == [place(pair[n], name) for n in asked.pictures]
+            assert ("middle" in quoted) == (kind == DRIFT)
+            if kind == DRIFT:
+                assert quoted["middle"] == [place(view, "middle") for view in pair]
             told += 1
     assert told > 10
 
 
 @pytest.mark.parametrize("sides", [False, True])
-def test_descriptions_tell_cell_size_and_side(sides: bool) -> None:
+def test_descriptions_tell_place_and_side(sides: bool) -> None:
     told = set()
     for pair in PAIRS[::7]:
-        text = describe_pair(*pair, "short", 20, 9, sides=sides)
+        text = describe_pair(*pair, "short", GRID, sides=sides)
         for view, line in zip(pair, text.removeprefix("1: ").removesuffix(".").split(". 2: "), strict=True):
             for part in line.split(", "):
                 name, cell, *side = part.split()
-                (u, v), (across, down) = pixel(view, name), extent(view, name)
-                width_px, height_px = view.camera.width_px, view.camera.height_px
-                assert cell[:2] == column_letter(u, width_px, 20) + str(int(v / height_px * 9) + 1)
-                assert [int(n) for n in cell[2:]] == [min(max(round(x / width_px * 20), 1), 9) for x in (across, down)]
-                share = nearness(view, name)
+                assert cell == place(view, name)
+                share = 0.0 if name == "middle" else nearness(view, name)
                 assert side == ([] if not sides or abs(share) < SIDE_SHARE else ["near"] if share > 0 else ["far"])
                 told |= set(side)
     assert told == ({"near", "far"} if sides else set())
 
 
-def extent(view: View, color: str) -> tuple[float, float]:
-    """Width and height in pixels of a part's box, by OpenCV."""
-    part = next(o for o in view.objects if o.color == color)
-    T_world_obj = np.array(part.T_world_obj).reshape(4, 4)
-    corners = [T_world_obj[:3] @ [*(np.array(signs) * part.size_m / 2), 1.0] for signs in itertools.product((-1, 1), repeat=3)]
-    across, down = np.ptp([projected(view, corner) for corner in corners], axis=0)
-    return float(across), float(down)
-
-
 def nearness(view: View, color: str) -> float:
     """How much nearer than the subject's middle a part is along the level line of sight to it, in extents of the subject, by complex numbers."""
-    subject, eye = view.objects[0], view.camera.T_world_cam
+    eye = view.camera.T_world_cam
     assert eye
-    part = next(o for o in view.objects if o.color == color)
-    middle, at = (complex(o.T_world_obj[3], o.T_world_obj[7]) for o in (subject, part))
+    middle, at = (complex(*centre(view, name)[:2]) for name in ("middle", color))
     way = middle - complex(eye[3], eye[7])
-    return -((at - middle) * way.conjugate()).real / abs(way) / max(subject.size_m)
+    return -((at - middle) * way.conjugate()).real / abs(way) / max(view.objects[0].size_m)
