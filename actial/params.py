@@ -68,7 +68,8 @@ class Band:
 class BuildQA:
     """Questions about pairs of views."""
 
-    splits: dict[str, float] = setting("Share of scenes of each split: train, rl, val, test.", ge=0, le=1)
+    splits: dict[str, float] = setting("Share of scenes of each split: train, rl, val, test; of the scenes whose geometry family is not held out.", ge=0, le=1)
+    held_out_families: tuple[str, ...] = setting("Geometry families whose scenes are asked about in the test alone; the splits share out the others.")
     kinds: tuple[str, ...] = setting("Kinds of questions.", choices=("lateral", "orbit", "turn", "perspective"))
     pairs_per_kind: int = setting('Most pairs of views of a scene that a kind asks about, each in both orders; a third of them are "none".', ge=3)
     wordings: int = setting("Wordings of each kind that are used.", ge=1, le=4)

@@ -131,6 +131,8 @@ class Question:
     source: str
     cue: Cue = "none"
     """Whether the kind's 2D cue (`questions.cues`) agrees with the truth."""
+    held_out: bool = False
+    """Whether the subject's geometry family is held out of training."""
 
     def label_of(self, letter: str) -> str:
         """The canonical word behind an option's letter."""

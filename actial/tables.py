@@ -125,6 +125,7 @@ def _question_schema() -> pa.Schema:
             ("tied_class", text),
             ("source", text),
             ("cue", text),
+            ("held_out", pa.bool_()),
         ]
     )
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
-from toy_scenes import toy_views
+from toy_scenes import toy_settings, toy_views
 
 from actial.evaluation.conditions import CONTROLS, posed
 from actial.evaluation.score import Asked, score, verdict_of
@@ -48,7 +48,7 @@ _RGB = {
 def toy_params() -> Params:
     """The tiny profile, with splits that leave none of a dozen scenes' four parts empty."""
     tiny = load_params(ROOT / "profiles" / "tiny.yaml")
-    return replace(tiny, build_qa=replace(tiny.build_qa, splits={"train": 0.6, "rl": 0.2, "val": 0.05, "test": 0.15}))
+    return replace(tiny, build_qa=toy_settings(splits={"train": 0.6, "rl": 0.2, "val": 0.05, "test": 0.15}))
 
 
 def write_toy_outputs(outputs: Path, n_scenes: int = 12, n_asked: int = 30) -> list[Question]:

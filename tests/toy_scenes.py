@@ -6,7 +6,9 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
@@ -14,6 +16,7 @@ import yaml
 from actial import ids
 from actial.geometry.poses import look_at
 from actial.geometry.projection import intrinsics
+from actial.params import BuildQA, load_params
 from actial.records import Camera, SceneObject, View
 from actial.rng import generator_for
 from actial.shards import ViewWriter, encode_png
@@ -84,6 +87,15 @@ def write_toy_views(folder: Path, n_scenes: int, n_views: int = 8, seed: int = 3
 REPO = Path(__file__).resolve().parents[1]
 
 
+TOY_SPLIT: dict[str, Any] = {"splits": {"train": 0.68, "rl": 0.15, "val": 0.03, "test": 0.14}, "held_out_families": []}
+"""Fit for a few toy scenes, whose subjects are of one family."""
+
+
+def toy_settings(**changes: Any) -> BuildQA:
+    """The tiny profile's questions, split as fits toy scenes."""
+    return replace(load_params(REPO / "profiles/tiny.yaml").build_qa, **(TOY_SPLIT | {"held_out_families": ()} | changes))
+
+
 def make_project(root: Path, n_scenes: int, **changes: object) -> Path:
     """A project folder with the tiny profile (dotted keys changed), the code, and toy views as if rendered."""
     root.mkdir(parents=True, exist_ok=True)
@@ -91,6 +103,7 @@ def make_project(root: Path, n_scenes: int, **changes: object) -> Path:
         (root / name).symlink_to(REPO / name)
     shutil.copy(REPO / "dvc.yaml", root)
     params = yaml.safe_load((REPO / "profiles/tiny.yaml").read_text(encoding="utf-8"))
+    params["build_qa"] |= TOY_SPLIT
     for key, value in changes.items():
         section, name = key.split("__")
         params[section][name] = value

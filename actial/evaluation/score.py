@@ -11,12 +11,13 @@ scores.json:
     set_aside    test questions that were not asked, by reason
     chance_bound see `stats.chance_test`, which makes versus_chance: verdict, low, high
 
-Groups are the kinds, `directional` (all questions whose truth is left or right: the bit that "none" cannot help with) and `overall`. Kinds
-whose name ends in `_2d` need no third dimension: they have the group `2d` of their own, and are in neither of the two.
+Groups are the kinds, `directional` (all questions whose truth is left or right: the bit that "none" cannot help with), `new families` (those about
+subjects of geometry families held out of training, where there are any) and `overall`. Kinds whose name ends in `_2d` need no third dimension: they have
+the group `2d` of their own, and are in none of the three.
 Shares lie between 0 and 1; null means no data, or an error that one scene alone cannot give.
 
 An unparsed answer counts as wrong. *Strict* counts only right answers of well-formed completions whose tag holds the bare letter or text.
-Kinds of one tied class ask one bit of one pair: in `directional` and `overall` the m questions of one tied class about the same views weigh
+Kinds of one tied class ask one bit of one pair: in those three groups the m questions of one tied class about the same views weigh
 1/m each, so that every bit counts once (`n_counted` is the sum of weights). Within a kind every question weighs 1.
 
 Of n sampled completions of a question, *mean* is the share that is right, *best* whether any is, and *majority* whether the answer given most
@@ -40,7 +41,7 @@ from actial.ids import question_of
 from actial.records import Mode, Question, Verdict, is_viewpoint
 from actial.rng import generator_for
 
-OVERALL, DIRECTIONAL, TWO_D = "overall", "directional", "2d"
+OVERALL, DIRECTIONAL, NEW, TWO_D = "overall", "directional", "new families", "2d"
 BASE = "base"
 MODELS = (BASE, "sft", "grpo")
 MODES: tuple[Mode, ...] = ("think", "direct")
@@ -151,6 +152,8 @@ def _groups(questions: Sequence[Question]) -> dict[str, _Group]:
     groups = {kind: _Group(questions, [i for i in every if questions[i].kind == kind], tied_once=False) for kind in sorted({q.kind for q in questions})}
     if len(viewpoint) < len(questions):
         groups[TWO_D] = _Group(questions, [i for i in every if not is_viewpoint(questions[i].kind)], tied_once=False)
+    if new := [i for i in viewpoint if questions[i].held_out]:
+        groups[NEW] = _Group(questions, new, tied_once=True)
     return groups | {DIRECTIONAL: _Group(questions, directional, tied_once=True), OVERALL: _Group(questions, viewpoint, tied_once=True)}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from actial.evaluation.conditions import CONTROLS
-from actial.evaluation.score import DIRECTIONAL, MODELS, MODES, OVERALL, STRATA, TWO_D
+from actial.evaluation.score import DIRECTIONAL, MODELS, MODES, NEW, OVERALL, STRATA, TWO_D
 from actial.evaluation.standins import STANDINS
 from actial.evaluation.stats import ABOVE, AT_CHANCE, BELOW, UNDECIDED
 
@@ -50,7 +50,7 @@ def _headline(scores: Mapping[str, Any]) -> str:
 
 def _by_kind(scores: Mapping[str, Any]) -> str:
     facts = scores["questions"]
-    groups = _in_order(set(facts), last=(TWO_D, DIRECTIONAL, OVERALL))
+    groups = _in_order(set(facts), last=(TWO_D, NEW, DIRECTIONAL, OVERALL))
     rows = [
         [model, mode, *(_marked(by_group[g]) for g in groups), _percent(by_group[OVERALL]["strict"])]
         for model, by_mode in _models(scores).items()
@@ -58,7 +58,10 @@ def _by_kind(scores: Mapping[str, Any]) -> str:
     ]
     rows += [[row, "", *(f"{_percent(facts[g][row])}  " for g in groups), ""] for row in ("chance", "majority")]
     rows.append(["questions", "", *(f"{facts[g]['n']:,}  " for g in groups), ""])
-    said = "By kind (= at chance, + above, - below, ? undecided; directional: truth is left or right; strict: exactly in the form asked for):"
+    said = (
+        "By kind (= at chance, + above, - below, ? undecided; directional: truth is left or right; new families: held out of training; "
+        "strict: exactly in the form asked for):"
+    )
     return said + "\n\n" + _markdown(["model", "mode", *groups, "strict"], rows, text=[0, 1])
 
 
@@ -66,7 +69,7 @@ def _comparisons(scores: Mapping[str, Any]) -> str:
     compared = scores["comparisons"]
     if not compared:
         return ""
-    groups = _in_order(set(scores["questions"]), first=(OVERALL,), last=(DIRECTIONAL, TWO_D))[1:]
+    groups = _in_order(set(scores["questions"]), first=(OVERALL,), last=(DIRECTIONAL, NEW, TWO_D))[1:]
     names = [name for name in (f"{b} - {a}" for i, a in enumerate(MODELS) for b in MODELS[i + 1 :]) if name in compared]
     rows = []
     for name in names:

@@ -31,6 +31,8 @@ class Built:
 
     n_scenes: dict[str, int]
     """Scenes of each split."""
+    n_held_out: dict[str, int]
+    """Scenes of each geometry family held out of training; they are among the test's."""
     labels: dict[tuple[str, str, str], int]
     """Questions by (split, kind, label)."""
     letters: dict[tuple[str, str], Counter[str]]
@@ -55,12 +57,13 @@ def build_questions(scenes: Iterable[PosedScene], out: Path, settings: BuildQA, 
     Every pair is asked in both orders, each with its own truth.
 
     Raises:
-        UserError: no view has a camera pose, no pair is usable, or a split gets no question.
+        UserError: no view has a camera pose, no pair is usable, no scene is of a family held out, or a split gets no question.
     """
     found = find_candidates(scenes, settings, seed)
     if not found.n_pairs:
         _complain_about_views(found)
-    split = split_of_scenes(found.scene_ids, settings.splits, seed)
+    held_out = _held_out(found, settings)
+    split = split_of_scenes(found.scene_ids, held_out, settings.splits, seed)
     kept = _thinned(found, split, seed)
     sizes = Counter(SPLITS[s] for s in split[found.rows["scene"][kept]])
     for name in SPLITS:
@@ -75,7 +78,17 @@ def build_questions(scenes: Iterable[PosedScene], out: Path, settings: BuildQA, 
         write_questions(out / f"{name}.parquet", tally.counted(name, _in_words(rows, found, settings, seed)))
     n_scenes = {name: int(np.count_nonzero(split == s)) for s, name in enumerate(SPLITS)}
     refused = {reason: n for reason, n in sorted(found.refused.items()) if n}
-    return Built(n_scenes, dict(tally.labels), tally.letters, dict(tally.tied), tally.cues, tally.bits, found.n_pairs, refused)
+    n_held_out = {name: found.families.count(name) for name in settings.held_out_families}
+    return Built(n_scenes, n_held_out, dict(tally.labels), tally.letters, dict(tally.tied), tally.cues, tally.bits, found.n_pairs, refused)
+
+
+def _held_out(found: Candidates, settings: BuildQA) -> list[bool]:
+    """Whether each scene's subject is of a family held out."""
+    known = sorted(set(found.families) - {""})
+    for name in settings.held_out_families:
+        if name not in known:
+            raise UserError(f"build_qa.held_out_families names {name}, but no scene is of that family: there are {', '.join(known) or 'none'}")
+    return [family in settings.held_out_families for family in found.families]
 
 
 def _thinned(found: Candidates, split: np.ndarray, seed: int) -> np.ndarray:
@@ -107,13 +120,26 @@ def _in_words(rows: np.ndarray, found: Candidates, settings: BuildQA, seed: int)
                 tied=bool(row["tied"][order]),
                 cue=CUE_WORDS[row["cue"][order]],
                 source=found.sources[row["scene"]],
+                held_out=found.families[row["scene"]] in settings.held_out_families,
                 wordings=settings.wordings,
                 seed=seed,
             )
 
 
 def _question(
-    kind: Kind, views: tuple[str, str], family_id: str, *, label: int, value: float, margin: float, tied: bool, cue: Cue, source: str, wordings: int, seed: int
+    kind: Kind,
+    views: tuple[str, str],
+    family_id: str,
+    *,
+    label: int,
+    value: float,
+    margin: float,
+    tied: bool,
+    cue: Cue,
+    source: str,
+    held_out: bool,
+    wordings: int,
+    seed: int,
 ) -> Question:
     question_id = ids.question_id(ids.pair_id(*views), kind.name)
     generator = generator_for(seed, question_id)
@@ -134,6 +160,7 @@ def _question(
         tied_class=TIED_CLASS if tied else "",
         source=source,
         cue=cue,
+        held_out=held_out,
     )
 
 

@@ -24,6 +24,8 @@ class PosedScene:
     scene_id: str
     view_ids: tuple[str, ...]
     source: str
+    family: str
+    """Geometry family of the subject, as the first view has it; empty where it has no object."""
     T_world_cam: np.ndarray
     """(v, 4, 4); NaN for a picture without a known camera."""
     subject_center: np.ndarray
@@ -83,7 +85,7 @@ def picture_is_whole(data: bytes | None) -> bool:
     return False
 
 
-_OBJECT_COLUMNS = ("objects.list.element.T_world_obj", "objects.list.element.part_of")
+_OBJECT_COLUMNS = ("objects.list.element.T_world_obj", "objects.list.element.part_of", "objects.list.element.family")
 _SUBJECT = "subject"
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -99,6 +101,7 @@ def _scene_parts(path: Path, rows_at_once: int) -> Iterator[PosedScene]:
             scene_ids = batch["scene_id"].to_pylist()
             view_ids, sources = batch["view_id"].to_pylist(), batch["source"].to_pylist()
             centers, points = _subject_points(batch["objects"])
+            families = _subject_families(batch["objects"])
             arrays = {
                 "T_world_cam": _arrays(batch["T_world_cam"], 16).reshape(-1, 4, 4),
                 "subject_center": centers,
@@ -110,7 +113,7 @@ def _scene_parts(path: Path, rows_at_once: int) -> Iterator[PosedScene]:
             starts = [i for i, name in enumerate(scene_ids) if i == 0 or name != scene_ids[i - 1]]
             for a, b in zip(starts, [*starts[1:], len(scene_ids)], strict=True):
                 of_scene = {name: array[a:b] for name, array in arrays.items()}
-                yield PosedScene(scene_ids[a], tuple(view_ids[a:b]), sources[a], picture_is_whole=whole[a:b], **of_scene)
+                yield PosedScene(scene_ids[a], tuple(view_ids[a:b]), sources[a], families[a], picture_is_whole=whole[a:b], **of_scene)
     except (pa.ArrowException, OSError, KeyError) as error:
         raise UserError(f"{path} is not a readable shard of views: {error}") from None
 
@@ -121,7 +124,7 @@ def _whole_scene(parts: list[PosedScene], path: Path) -> PosedScene:
         twice = next(v for v in view_ids if view_ids.count(v) > 1)
         raise UserError(f"{path}: view {twice} stands in the folder twice")
     joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ("T_world_cam", "subject_center", "K", "size_px", "picture_is_whole")}
-    return PosedScene(parts[0].scene_id, view_ids, parts[0].source, points=stacked_points([part.points for part in parts]), **joined)
+    return PosedScene(parts[0].scene_id, view_ids, parts[0].source, parts[0].family, points=stacked_points([part.points for part in parts]), **joined)
 
 
 def stacked_points(parts: Sequence[np.ndarray]) -> np.ndarray:
@@ -160,3 +163,11 @@ def _subject_points(objects: pa.ListArray) -> tuple[np.ndarray, np.ndarray]:
     points[row, place] = every[is_part]
     points[n_parts == 0, 0] = centers[n_parts == 0]
     return centers, points
+
+
+def _subject_families(objects: pa.ListArray) -> list[str]:
+    """Family of each row's first object; empty where a row has none."""
+    families = objects.flatten().field("family").to_pylist()
+    lengths = np.asarray(objects.value_lengths().fill_null(0))
+    starts = np.cumsum(lengths) - lengths
+    return [families[start] if n else "" for start, n in zip(starts, lengths, strict=True)]

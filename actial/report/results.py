@@ -172,7 +172,7 @@ def _by_model(by_model: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str,
 
 
 def _overall_first(groups: Sequence[str] | Mapping[str, Any]) -> list[str]:
-    return sorted(groups, key=lambda g: (g != "overall", g != "directional", g.endswith("2d"), g))
+    return sorted(groups, key=lambda g: (g != "overall", g != "directional", g != "new families", g.endswith("2d"), g))
 
 
 def with_error(share: float | None, stderr: float | None) -> Html:

@@ -142,6 +142,7 @@ GROUPS: dict[str, Callable[[Question], bool]] = {
     "directional": lambda q: is_viewpoint(q.kind) and q.label_of(q.truth) in MIRRORED,
     "orbit and lateral": lambda q: q.kind in ("orbit", "lateral"),
     "cue conflict": lambda q: is_viewpoint(q.kind) and q.cue == "conflict",
+    "new families": lambda q: is_viewpoint(q.kind) and q.held_out,
 }
 
 

@@ -15,7 +15,7 @@ SHOWN = (
     *((arm, mode) for arm in VARIANTS for mode in (("direct",) if arm == "auxiliary" else ("think", "direct"))),
 )
 """Who is shown in which mode; `auxiliary` never learned to answer in mode think."""
-ALSO = ("directional", "orbit and lateral", "cue conflict")
+ALSO = ("directional", "orbit and lateral", "cue conflict", "new families")
 
 
 def tables(rows: Rows) -> str:

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 from toy_evaluation import toy_questions
-from toy_scenes import REPO, write_toy_views
+from toy_scenes import toy_settings, write_toy_views
 
 from actial.evaluation.conditions import CONTROLS, posed
-from actial.params import Controls, load_params
+from actial.params import Controls
 from actial.questions.build import build_questions
 from actial.questions.scan import scan_scenes
 from actial.tables import read_questions
@@ -19,7 +19,7 @@ from actial.tables import read_questions
 def test_split(tmp_path_factory):
     folder = tmp_path_factory.mktemp("conditions")
     write_toy_views(folder / "views", 40)
-    build_questions(scan_scenes(folder / "views"), folder / "out", load_params(REPO / "profiles/tiny.yaml").build_qa, 7)
+    build_questions(scan_scenes(folder / "views"), folder / "out", toy_settings(), 7)
     return {q.question_id: q for q in read_questions(folder / "out" / "test.parquet")}
 
 

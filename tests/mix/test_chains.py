@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from toy_scenes import REPO, toy_views, write_toy_views
+from toy_scenes import REPO, toy_settings, toy_views, write_toy_views
 
 from actial.mix.conversations import Scribe, written_chains
 from actial.mix.reasoning import NoChain, tell
@@ -37,7 +37,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     """Views, training questions, and the chains in both wordings."""
     folder = tmp_path_factory.mktemp("toy")
     write_toy_views(folder / "views", 30)
-    build_questions(scan_scenes(folder / "views"), folder / "out", PARAMS.build_qa, 7)
+    build_questions(scan_scenes(folder / "views"), folder / "out", toy_settings(), 7)
     store, questions = ViewStore(folder / "views"), read_questions(folder / "out/train.parquet")
     chains = {w: written_chains(Scribe(PARAMS.prompt, settings(w), store.__getitem__, None, 7), questions, len(questions)) for w in MAX_WORDS}
     assert all(not refused["chains: not verified"] for _, refused in chains.values())

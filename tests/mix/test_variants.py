@@ -12,7 +12,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from toy_scenes import REPO, make_project, run_stage, write_toy_views
+from toy_scenes import REPO, make_project, run_stage, toy_settings, write_toy_views
 
 from actial.answers import Answer, read_answer
 from actial.errors import UserError
@@ -166,7 +166,7 @@ def test_the_opposite_movement_goes_from_the_second_picture_to_the_first() -> No
 def test_the_opposite_of_every_true_chain_with_a_direction_is_false(tmp_path: Path, wording: str, max_words: int) -> None:
     params = load_params(REPO / "profiles/tiny.yaml")
     write_toy_views(tmp_path / "views", 16)
-    build_questions(scan_scenes(tmp_path / "views"), tmp_path / "out", params.build_qa, 7)
+    build_questions(scan_scenes(tmp_path / "views"), tmp_path / "out", toy_settings(), 7)
     views, settings = ViewStore(tmp_path / "views"), dataclasses.replace(params.cold_start_mix, wording=wording, max_words=max_words, chains=None)
     train = read_questions(tmp_path / "out/train.parquet")
     chains, _ = written_chains(Scribe(params.prompt, settings, views.__getitem__, None, 7), train, len(train))

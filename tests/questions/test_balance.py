@@ -45,13 +45,21 @@ def test_the_choice_is_random_by_the_seed_only() -> None:
 @given(st.integers(0, 300), st.integers(0, 3))
 def test_splits_have_their_shares_and_do_not_depend_on_the_order(n: int, seed: int) -> None:
     names = [f"scene-{i:06d}" for i in range(n)]
-    split = split_of_scenes(names, SHARES, seed)
+    split = split_of_scenes(names, [False] * n, SHARES, seed)
     sizes = np.bincount(split, minlength=4)
     assert all(abs(size - SHARES[name] * n) < 1 for name, size in zip(SPLITS, sizes, strict=True))
-    again = split_of_scenes(names[::-1], SHARES, seed)
+    again = split_of_scenes(names[::-1], [False] * n, SHARES, seed)
     assert np.array_equal(split, again[::-1])
 
 
 def test_another_seed_is_another_split() -> None:
     names = [f"scene-{i:06d}" for i in range(100)]
-    assert not np.array_equal(split_of_scenes(names, SHARES, 0), split_of_scenes(names, SHARES, 1))
+    assert not np.array_equal(*(split_of_scenes(names, [False] * 100, SHARES, seed) for seed in (0, 1)))
+
+
+@given(st.lists(st.booleans(), max_size=120), st.integers(0, 3))
+def test_scenes_held_out_are_of_the_test_and_do_not_touch_the_others(held_out: list[bool], seed: int) -> None:
+    names = np.array([f"scene-{i:06d}" for i in range(len(held_out))])
+    split, others = split_of_scenes(names.tolist(), held_out, SHARES, seed), ~np.array(held_out, dtype=bool)
+    assert (split[~others] == SPLITS.index("test")).all()
+    assert np.array_equal(split[others], split_of_scenes(names[others].tolist(), [False] * int(others.sum()), SHARES, seed))

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from toy_scenes import PLAIN_PICTURE, REPO, make_project, run_stage, toy_views, write_toy_views
+from toy_scenes import PLAIN_PICTURE, make_project, run_stage, toy_settings, toy_views, write_toy_views
 
+from actial.errors import UserError
 from actial.geometry.angles import motion_between
-from actial.params import BuildQA, load_params
 from actial.questions.balance import SPLITS
 from actial.questions.build import Built, build_questions
 from actial.questions.kinds import KINDS, NONE, decide
@@ -23,7 +23,7 @@ from actial.records import Question, View
 from actial.shards import ViewStore, ViewWriter, encode_png
 from actial.tables import read_questions
 
-SETTINGS: BuildQA = load_params(REPO / "profiles/tiny.yaml").build_qa
+SETTINGS = toy_settings()
 SEED, N_SCENES = 7, 40
 
 
@@ -254,3 +254,19 @@ def test_views_that_cannot_be_asked_about_are_refused_in_one_sentence(tmp_path: 
 def test_settings_that_contradict_each_other_are_refused(tmp_path: Path, changes: dict[str, object], said: str) -> None:
     done = run_stage(make_project(tmp_path / "project", 0, **changes), "build_qa")
     assert done.returncode == 2 and said in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_family_held_out_is_in_the_test_alone_and_marked(tmp_path: Path) -> None:
+    renamed = [
+        replace(v, objects=(replace(v.objects[0], family=("boxes", "rings")[i % 4 == 3]), *v.objects[1:])) for i in range(N_SCENES) for v in toy_views(i)
+    ]
+    views = write_views(tmp_path / "views", [(v, PLAIN_PICTURE) for v in renamed])
+    built = build_questions(scan_scenes(views), tmp_path / "out", replace(SETTINGS, held_out_families=("rings",)), SEED)
+    of = {name: read_questions(tmp_path / "out" / f"{name}.parquet") for name in SPLITS}
+    for name, found in of.items():
+        assert {q.scene_id: q.held_out for q in found} == {q.scene_id: int(q.scene_id[-6:]) % 4 == 3 for q in found}
+        assert {q.held_out for q in found} == ({False, True} if name == "test" else {False})
+    assert built.n_held_out == {"rings": 10} and built.n_scenes["test"] >= 10
+    with pytest.raises(UserError, match="names rims, but no scene is of that family: there are boxes, rings"):
+        build_questions(scan_scenes(views), tmp_path / "none", replace(SETTINGS, held_out_families=("rims",)), SEED)
+    assert not (tmp_path / "none").exists()

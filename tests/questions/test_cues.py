@@ -10,12 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from toy_scenes import PLAIN_PICTURE, REPO, at, toy_views
+from toy_scenes import PLAIN_PICTURE, at, toy_settings, toy_views
 
 from actial import ids
 from actial.geometry.poses import look_at
 from actial.geometry.projection import intrinsics, project
-from actial.params import load_params
 from actial.questions.build import Built, build_questions
 from actial.questions.cues import CUE_WORDS, CUES, LEAST_SHIFT, cue_codes, in_picture
 from actial.questions.kinds import KINDS, LEFT, NONE, RIGHT
@@ -25,7 +24,7 @@ from actial.rng import generator_for
 from actial.shards import ViewStore, ViewWriter
 from actial.tables import read_questions
 
-SETTINGS = load_params(REPO / "profiles/tiny.yaml").build_qa
+SETTINGS = toy_settings()
 SPLITS = ("train", "rl", "val", "test")
 PLACES = arrays(np.float64, (1, 5, 2), elements=st.floats(-1, 1, width=16))
 
