@@ -1,0 +1,400 @@
+"""Captures on disk: COLMAP models (binary and text) and `transforms.json` as NeRF tools write it.
+
+Sources: COLMAP's "Output Format" and "Camera Models" pages; the `transforms.json` of instant-ngp's `colmap2nerf.py` and of nerfstudio's data conventions.
+A file is data of unknown origin: every count is held against the bytes that are there, and no name reaches outside the folder. (pycolmap's own reader
+runs for minutes on one flipped bit in a count, and reads truncated files as whole ones.)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from actial.errors import UserError
+from actial.geometry.conventions import blender_from_opencv
+from actial.geometry.poses import inverse, is_rigid
+from actial.records import Floats
+
+LENS_MODELS: dict[int, tuple[str, int]] = {
+    0: ("SIMPLE_PINHOLE", 3),
+    1: ("PINHOLE", 4),
+    2: ("SIMPLE_RADIAL", 4),
+    3: ("RADIAL", 5),
+    4: ("OPENCV", 8),
+    5: ("OPENCV_FISHEYE", 8),
+    6: ("FULL_OPENCV", 12),
+    7: ("FOV", 5),
+    8: ("SIMPLE_RADIAL_FISHEYE", 4),
+    9: ("RADIAL_FISHEYE", 5),
+    10: ("THIN_PRISM_FISHEYE", 12),
+    11: ("RAD_TAN_THIN_PRISM_FISHEYE", 16),
+    12: ("SIMPLE_DIVISION", 4),
+    13: ("DIVISION", 5),
+    14: ("SIMPLE_FISHEYE", 3),
+    15: ("FISHEYE", 4),
+    16: ("EUCM", 6),
+    17: ("EQUIRECTANGULAR", 2),
+}
+"""COLMAP's camera models: name and number of parameters by the id in binary files."""
+
+COLMAP_FOLDERS = ("sparse/0", "sparse", "colmap/sparse/0", ".")
+"""Where a COLMAP model is looked for in a capture; of several unconnected models the first, sparse/0, is used."""
+TRANSFORMS = "transforms.json"
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
+"""Tried in this order for a `file_path` without one."""
+RIGID_TOLERANCE = 1e-3
+"""Poses are written with few digits; beyond this a matrix is no rotation, or a quaternion not of length 1."""
+LARGEST_SIDE_PX = 16384
+
+
+class RefusedCapture(UserError):
+    """A capture that is not readable, or too poor to ask about. Callers with many captures set it aside and count it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lens:
+    """A camera's intrinsics. The centre of the top-left pixel is (0.5, 0.5), which is COLMAP's convention as well as ours."""
+
+    width_px: int
+    height_px: int
+    K: Floats
+    """Row-major 3x3 intrinsics, pixels."""
+    distortion: Floats
+    """k1, k2, p1, p2[, k3[, k4, k5, k6]] as OpenCV orders them; empty for a pinhole camera."""
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A picture of a capture as its files tell of it: the picture itself has not been opened."""
+
+    name: str
+    """Path below the pictures' folder, as written in the file."""
+    path: Path
+    lens: Lens | None
+    T_world_cam: np.ndarray | None
+    """(4, 4), our axes, the capture's own world and scale."""
+    fault: str
+    """Why the picture cannot be used; empty where nothing is known against it, and then lens and pose are there."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureModel:
+    """What a reconstruction tells: pictures by name, and the sparse points."""
+
+    photos: tuple[Photo, ...]
+    points: np.ndarray
+    """(n, 3), the capture's own world; n is 0 where the format has none."""
+
+
+def read_capture(folder: Path) -> CaptureModel:
+    """The COLMAP model of a capture (`images/` beside `sparse/0`), or else its `transforms.json`.
+
+    Raises:
+        RefusedCapture: there is neither, or its files are not readable.
+    """
+    for name in COLMAP_FOLDERS:
+        for suffix in (".bin", ".txt"):
+            if (folder / name / f"images{suffix}").is_file() and (folder / name / f"cameras{suffix}").is_file():
+                return read_colmap(folder / name, folder / "images")
+    if (folder / TRANSFORMS).is_file():
+        return read_transforms(folder / TRANSFORMS)
+    raise RefusedCapture(f"{folder} is no capture: it holds neither a COLMAP model (sparse/0/cameras.bin or .txt, and images) nor a {TRANSFORMS}")
+
+
+def read_colmap(model: Path, pictures: Path) -> CaptureModel:
+    """A COLMAP model, binary where there is one, else text. Its poses are world-to-camera in OpenCV's axes.
+
+    Args:
+        model: folder with `cameras`, `images` and, where there are points, `points3D`.
+        pictures: folder that the pictures' names are relative to.
+
+    Raises:
+        RefusedCapture: a file is missing, truncated or malformed.
+    """
+    binary = (model / "images.bin").is_file()
+    readers = (_binary_lenses, _binary_images, _binary_points) if binary else (_text_lenses, _text_images, _text_points)
+    cameras, images, points = (model / f"{name}{'.bin' if binary else '.txt'}" for name in ("cameras", "images", "points3D"))
+    lenses = readers[0](cameras)
+    photos = [_colmap_photo(pictures, lenses, *row) for row in readers[1](images)]
+    p_world = np.array(list(readers[2](points)) if points.is_file() else [], dtype=np.float64).reshape(-1, 3)
+    return CaptureModel(tuple(sorted(photos, key=lambda p: p.name)), p_world[np.isfinite(p_world).all(axis=1)])
+
+
+def read_transforms(path: Path) -> CaptureModel:
+    """A `transforms.json`: `transform_matrix` is camera-to-world in OpenGL's axes, which are ours; a frame's own intrinsics go before the global ones.
+
+    Raises:
+        RefusedCapture: it is no JSON, or holds no list of frames.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise RefusedCapture(f"{path} is not readable JSON: {str(error)[:200]}") from None
+    frames = data.get("frames") if isinstance(data, dict) else None
+    if not isinstance(frames, list) or not all(isinstance(frame, dict) for frame in frames):
+        raise RefusedCapture(f"{path} has no list of frames: `frames` must hold one map a picture")
+    photos = [_transforms_photo(path.parent, {k: v for k, v in data.items() if k != "frames"} | frame) for frame in frames]
+    return CaptureModel(tuple(sorted(photos, key=lambda p: p.name)), np.empty((0, 3)))
+
+
+_LensRow = Lens | str
+"""A lens, or what is wrong with it."""
+_ImageRow = tuple[str, int, list[float], list[float]]
+"""Name, camera id, quaternion (w, x, y, z) and translation of the world-to-camera transform."""
+
+
+def _colmap_photo(pictures: Path, lenses: dict[int, _LensRow], name: str, camera_id: int, quaternion: list[float], translation: list[float]) -> Photo:
+    pose = _pose_from_quaternion(np.array(quaternion), np.array(translation))
+    fault = _fault(name, pose)
+    lens = lenses.get(camera_id, f"its camera {camera_id} is not in the model")
+    if fault or isinstance(lens, str):
+        return Photo(name, pictures, None, pose, fault or str(lens))
+    return Photo(name, pictures / name, lens, pose, "")
+
+
+def _fault(name: str, T_world_cam: np.ndarray | None) -> str:
+    """What is wrong with a picture's name or pose."""
+    place = PurePosixPath(name)
+    if not place.name or place.is_absolute() or ".." in place.parts or "\0" in name:
+        return "its name leads out of the capture's folder"
+    return "its pose is no rotation and translation" if T_world_cam is None else ""
+
+
+def _pose_from_quaternion(quaternion: np.ndarray, translation: np.ndarray) -> np.ndarray | None:
+    length = np.linalg.norm(quaternion)
+    if not np.isfinite(translation).all() or not abs(length - 1) < RIGID_TOLERANCE:
+        return None
+    w, x, y, z = quaternion / length
+    T_cam_world = np.eye(4)
+    T_cam_world[:3, :3] = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+    ]
+    T_cam_world[:3, 3] = translation
+    return blender_from_opencv(inverse(T_cam_world))
+
+
+def _pose_from_matrix(matrix: object) -> np.ndarray | None:
+    """The rigid transform nearest to a matrix that is one up to rounding (polar decomposition); None where it is none."""
+    try:
+        T = np.array(matrix, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    if T.shape == (3, 4):
+        T = np.vstack([T, [0.0, 0.0, 0.0, 1.0]])
+    if not is_rigid(T, RIGID_TOLERANCE):
+        return None
+    u, _, v = np.linalg.svd(T[:3, :3])
+    T[:3, :3] = u @ v
+    return T
+
+
+def _lens(model: str, width_px: int, height_px: int, p: list[float]) -> _LensRow:
+    """A lens from COLMAP's parameters of a model."""
+    if model in ("PINHOLE", "OPENCV", "FULL_OPENCV"):
+        (fx, fy, cx, cy), distortion = p[:4], p[4:]
+    elif model in ("SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL"):
+        (fx, cx, cy), distortion = p[:3], p[3:]
+        fy = fx
+        distortion = [*distortion, 0.0, 0.0, 0.0, 0.0][:4] if distortion else []
+    else:
+        return _not_handled(model)
+    if not np.isfinite(p).all() or not (fx > 0 and fy > 0) or not (0 < width_px <= LARGEST_SIDE_PX and 0 < height_px <= LARGEST_SIDE_PX):
+        return "its lens has no positive focal length and picture size"
+    return Lens(width_px, height_px, (fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0), tuple(distortion) if any(distortion) else ())
+
+
+def _not_handled(model: str) -> str:
+    return f"its lens model {model} is not handled: undistort the pictures first, for example with COLMAP's image_undistorter"
+
+
+class _Bytes:
+    """A binary file that is read from start to end, never beyond."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.at = path, 0
+        try:
+            self.data = path.read_bytes()
+        except OSError as error:
+            raise RefusedCapture(f"{path} cannot be read: {error.strerror}") from None
+
+    def take(self, form: str) -> tuple[Any, ...]:
+        """The next values, little-endian, in `struct`'s notation."""
+        start = self.at
+        self.skip(struct.calcsize("<" + form))
+        return struct.unpack_from("<" + form, self.data, start)
+
+    def skip(self, n_bytes: int) -> None:
+        if n_bytes > len(self.data) - self.at:
+            raise RefusedCapture(f"{self.path} ends in the middle of a record, after {len(self.data)} bytes: it is truncated or damaged")
+        self.at += n_bytes
+
+    def text(self) -> str:
+        """Up to the next zero byte."""
+        end = self.data.find(b"\0", self.at)
+        if end < 0:
+            raise RefusedCapture(f"{self.path} ends in the middle of a name, after {len(self.data)} bytes: it is truncated or damaged")
+        raw, self.at = self.data[self.at : end], end + 1
+        try:
+            return raw.decode("utf-8")
+        except UnicodeDecodeError:
+            raise RefusedCapture(f"{self.path} holds a name that is not UTF-8: {raw[:80]!r}") from None
+
+    def rows(self) -> Iterator[int]:
+        """As many as the count that comes next, then the end of the file."""
+        (n,) = self.take("Q")
+        yield from range(n)  # lazily: a damaged count ends at the end of the bytes
+        if self.at != len(self.data):
+            raise RefusedCapture(f"{self.path} goes on for {len(self.data) - self.at} bytes after its {n} records: it is damaged")
+
+
+def _binary_lenses(path: Path) -> dict[int, _LensRow]:
+    file, lenses = _Bytes(path), {}
+    for _ in file.rows():
+        camera_id, model_id, width_px, height_px = file.take("IiQQ")
+        if model_id not in LENS_MODELS:
+            raise RefusedCapture(f"{path}: camera {camera_id} has the unknown lens model {model_id}; known are 0 to {max(LENS_MODELS)}")
+        model, n_params = LENS_MODELS[model_id]
+        lenses[camera_id] = _lens(model, width_px, height_px, list(file.take(f"{n_params}d")))
+    return lenses
+
+
+def _binary_images(path: Path) -> Iterator[_ImageRow]:
+    file = _Bytes(path)
+    for _ in file.rows():
+        _, *pose, camera_id = file.take("I7dI")
+        name = file.text()
+        file.skip(24 * file.take("Q")[0])  # x, y and point id of each observation
+        yield name, camera_id, pose[:4], pose[4:]
+
+
+def _binary_points(path: Path) -> Iterator[list[float]]:
+    file = _Bytes(path)
+    for _ in file.rows():
+        _, *p_world, _, _, _, _ = file.take("Q3d3Bd")
+        file.skip(8 * file.take("Q")[0])  # image and observation of each place it is seen
+        yield p_world
+
+
+def _text_lenses(path: Path) -> dict[int, _LensRow]:
+    lenses = {}
+    n_params = dict(LENS_MODELS.values())
+    for number, line in _text_rows(path):
+        try:
+            camera_id, model, width_px, height_px, *params = line.split()
+            p = [float(x) for x in params]
+            if len(p) != n_params.get(model, len(p)):
+                raise ValueError
+            lenses[int(camera_id)] = _lens(model, int(width_px), int(height_px), p)
+        except ValueError:
+            raise RefusedCapture(f"{path}: line {number} is no camera (id, model, width, height, parameters): {line[:80]!r}") from None
+    return lenses
+
+
+def _text_images(path: Path) -> Iterator[_ImageRow]:
+    rows = _text_rows(path, with_empty=True)
+    for number, line in rows:
+        if not line:
+            continue
+        try:
+            _, *pose, camera_id, name = line.split(maxsplit=9)
+            q_and_t = [float(x) for x in pose]
+            if len(q_and_t) != 7:
+                raise ValueError
+            row = name, int(camera_id), q_and_t[:4], q_and_t[4:]
+        except ValueError:
+            raise RefusedCapture(f"{path}: line {number} is no image (id, quaternion, translation, camera, name): {line[:80]!r}") from None
+        yield row
+        next(rows, None)  # its observations, an empty line where it has none
+
+
+def _text_points(path: Path) -> Iterator[list[float]]:
+    for number, line in _text_rows(path):
+        try:
+            x, y, z = (float(v) for v in line.split(maxsplit=4)[1:4])
+        except ValueError:
+            raise RefusedCapture(f"{path}: line {number} is no point (id, x, y, z, …): {line[:80]!r}") from None
+        yield [x, y, z]
+
+
+def _text_rows(path: Path, with_empty: bool = False) -> Iterator[tuple[int, str]]:
+    """Lines that are no comment, with their numbers from 1."""
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RefusedCapture(f"{path} cannot be read as text: {error}") from None
+    for number, line in enumerate(lines, start=1):
+        line = line.strip()
+        if not line.startswith("#") and (line or with_empty):
+            yield number, line
+
+
+def _transforms_photo(folder: Path, frame: dict[str, Any]) -> Photo:
+    name = frame.get("file_path")
+    if not isinstance(name, str):
+        return Photo("", folder, None, None, "its frame has no file_path")
+    name = name.removeprefix("./")
+    pose = _pose_from_matrix(frame.get("transform_matrix"))
+    fault = _fault(name, pose)
+    if fault:
+        return Photo(name, folder, None, pose, fault)
+    path = folder / name
+    if not path.suffix:
+        path = next((p for p in (path.with_name(path.name + suffix) for suffix in PICTURE_SUFFIXES) if os.path.isfile(p)), path)
+    lens = _transforms_lens(path, frame)
+    return Photo(name, path, None, pose, lens) if isinstance(lens, str) else Photo(name, path, lens, pose, "")
+
+
+def _transforms_lens(path: Path, frame: dict[str, Any]) -> _LensRow:
+    numbers = ("w", "h", "fl_x", "fl_y", "cx", "cy", "camera_angle_x", "camera_angle_y", "k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2")
+    value = {key: frame[key] for key in numbers if frame.get(key) is not None}
+    for key, v in value.items():
+        if isinstance(v, bool) or not isinstance(v, int | float) or not abs(v) < 1e9:
+            return f"its {key} is no finite number"
+    model = str(frame.get("camera_model", "OPENCV"))
+    if frame.get("is_fisheye"):
+        model = "OPENCV_FISHEYE"
+    if model not in ("SIMPLE_PINHOLE", "PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV"):
+        return _not_handled(model[:40])
+    if any(value.get(key) for key in ("k4", "k5", "k6")):
+        return "its k4, k5 or k6 is not 0, and tools do not agree on what they mean; undistort the pictures first"
+    if "w" not in value or "h" not in value:
+        size = picture_size(path)
+        if isinstance(size, str):
+            return size
+        value["w"], value["h"] = size
+    w, h = value["w"], value["h"]
+    fx = _focal_px(value, "fl_x", "camera_angle_x", w)
+    fy = _focal_px(value, "fl_y", "camera_angle_y", h)
+    if fx is None and fy is None:
+        return "it has neither a focal length (fl_x) nor a field of view (camera_angle_x)"
+    fx, fy = (fy if fx is None else fx), (fx if fy is None else fy)
+    distortion = [] if model.endswith("PINHOLE") else [value.get(key, 0.0) for key in ("k1", "k2", "p1", "p2", "k3")]
+    return _lens("OPENCV", round(w), round(h), [float(x) for x in (fx, fy, value.get("cx", w / 2), value.get("cy", h / 2), *distortion)])  # type: ignore[arg-type]  # one of the two was there
+
+
+def _focal_px(value: dict[str, float], focal: str, angle: str, side_px: float) -> float | None:
+    if focal in value:
+        return value[focal]
+    return side_px / 2 / float(np.tan(value[angle] / 2)) if value.get(angle) else None
+
+
+def picture_size(path: Path) -> tuple[int, int] | str:
+    """Width and height that a picture's header tells, pixels; or what is wrong with it."""
+    from PIL import Image
+
+    if not os.path.isfile(path):
+        return "the picture is missing"
+    try:
+        with Image.open(path) as picture:
+            return picture.size
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return "the picture cannot be read"

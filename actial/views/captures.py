@@ -1,0 +1,208 @@
+"""Real photographs with known poses: from a capture's folder to views of a scene like any other.
+
+The pictures are undistorted and shrunk, the world is brought to ours (`capture_alignment`), what cannot be used is set aside and counted, and a capture that is
+too poor to ask about is refused with the reason.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from actial import ids
+from actial.errors import UnreadablePicture
+from actial.geometry.projection import project
+from actial.records import Camera, Floats, SceneObject, View
+from actial.shards import EncodedView, decode_picture, encode_png
+from actial.views.capture_alignment import Alignment, AlignmentLimits, align
+from actial.views.capture_formats import Lens, Photo, RefusedCapture, picture_size, read_capture
+
+LEAST_KEPT, MOST_GROWN = 0.5, 2.0
+"""A picture whose width or height changes by more than these factors when it is undistorted is not used."""
+SUBJECT_SHAPE = "captured"
+"""`SceneObject.shape` of a photographed object."""
+FEWEST_POSES = 3
+"""Up and centre cannot be estimated from fewer."""
+
+
+class CaptureSettings(AlignmentLimits, Protocol):
+    """What captures must be like and what pictures become."""
+
+    @property
+    def min_views(self) -> int: ...
+    @property
+    def longest_side_px(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a capture comes from: goes into each of its views."""
+
+    source: str
+    licence: str
+    family: str
+    """The unit that can be held out of training: the data set's class of object, or the capture's own name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """How well a capture's geometry is known; see `capture_alignment`."""
+
+    n_poses: int
+    """Cameras that up and centre were estimated from."""
+    up_error_deg: float
+    center_error_r: float
+    n_object_points: int
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """A capture as a scene."""
+
+    views: tuple[EncodedView, ...]
+    """By the pictures' names; numbered without gaps."""
+    names: tuple[str, ...]
+    """The picture that each view was made from, as the capture names it."""
+    quality: Quality
+    set_aside: dict[str, int]
+    """Pictures that were not used, by reason."""
+
+
+def ingest_capture(folder: Path, scene_id: str, origin: Origin, settings: CaptureSettings) -> Capture:
+    """Read a capture, estimate its up and centre, undistort its pictures.
+
+    Lengths of the views' world are in median camera distances: a capture's scale is arbitrary.
+
+    Raises:
+        RefusedCapture: the folder is no readable capture, or too poor to ask about; one sentence with the number and the limit.
+    """
+    model = read_capture(folder)
+    set_aside: Counter[str] = Counter(photo.fault for photo in model.photos if photo.fault)
+    posed = [photo for photo in model.photos if not photo.fault]
+    _check_number(folder, len(posed), max(settings.min_views, FEWEST_POSES), set_aside)
+    poses = np.stack([photo.T_world_cam for photo in posed if photo.T_world_cam is not None])
+    try:
+        alignment = align(poses, [photo.lens for photo in posed if photo.lens is not None], model.points, settings)
+    except RefusedCapture as error:
+        raise RefusedCapture(f"{folder}: {error}") from None
+    subject = SceneObject("subject", SUBJECT_SHAPE, origin.family, "", tuple(np.eye(4).ravel().tolist()), alignment.size)
+    views: list[EncodedView] = []
+    names = []
+    for photo, T_world_cam in zip(posed, alignment.T_world_cam, strict=True):
+        picture = _picture(photo, T_world_cam, settings.longest_side_px)
+        if isinstance(picture, str):
+            set_aside[picture] += 1
+            continue
+        camera, data = picture
+        views.append((View(ids.view_id(scene_id, len(views)), scene_id, camera, (subject,), origin.source, origin.licence), data, None))
+        names.append(photo.name)
+    _check_number(folder, len(views), settings.min_views, set_aside)
+    return Capture(tuple(views), tuple(names), _quality(alignment), dict(sorted(set_aside.items())))
+
+
+def undistorted(pixels: np.ndarray, lens: Lens) -> tuple[np.ndarray, np.ndarray] | str:
+    """A picture as a pinhole camera of the same focal length takes it, cut to the largest upright rectangle without empty pixels.
+
+    Args:
+        pixels: (h, w, 3) uint8, of the lens' size.
+        lens: k1, k2, p1, p2, k3 to k6 as OpenCV's `projectPoints` defines them.
+
+    Returns:
+        The (h', w', 3) picture and its (3, 3) K; or why it cannot be undistorted.
+    """
+    if not lens.distortion:
+        return pixels, np.array(lens.K).reshape(3, 3)
+    mapped = _undistortion(lens)
+    if isinstance(mapped, str):
+        return mapped
+    map_u, map_v, K = mapped
+    return cv2.remap(pixels, map_u, map_v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.array(K).reshape(3, 3)
+
+
+def _check_number(folder: Path, n: int, least: int, set_aside: Counter[str]) -> None:
+    if n < least:
+        why = "".join(f"; {k} were set aside, because {reason}" for reason, k in set_aside.most_common(1))
+        raise RefusedCapture(f"{folder} has {n} usable pictures, at least {least} are needed{why}")
+
+
+def _quality(alignment: Alignment) -> Quality:
+    return Quality(len(alignment.T_world_cam), alignment.up_error_deg, alignment.center_error_r, alignment.n_object_points)
+
+
+def _picture(photo: Photo, T_world_cam: np.ndarray, longest_side_px: int) -> tuple[Camera, bytes] | str:
+    """The camera and the encoded picture of a view, or why there is none."""
+    assert photo.lens is not None
+    size = picture_size(photo.path)
+    if isinstance(size, str):
+        return size
+    if size != (photo.lens.width_px, photo.lens.height_px):
+        return "the picture's size is not its camera's"
+    try:
+        pixels = np.asarray(decode_picture(photo.path.read_bytes(), photo.name))
+    except (OSError, UnreadablePicture):
+        return "the picture cannot be read"
+    pinhole = undistorted(pixels, photo.lens)
+    if isinstance(pinhole, str):
+        return pinhole
+    pixels, K = _shrunk(*pinhole, longest_side_px)
+    height_px, width_px = pixels.shape[:2]
+    ((u, v),), _ = project(np.zeros((1, 3)), K, T_world_cam)
+    if not (0 <= u < width_px and 0 <= v < height_px):
+        return "the object's centre is not in the picture"
+    return Camera(width_px, height_px, tuple(K.ravel().tolist()), tuple(T_world_cam.ravel().tolist())), encode_png(pixels)
+
+
+def _shrunk(pixels: np.ndarray, K: np.ndarray, longest_side_px: int) -> tuple[np.ndarray, np.ndarray]:
+    """A picture whose longer side is at most `longest_side_px`, and its K."""
+    height_px, width_px = pixels.shape[:2]
+    share = longest_side_px / max(width_px, height_px)
+    if share >= 1:
+        return pixels, K
+    size = max(round(width_px * share), 1), max(round(height_px * share), 1)
+    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.diag([size[0] / width_px, size[1] / height_px, 1.0]) @ K
+
+
+@functools.lru_cache(maxsize=4)
+def _undistortion(lens: Lens) -> tuple[np.ndarray, np.ndarray, Floats] | str:
+    """Two (h', w') maps for `cv2.remap` and the new K; or why there are none."""
+    K, distortion = np.array(lens.K).reshape(3, 3), np.array(lens.distortion)
+    (left, right), (top, bottom) = _inner_rectangle(lens, K, distortion)
+    if not np.isfinite([left, right, top, bottom]).all() or max(abs(v) for v in (left, right, top, bottom)) > 1e6:
+        return _TOO_STRONG
+    u0, v0 = int(np.ceil(left - 0.5)), int(np.ceil(top - 0.5))
+    width_px, height_px = int(np.floor(right - 0.5)) - u0 + 1, int(np.floor(bottom - 0.5)) - v0 + 1
+    for new, old in ((width_px, lens.width_px), (height_px, lens.height_px)):
+        if not LEAST_KEPT * old <= new <= MOST_GROWN * old:
+            return _TOO_STRONG
+    K_new = K - [[0, 0, u0], [0, 0, v0], [0, 0, 0]]
+    # OpenCV counts pixels from the centre of the first one
+    half = np.array([[0, 0, 0.5], [0, 0, 0.5], [0, 0, 0]])
+    map_u, map_v = cv2.initUndistortRectifyMap(K - half, distortion, None, K_new - half, (width_px, height_px), cv2.CV_32FC1)
+    inside = (map_u > -0.01) & (map_u < lens.width_px - 0.99) & (map_v > -0.01) & (map_v < lens.height_px - 0.99)
+    if not inside.all() or not (np.diff(map_u, axis=1) > 0).all() or not (np.diff(map_v, axis=0) > 0).all():
+        return _TOO_STRONG
+    return map_u, map_v, tuple(K_new.ravel().tolist())
+
+
+_TOO_STRONG = "its distortion is too strong to be undone: the picture would fold over, or too little of it would be left"
+
+
+def _inner_rectangle(lens: Lens, K: np.ndarray, distortion: np.ndarray) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Bounds in u and in v, between which every undistorted place shows a pixel of the picture."""
+    w, h = lens.width_px, lens.height_px
+    u, v = np.arange(w) + 0.5, np.arange(h) + 0.5
+    sides = {
+        "left": np.column_stack([np.full(h, 0.5), v]),
+        "right": np.column_stack([np.full(h, w - 0.5), v]),
+        "top": np.column_stack([u, np.full(w, 0.5)]),
+        "bottom": np.column_stack([u, np.full(w, h - 0.5)]),
+    }
+    exact = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 100, 1e-10)
+    at = {name: cv2.undistortPointsIter(side[:, None], K, distortion, None, K, exact)[:, 0] for name, side in sides.items()}
+    return (at["left"][:, 0].max(), at["right"][:, 0].min()), (at["top"][:, 1].max(), at["bottom"][:, 1].min())

@@ -1,0 +1,302 @@
+"""Captures: whatever world, scale and file format a reconstruction has, the relative motion of its cameras comes out as it was."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from toy_captures import (
+    SIDE_PX,
+    ToyCapture,
+    random_similarity,
+    toy_capture,
+    transforms_of,
+    write_capture,
+    write_pictures,
+)
+
+from actial.errors import UserError
+from actial.geometry.angles import Motion, motion_between
+from actial.geometry.poses import inverse, is_rigid, look_at, rotated_about, transformed
+from actial.geometry.projection import intrinsics
+from actial.questions.scan import scan_scenes
+from actial.rng import generator_for
+from actial.shards import ViewWriter, decode_picture, encode_png
+from actial.views.capture_alignment import Alignment, align
+from actial.views.capture_formats import Lens, RefusedCapture
+from actial.views.captures import Capture, Origin, ingest_capture
+
+FORMS = ("colmap-binary", "colmap-text", "transforms")
+ORIGIN = Origin("my-shelf", "CC-BY-4.0", "mugs")
+
+
+@dataclass(frozen=True)
+class Limits:
+    min_views: int = 6
+    longest_side_px: int = 448
+    max_up_error_deg: float = 3.0
+    max_center_error_r: float = 0.1
+
+
+LOOSE = Limits(max_center_error_r=0.5)
+
+
+@pytest.fixture(scope="module")
+def toy() -> ToyCapture:
+    return toy_capture()
+
+
+def moved(toy: ToyCapture, seed: int) -> ToyCapture:
+    """The capture in another world."""
+    similarity = random_similarity(generator_for(seed, "world"))
+    return replace(toy, T_world_cam=similarity.poses(toy.T_world_cam), points=similarity.points(toy.points), center=similarity.points(toy.center))
+
+
+def motions(T_world_cam: np.ndarray, center: np.ndarray) -> Motion:
+    i, j = np.nonzero(~np.eye(len(T_world_cam), dtype=bool))
+    return motion_between(T_world_cam[i], T_world_cam[j], center)
+
+
+def assert_same_motions(a: Motion, b: Motion, tolerance: float) -> None:
+    for name, x, y in zip(Motion._fields, a, b, strict=True):
+        off = (x - y + 180) % 360 - 180 if name.endswith("_deg") else x - y
+        assert np.abs(off).max() < tolerance, name
+
+
+def origin_in(T_world_cam: np.ndarray, aligned: np.ndarray) -> np.ndarray:
+    """Where the aligned world's origin is in the world of `T_world_cam`, by what the first camera sees of it."""
+    span = lambda T: np.linalg.norm(T[:, None, :3, 3] - T[None, :, :3, 3], axis=-1).max()
+    return transformed(T_world_cam[0], inverse(aligned[0])[:3, 3] * span(T_world_cam) / span(aligned))
+
+
+def poses_of(capture: Capture) -> np.ndarray:
+    return np.stack([view.camera.pose() for view, _, _ in capture.views])
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_relative_direction_survives_the_file_and_a_random_world(toy: ToyCapture, form: str, tmp_path: Path) -> None:
+    write_capture(tmp_path, moved(toy, seed=FORMS.index(form)), form)
+    capture = ingest_capture(tmp_path, "scene-000007", ORIGIN, LOOSE)
+    assert len(capture.views) == len(toy.names) and capture.set_aside == {}
+    assert [Path(name).name for name in capture.names] == toy.names
+    poses = poses_of(capture)
+    center = origin_in(toy.T_world_cam, poses)
+    assert_same_motions(motions(toy.T_world_cam, center), motions(poses, np.zeros(3)), 1e-6)
+    distance = np.median(np.linalg.norm(toy.T_world_cam[:, :3, 3] - center, axis=1))
+    if form != "transforms":  # it has no points, and these cameras look past the object
+        assert capture.quality.n_object_points > 100
+        assert np.linalg.norm(center - toy.center) < 0.02 * distance
+    assert np.median(np.linalg.norm(poses[:, :3, 3], axis=1)) == pytest.approx(1)
+    for i, (view, picture, mask) in enumerate(capture.views):
+        assert view.view_id == f"scene-000007.v{i:02d}" and (view.source, view.licence, mask) == ("my-shelf", "CC-BY-4.0", None)
+        assert np.array_equal(decode_picture(picture, ""), decode_picture(toy.pictures[i], ""))
+        np.testing.assert_allclose(view.camera.intrinsics(), toy.K[i])
+        (subject,) = view.objects
+        assert (subject.name, subject.family, subject.part_of) == ("subject", "mugs", None) and not subject.center().any()
+
+
+def ring(rng: np.random.Generator, n: int, *, roll_deg: float = 0.0, aim_r: float = 0.0, arc_deg: float = 360.0) -> np.ndarray:
+    """Hand-held cameras around the origin at varied heights and distances, with scatter of roll and aim."""
+    azimuth = np.radians(np.linspace(0, arc_deg, n, endpoint=arc_deg < 360) + rng.uniform(-2, 2, n))
+    height = np.radians(rng.uniform(5, 50, n))
+    eyes = np.column_stack([np.cos(height) * np.cos(azimuth), np.cos(height) * np.sin(azimuth), np.sin(height)]) * rng.uniform(1.5, 2.5, (n, 1))
+    rolls = np.radians(roll_deg) * rng.normal(size=n)
+    return np.stack([look_at(eye, 2 * aim_r * rng.normal(size=3), roll) for eye, roll in zip(eyes, rolls, strict=True)])
+
+
+def lenses(n: int, fov_deg: float = 50.0) -> list[Lens]:
+    return [Lens(SIDE_PX, SIDE_PX, tuple(intrinsics(SIDE_PX, SIDE_PX, fov_deg).ravel()), ())] * n
+
+
+NO_POINTS = np.empty((0, 3))
+
+
+@given(st.integers(0, 2**32), st.integers(6, 40))
+@settings(max_examples=40, deadline=None)
+def test_level_cameras_that_look_at_the_object_give_up_and_centre_exactly_in_any_world(seed: int, n: int) -> None:
+    rng = generator_for(seed, "ring")
+    poses = ring(rng, n)
+    found = align(random_similarity(rng).poses(poses), lenses(n), NO_POINTS, Limits())
+    assert all(is_rigid(T) for T in found.T_world_cam) and found.n_object_points == 0
+    assert_same_motions(motions(poses, np.zeros(3)), motions(found.T_world_cam, np.zeros(3)), 1e-6)
+
+
+@given(st.integers(0, 2**32))
+@settings(max_examples=25, deadline=None)
+def test_the_world_that_a_reconstruction_chose_does_not_matter(seed: int) -> None:
+    """Neither for a hand-held capture with points: the aligned world is the same."""
+    rng = generator_for(seed, "hand-held")
+    poses, points = ring(rng, 20, roll_deg=2, aim_r=0.05), rng.normal(scale=0.3, size=(300, 3))
+    similarity = random_similarity(rng)
+    a = align(poses, lenses(20), points, Limits())
+    b = align(similarity.poses(poses), lenses(20), similarity.points(points), Limits())
+    np.testing.assert_allclose(a.T_world_cam, b.T_world_cam, atol=1e-6)
+    np.testing.assert_allclose(
+        [*a.size, a.up_error_deg, a.center_error_r, a.n_object_points], [*b.size, b.up_error_deg, b.center_error_r, b.n_object_points], rtol=1e-5
+    )
+
+
+def errors(found: Alignment, truth: np.ndarray) -> tuple[float, float]:
+    """How far up is off, degrees, and the centre, in median camera distances."""
+    up = truth[0][:3, :3] @ found.T_world_cam[0][:3, :3].T @ [0, 0, 1]
+    distance = np.median(np.linalg.norm(truth[:, :3, 3], axis=1))
+    return float(np.degrees(np.arccos(min(up[2], 1.0)))), float(np.linalg.norm(origin_in(truth, found.T_world_cam)) / distance)
+
+
+def test_the_stated_errors_are_as_large_as_the_true_ones() -> None:
+    """Root mean squares over 60 hand-held captures, all around and along an arc; three and two independent axes of about one standard error at most."""
+    for arc_deg in (360.0, 120.0):
+        off, stated = [], []
+        for seed in range(60):
+            poses = ring(generator_for(seed, "errors"), 15, roll_deg=3, aim_r=0.06, arc_deg=arc_deg)
+            found = align(poses, lenses(15), NO_POINTS, Limits(max_up_error_deg=30, max_center_error_r=1))
+            off.append(errors(found, poses))
+            stated.append((found.up_error_deg, found.center_error_r))
+        true_up, true_center = np.sqrt(np.mean(np.square(off), axis=0))
+        stated_up, stated_center = np.sqrt(np.mean(np.square(stated), axis=0))
+        assert 0.6 < true_up / stated_up < np.sqrt(2) and 0.6 < true_center / stated_center < np.sqrt(3)
+
+
+def test_points_pull_the_centre_into_the_object_and_give_its_extent() -> None:
+    rng = generator_for(0, "points")
+    poses = ring(rng, 20, aim_r=0.1)
+    box = rng.uniform(-1, 1, (400, 3)) * [0.5, 0.3, 0.2]
+    ground = np.column_stack([rng.uniform(-2, 2, (1500, 2)), rng.normal(-0.2, 0.002, 1500)])
+    far = rng.normal(size=(300, 3)) * 8
+    found = align(poses, lenses(20), np.concatenate([box, ground, far]), Limits())
+    alone = align(poses, lenses(20), NO_POINTS, Limits(max_center_error_r=0.2))
+    assert 350 < found.n_object_points < 450
+    assert errors(found, poses)[1] < 0.02 < errors(alone, poses)[1]
+    assert np.prod(found.size) * np.median(np.linalg.norm(poses[:, :3, 3], axis=1)) ** 3 == pytest.approx(1.0 * 0.6 * 0.4, rel=0.6)  # turned about the vertical
+    assert found.size[2] * 2 == pytest.approx(0.4, rel=0.15)
+
+
+def test_a_point_cloud_elsewhere_does_not_move_the_centre() -> None:
+    rng = generator_for(1, "points")
+    poses = ring(rng, 20)
+    elsewhere = rng.normal(loc=[0.3, 0.2, 0.1], scale=0.05, size=(300, 3))
+    found = align(poses, lenses(20), elsewhere, Limits())
+    assert found.n_object_points == 0 and errors(found, poses)[1] < 1e-6
+
+
+def with_poses(toy: ToyCapture, poses: np.ndarray) -> ToyCapture:
+    return replace(toy, T_world_cam=poses[: len(toy.names)], points=NO_POINTS)
+
+
+def sideways(poses: np.ndarray) -> np.ndarray:
+    T = poses.copy()
+    T[:, :3, :3] = poses[:, :3, :3] @ rotated_about(np.array([0, 0, 1.0]), np.pi / 2)
+    return T
+
+
+def outwards(poses: np.ndarray) -> np.ndarray:
+    T = poses.copy()
+    T[:, :3, :3] = poses[:, :3, :3] @ rotated_about(np.array([0, 1.0, 0]), np.pi)
+    return T
+
+
+def half_upside_down(poses: np.ndarray) -> np.ndarray:
+    T = poses.copy()
+    T[::3, :3, :3] = poses[::3, :3, :3] @ rotated_about(np.array([0, 0, 1.0]), np.pi)
+    return T
+
+
+def same_way(poses: np.ndarray) -> np.ndarray:
+    return np.stack([look_at(np.array([0.1 * i, 0.0, 1.0]), np.array([0.1 * i, 4.0, 1.2])) for i in range(len(poses))])
+
+
+def scattered(poses: np.ndarray) -> np.ndarray:
+    rng = generator_for(0, "scattered")
+    return np.stack([look_at(T[:3, 3], rng.normal(size=3) * [0.9, 0.9, 0.3]) for T in poses])
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda poses: poses[:5], "has 5 usable pictures, at least 6 are needed"),
+        (sideways, "up is known to within .* degrees, the limit is 3: the pictures are not held level, lie on their side, or look in too few directions"),
+        (half_upside_down, "8 of 12 cameras are held upright against the up they agree on, at least 90% must be"),
+        (outwards, "0 of 12 cameras look towards the point where their axes meet, at least 90% must: they look outwards"),
+        (same_way, "up is known to within inf degrees"),
+        (scattered, "the object's centre is known to within .* of the camera distance, the limit is 0.1: the cameras look at no common point"),
+    ],
+)
+def test_a_capture_too_poor_to_ask_about_is_refused(toy: ToyCapture, tmp_path: Path, change: Any, sentence: str) -> None:
+    poses = change(ring(generator_for(2, "ring"), 12))
+    few = replace(toy, names=toy.names[: len(poses)], pictures=toy.pictures[: len(poses)], K=toy.K[: len(poses)])
+    write_capture(tmp_path, with_poses(few, poses), "transforms")
+    with pytest.raises(RefusedCapture, match=sentence) as refused:
+        ingest_capture(tmp_path, "scene-000000", ORIGIN, Limits())
+    assert str(refused.value).startswith(str(tmp_path)) and "\n" not in str(refused.value) and isinstance(refused.value, UserError)
+
+
+def test_cameras_that_differ_in_pitch_only_have_no_centre_of_their_own() -> None:
+    """Up needs more than one heading; the same heading twice with another pitch is not enough."""
+    poses = np.stack([look_at(np.array([0.0, -2, h]), np.zeros(3)) for h in np.linspace(0.1, 2, 8)])
+    with pytest.raises(RefusedCapture, match="up is known to within"):
+        align(poses, lenses(8), NO_POINTS, Limits())
+
+
+def test_parallel_axes_meet_nowhere() -> None:
+    T = look_at(np.array([0.0, -2, 0.5]), np.zeros(3))
+    poses = np.stack([T] * 8)
+    poses[:, :3, 3] += generator_for(0, "shifts").normal(size=(8, 3))
+    with pytest.raises(RefusedCapture, match="the object's centre is not determined: all cameras look the same way"):
+        align(poses, lenses(8), NO_POINTS, Limits(max_up_error_deg=float("inf")))
+
+
+def test_what_is_wrong_with_a_picture_is_counted_and_the_others_stand(toy: ToyCapture, tmp_path: Path) -> None:
+    exact = with_poses(toy, ring(generator_for(3, "ring"), 12))
+    frames: Any = transforms_of(exact)
+    frames["frames"][0]["file_path"] = "../outside.png"
+    frames["frames"][1]["file_path"] = "/etc/hostname"
+    frames["frames"][2]["transform_matrix"][0][0] += 0.5
+    frames["frames"][3]["fl_x"] = float("nan")
+    frames["frames"][4]["camera_model"] = "OPENCV_FISHEYE"
+    write_pictures(tmp_path / "images", exact)
+    (tmp_path / "images" / exact.names[5]).write_bytes(exact.pictures[5][:200])
+    (tmp_path / "images" / exact.names[6]).unlink()
+    (tmp_path / "images" / exact.names[7]).write_bytes(encode_png(np.zeros((9, 9, 3), np.uint8)))
+    (tmp_path / "outside.png").write_bytes(exact.pictures[0])
+    (tmp_path / "transforms.json").write_text(json.dumps(frames))
+    capture = ingest_capture(tmp_path, "scene-000000", ORIGIN, replace(LOOSE, min_views=4))
+    assert capture.names == tuple(f"images/{name}" for name in exact.names[8:])
+    assert capture.set_aside == {
+        "its fl_x is no finite number": 1,
+        "its lens model OPENCV_FISHEYE is not handled: undistort the pictures first, for example with COLMAP's image_undistorter": 1,
+        "its name leads out of the capture's folder": 2,
+        "its pose is no rotation and translation": 1,
+        "the picture cannot be read": 1,
+        "the picture is missing": 1,
+        "the picture's size is not its camera's": 1,
+    }
+    with pytest.raises(
+        RefusedCapture, match=r"has 4 usable pictures, at least 6 are needed; 2 were set aside, because its name leads out of the capture's folder"
+    ):
+        ingest_capture(tmp_path, "scene-000000", ORIGIN, LOOSE)
+
+
+def test_a_view_without_the_object_is_set_aside(toy: ToyCapture, tmp_path: Path) -> None:
+    poses = ring(generator_for(4, "ring"), 12)
+    poses[4, :3, :3] = rotated_about(np.array([0, 0, 1.0]), 1.0) @ poses[4, :3, :3]
+    write_capture(tmp_path, with_poses(toy, poses), "colmap-text")
+    capture = ingest_capture(tmp_path, "scene-000000", ORIGIN, LOOSE)
+    assert capture.set_aside == {"the object's centre is not in the picture": 1} and len(capture.views) == 11
+
+
+def test_a_capture_is_a_scene_like_any_other(toy: ToyCapture, tmp_path: Path) -> None:
+    write_capture(tmp_path / "capture", moved(toy, seed=9), "colmap-binary")
+    capture = ingest_capture(tmp_path / "capture", "scene-000003", ORIGIN, LOOSE)
+    with ViewWriter(tmp_path / "views", shard_mb=1) as writer:
+        for encoded in capture.views:
+            writer.add(*encoded)
+    (scene,) = scan_scenes(tmp_path / "views")
+    assert scene.scene_id == "scene-000003" and scene.picture_is_whole.all() and scene.source == "my-shelf"
+    np.testing.assert_array_equal(scene.T_world_cam, poses_of(capture))
+    assert not scene.subject_center.any() and scene.points.shape == (12, 1, 3)

@@ -1,0 +1,134 @@
+"""Captures on disk, written by others' code where there is any: COLMAP models by pycolmap, `transforms.json` by its published description."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pycolmap
+
+from actial.geometry.conventions import opencv_from_blender
+from actial.geometry.poses import inverse, transformed
+from actial.shards import encode_png
+from actial.views import boxes, committed
+from actial.views.committed import Plan
+from actial.views.scenes import Scene
+
+SIDE_PX = 84
+PLAN = Plan(root_seed=5, source="boxes", views_per_scene=12, width_px=SIDE_PX, height_px=SIDE_PX, samples=2)
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """A change of world: p_new = scale R p + shift."""
+
+    R: np.ndarray
+    scale: float
+    shift: np.ndarray
+
+    def poses(self, T_world_cam: np.ndarray) -> np.ndarray:
+        T = T_world_cam.copy()
+        T[:, :3, :3] = self.R @ T_world_cam[:, :3, :3]
+        T[:, :3, 3] = self.points(T_world_cam[:, :3, 3])
+        return T
+
+    def points(self, p_world: np.ndarray) -> np.ndarray:
+        return self.scale * p_world @ self.R.T + self.shift
+
+
+def random_similarity(rng: np.random.Generator) -> Similarity:
+    q, r = np.linalg.qr(rng.normal(size=(3, 3)))
+    q = q * np.sign(np.diag(r))
+    q[:, 0] *= np.sign(np.linalg.det(q))
+    return Similarity(q, float(np.exp(rng.uniform(-3, 3))), rng.normal(scale=10, size=3))
+
+
+@dataclass(frozen=True)
+class ToyCapture:
+    """What a capture is written from: n pictures, their exact cameras, points on the subject's surface."""
+
+    names: list[str]
+    pictures: list[bytes]
+    K: list[np.ndarray]
+    T_world_cam: np.ndarray
+    points: np.ndarray
+    center: np.ndarray
+
+
+def toy_capture(scene_id: str = "scene-000000") -> ToyCapture:
+    """Pictures of a procedural scene."""
+    scene, shots = committed.composed(PLAN, scene_id)
+    pictures = [encode_png(p.pixels) for p in boxes.render_scene(scene, shots)]
+    poses = np.stack([shot.camera.pose() for shot in shots])
+    low, high = scene.subject_box()
+    K = [shot.camera.intrinsics() for shot in shots]
+    return ToyCapture([f"frame {i:02d}.png" for i in range(len(shots))], pictures, K, poses, surface_points(scene), (low + high) / 2)
+
+
+def surface_points(scene: Scene) -> np.ndarray:
+    """Points spread over the boxes around the subject's parts."""
+    rng = np.random.Generator(np.random.PCG64(0))
+    clouds = []
+    for solid in scene.parts:
+        p = rng.uniform(-0.5, 0.5, size=(40, 3))
+        p[np.arange(40), rng.integers(3, size=40)] = rng.choice([-0.5, 0.5], size=40)
+        clouds.append(transformed(solid.pose(), p * solid.size_m))
+    return np.concatenate(clouds)
+
+
+def write_pictures(folder: Path, capture: ToyCapture) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in zip(capture.names, capture.pictures, strict=True):
+        (folder / name).write_bytes(data)
+
+
+def colmap_model(
+    capture: ToyCapture, model: str = "PINHOLE", params: list[float] | None = None, size: tuple[int, int] = (SIDE_PX, SIDE_PX)
+) -> pycolmap.Reconstruction:
+    """A reconstruction with a camera a picture; `params` stand for all of them where given."""
+    reconstruction = pycolmap.Reconstruction()
+    for i, (name, K, T) in enumerate(zip(capture.names, capture.K, capture.T_world_cam, strict=True), start=1):
+        values = [K[0, 0], K[1, 1], K[0, 2], K[1, 2]] if params is None else params
+        reconstruction.add_camera_with_trivial_rig(pycolmap.Camera(model=model, width=size[0], height=size[1], params=values, camera_id=i))
+        T_cam_world = inverse(opencv_from_blender(T))
+        image = pycolmap.Image(name=name, camera_id=i, image_id=i)
+        image.points2D = pycolmap.Point2DList([pycolmap.Point2D(np.array([1.5, 2.5]))] * (i % 3))
+        reconstruction.add_image_with_trivial_frame(image, pycolmap.Rigid3d(pycolmap.Rotation3d(T_cam_world[:3, :3]), T_cam_world[:3, 3]))
+    for p in capture.points:
+        reconstruction.add_point3D(p, pycolmap.Track(), np.array([9, 9, 9], np.uint8))
+    return reconstruction
+
+
+def write_colmap(folder: Path, reconstruction: pycolmap.Reconstruction, binary: bool) -> None:
+    model = folder / "sparse/0"
+    model.mkdir(parents=True, exist_ok=True)
+    (reconstruction.write_binary if binary else reconstruction.write_text)(str(model))
+
+
+def transforms_of(capture: ToyCapture) -> dict[str, object]:
+    """A `transforms.json` with intrinsics in every frame."""
+    frames = [
+        {
+            "file_path": f"./images/{name}",
+            "fl_x": K[0, 0],
+            "fl_y": K[1, 1],
+            "cx": K[0, 2],
+            "cy": K[1, 2],
+            "w": SIDE_PX,
+            "h": SIDE_PX,
+            "transform_matrix": T.tolist(),
+        }
+        for name, K, T in zip(capture.names, capture.K, capture.T_world_cam, strict=True)
+    ]
+    return {"camera_model": "OPENCV", "frames": frames}
+
+
+def write_capture(folder: Path, capture: ToyCapture, form: str) -> None:
+    """The capture in one of three forms: colmap-binary, colmap-text, transforms."""
+    write_pictures(folder / "images", capture)
+    if form == "transforms":
+        (folder / "transforms.json").write_text(json.dumps(transforms_of(capture)), encoding="utf-8")
+    else:
+        write_colmap(folder, colmap_model(capture), binary=form == "colmap-binary")
