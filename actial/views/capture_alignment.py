@@ -5,10 +5,10 @@ Up        A camera that is held level has a horizontal right axis, whatever its 
           up axes. (The mean of the up axes leans towards where more cameras stand, the normal of the orbit's plane follows every change of height.)
 Centre    The point with the least squared distance from all viewing axes: Σ (I - f fᵀ) p = Σ (I - f fᵀ) C. Where a reconstruction has enough points that
           nearly every picture shows, it is the middle of their bounding box instead (2 % of them left out at each end, and the plane they stand on),
-          as long as that lies within four times the first estimate's error.
-Errors    Of up and of the axes' meeting point: the largest standard error of the least-squares estimate, the residuals' scatter taken from the capture
-          itself, never below half a degree: nobody holds a camera better, and cameras that agree by chance or all look alike must not pass for
-          certainty. Of the points' middle: its distance from their mean, two answers to where the object's centre is.
+          as long as that lies within three times the first estimate's error.
+Errors    Of up and of the axes' meeting point: the root mean square error of the least-squares estimate (σ² tr A⁻¹, A its normal matrix), σ the
+          residuals' scatter in the capture itself, never below half a degree: nobody holds a camera better, and cameras that agree by chance or all
+          look alike must not pass for certainty. Of the points' middle: its distance from their mean, two answers to where the object's centre is.
 
 All of it turns, moves and scales with the capture: the result does not depend on the world the reconstruction happened to choose.
 """
@@ -37,7 +37,7 @@ ENDS = (0.02, 0.98)
 TURNS = 5
 LEAST_POINTS = 50
 """With fewer points of the object its centre and extent are taken from the cameras alone."""
-AXIS_ERRORS = 4
+AXIS_ERRORS = 3
 """How far from the place where the axes meet the points' middle may lie, in errors of that place."""
 
 
@@ -103,7 +103,7 @@ def _up(poses: np.ndarray, limit_deg: float) -> tuple[np.ndarray, float]:
     up = vectors[:, 0]
     up = up * np.sign(cam_up.sum(axis=0) @ up or 1.0)
     scatter_rad = max(float(np.sqrt(values[0].clip(0) / (n - 2))), LEAST_SCATTER_RAD)
-    error_deg = float(np.degrees(scatter_rad / np.sqrt(values[1]))) if values[1] > 1e-9 else float("inf")
+    error_deg = float(np.degrees(scatter_rad * np.sqrt((1 / values[1:]).sum()))) if values[1] > 1e-9 else float("inf")
     if not error_deg <= limit_deg:
         raise RefusedCapture(
             f"up is known to within {error_deg:.2g} degrees, the limit is {limit_deg:g}: "
@@ -130,7 +130,7 @@ def _center(eyes: np.ndarray, aims: np.ndarray) -> tuple[np.ndarray, float]:
             f"{facing} of {len(eyes)} cameras look towards the point where their axes meet, at least {UPRIGHT_SHARE:.0%} must: they look outwards"
         )
     scatter = max(float(np.sqrt((off**2).sum() / (2 * len(eyes) - 3))) / distance, LEAST_SCATTER_RAD)
-    return center, scatter / float(np.sqrt(values[0]))
+    return center, scatter * float(np.sqrt((1 / values).sum()))
 
 
 def _level_axes(up: np.ndarray, way: np.ndarray) -> np.ndarray:

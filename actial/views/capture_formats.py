@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import os
 import struct
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -52,6 +53,8 @@ PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
 RIGID_TOLERANCE = 1e-3
 """Poses are written with few digits; beyond this a matrix is no rotation, or a quaternion not of length 1."""
 LARGEST_SIDE_PX = 16384
+LARGEST_NUMBER = 1e9
+"""No coordinate and no parameter of a lens is larger in any unit people use; damaged files hold such numbers."""
 
 
 class RefusedCapture(UserError):
@@ -77,20 +80,28 @@ class Photo:
     name: str
     """Path below the pictures' folder, as written in the file."""
     path: Path
-    lens: Lens | None
-    T_world_cam: np.ndarray | None
+    lens: Lens
+    T_world_cam: np.ndarray
     """(4, 4), our axes, the capture's own world and scale."""
-    fault: str
-    """Why the picture cannot be used; empty where nothing is known against it, and then lens and pose are there."""
 
 
 @dataclass(frozen=True, slots=True)
 class CaptureModel:
-    """What a reconstruction tells: pictures by name, and the sparse points."""
+    """What a reconstruction tells."""
 
     photos: tuple[Photo, ...]
+    """By name; those with a lens that is handled and a sound pose."""
+    set_aside: Counter[str]
+    """The other pictures, by what is wrong with them."""
     points: np.ndarray
     """(n, 3), the capture's own world; n is 0 where the format has none."""
+
+    @classmethod
+    def of(cls, photos: Iterable[Photo | str], points: np.ndarray) -> CaptureModel:
+        """A model of pictures, each as it is or as what is wrong with it."""
+        photos = list(photos)
+        sound = sorted((p for p in photos if isinstance(p, Photo)), key=lambda p: p.name)
+        return cls(tuple(sound), Counter(p for p in photos if isinstance(p, str)), points[(np.abs(points) < LARGEST_NUMBER).all(axis=1)])
 
 
 def read_capture(folder: Path) -> CaptureModel:
@@ -124,7 +135,7 @@ def read_colmap(model: Path, pictures: Path) -> CaptureModel:
     lenses = readers[0](cameras)
     photos = [_colmap_photo(pictures, lenses, *row) for row in readers[1](images)]
     p_world = np.array(list(readers[2](points)) if points.is_file() else [], dtype=np.float64).reshape(-1, 3)
-    return CaptureModel(tuple(sorted(photos, key=lambda p: p.name)), p_world[np.isfinite(p_world).all(axis=1)])
+    return CaptureModel.of(photos, p_world)
 
 
 def read_transforms(path: Path) -> CaptureModel:
@@ -141,35 +152,36 @@ def read_transforms(path: Path) -> CaptureModel:
     if not isinstance(frames, list) or not all(isinstance(frame, dict) for frame in frames):
         raise RefusedCapture(f"{path} has no list of frames: `frames` must hold one map a picture")
     photos = [_transforms_photo(path.parent, {k: v for k, v in data.items() if k != "frames"} | frame) for frame in frames]
-    return CaptureModel(tuple(sorted(photos, key=lambda p: p.name)), np.empty((0, 3)))
+    return CaptureModel.of(photos, np.empty((0, 3)))
 
 
-_LensRow = Lens | str
-"""A lens, or what is wrong with it."""
-_ImageRow = tuple[str, int, list[float], list[float]]
-"""Name, camera id, quaternion (w, x, y, z) and translation of the world-to-camera transform."""
+_LensRow = Lens | str  # a lens, or what is wrong with it
+_ImageRow = tuple[str, int, list[float], list[float]]  # name, camera id, quaternion (w, x, y, z) and translation of the world-to-camera transform
 
 
-def _colmap_photo(pictures: Path, lenses: dict[int, _LensRow], name: str, camera_id: int, quaternion: list[float], translation: list[float]) -> Photo:
+def _colmap_photo(pictures: Path, lenses: dict[int, _LensRow], name: str, camera_id: int, quaternion: list[float], translation: list[float]) -> Photo | str:
+    if not _is_below(name):
+        return _LEADS_OUT
     pose = _pose_from_quaternion(np.array(quaternion), np.array(translation))
-    fault = _fault(name, pose)
     lens = lenses.get(camera_id, f"its camera {camera_id} is not in the model")
-    if fault or isinstance(lens, str):
-        return Photo(name, pictures, None, pose, fault or str(lens))
-    return Photo(name, pictures / name, lens, pose, "")
+    if pose is None:
+        return _NO_POSE
+    return lens if isinstance(lens, str) else Photo(name, pictures / name, lens, pose)
 
 
-def _fault(name: str, T_world_cam: np.ndarray | None) -> str:
-    """What is wrong with a picture's name or pose."""
+_LEADS_OUT = "its name leads out of the capture's folder"
+_NO_POSE = "its pose is no rotation and translation"
+
+
+def _is_below(name: str) -> bool:
+    """Whether a path stays in the folder it is relative to."""
     place = PurePosixPath(name)
-    if not place.name or place.is_absolute() or ".." in place.parts or "\0" in name:
-        return "its name leads out of the capture's folder"
-    return "its pose is no rotation and translation" if T_world_cam is None else ""
+    return bool(place.name) and not place.is_absolute() and ".." not in place.parts and "\0" not in name
 
 
 def _pose_from_quaternion(quaternion: np.ndarray, translation: np.ndarray) -> np.ndarray | None:
     length = np.linalg.norm(quaternion)
-    if not np.isfinite(translation).all() or not abs(length - 1) < RIGID_TOLERANCE:
+    if not (np.abs(translation) < LARGEST_NUMBER).all() or not abs(length - 1) < RIGID_TOLERANCE:
         return None
     w, x, y, z = quaternion / length
     T_cam_world = np.eye(4)
@@ -190,7 +202,7 @@ def _pose_from_matrix(matrix: object) -> np.ndarray | None:
         return None
     if T.shape == (3, 4):
         T = np.vstack([T, [0.0, 0.0, 0.0, 1.0]])
-    if not is_rigid(T, RIGID_TOLERANCE):
+    if not (np.abs(T) < LARGEST_NUMBER).all() or not is_rigid(T, RIGID_TOLERANCE):
         return None
     u, _, v = np.linalg.svd(T[:3, :3])
     T[:3, :3] = u @ v
@@ -207,7 +219,7 @@ def _lens(model: str, width_px: int, height_px: int, p: list[float]) -> _LensRow
         distortion = [*distortion, 0.0, 0.0, 0.0, 0.0][:4] if distortion else []
     else:
         return _not_handled(model)
-    if not np.isfinite(p).all() or not (fx > 0 and fy > 0) or not (0 < width_px <= LARGEST_SIDE_PX and 0 < height_px <= LARGEST_SIDE_PX):
+    if not (np.abs(p) < LARGEST_NUMBER).all() or not (fx > 0 and fy > 0) or not (0 < width_px <= LARGEST_SIDE_PX and 0 < height_px <= LARGEST_SIDE_PX):
         return "its lens has no positive focal length and picture size"
     return Lens(width_px, height_px, (fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0), tuple(distortion) if any(distortion) else ())
 
@@ -337,27 +349,28 @@ def _text_rows(path: Path, with_empty: bool = False) -> Iterator[tuple[int, str]
             yield number, line
 
 
-def _transforms_photo(folder: Path, frame: dict[str, Any]) -> Photo:
+def _transforms_photo(folder: Path, frame: dict[str, Any]) -> Photo | str:
     name = frame.get("file_path")
     if not isinstance(name, str):
-        return Photo("", folder, None, None, "its frame has no file_path")
+        return "its frame has no file_path"
     name = name.removeprefix("./")
+    if not _is_below(name):
+        return _LEADS_OUT
     pose = _pose_from_matrix(frame.get("transform_matrix"))
-    fault = _fault(name, pose)
-    if fault:
-        return Photo(name, folder, None, pose, fault)
+    if pose is None:
+        return _NO_POSE
     path = folder / name
     if not path.suffix:
         path = next((p for p in (path.with_name(path.name + suffix) for suffix in PICTURE_SUFFIXES) if os.path.isfile(p)), path)
     lens = _transforms_lens(path, frame)
-    return Photo(name, path, None, pose, lens) if isinstance(lens, str) else Photo(name, path, lens, pose, "")
+    return lens if isinstance(lens, str) else Photo(name, path, lens, pose)
 
 
 def _transforms_lens(path: Path, frame: dict[str, Any]) -> _LensRow:
     numbers = ("w", "h", "fl_x", "fl_y", "cx", "cy", "camera_angle_x", "camera_angle_y", "k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2")
     value = {key: frame[key] for key in numbers if frame.get(key) is not None}
     for key, v in value.items():
-        if isinstance(v, bool) or not isinstance(v, int | float) or not abs(v) < 1e9:
+        if isinstance(v, bool) or not isinstance(v, int | float) or not abs(v) < LARGEST_NUMBER:
             return f"its {key} is no finite number"
     model = str(frame.get("camera_model", "OPENCV"))
     if frame.get("is_fisheye"):
@@ -378,7 +391,7 @@ def _transforms_lens(path: Path, frame: dict[str, Any]) -> _LensRow:
         return "it has neither a focal length (fl_x) nor a field of view (camera_angle_x)"
     fx, fy = (fy if fx is None else fx), (fx if fy is None else fy)
     distortion = [] if model.endswith("PINHOLE") else [value.get(key, 0.0) for key in ("k1", "k2", "p1", "p2", "k3")]
-    return _lens("OPENCV", round(w), round(h), [float(x) for x in (fx, fy, value.get("cx", w / 2), value.get("cy", h / 2), *distortion)])  # type: ignore[arg-type]  # one of the two was there
+    return _lens("OPENCV", round(w), round(h), [float(x) for x in (fx, fy, value.get("cx", w / 2), value.get("cy", h / 2), *distortion)])
 
 
 def _focal_px(value: dict[str, float], focal: str, angle: str, side_px: float) -> float | None:

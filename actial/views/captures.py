@@ -83,18 +83,16 @@ def ingest_capture(folder: Path, scene_id: str, origin: Origin, settings: Captur
         RefusedCapture: the folder is no readable capture, or too poor to ask about; one sentence with the number and the limit.
     """
     model = read_capture(folder)
-    set_aside: Counter[str] = Counter(photo.fault for photo in model.photos if photo.fault)
-    posed = [photo for photo in model.photos if not photo.fault]
-    _check_number(folder, len(posed), max(settings.min_views, FEWEST_POSES), set_aside)
-    poses = np.stack([photo.T_world_cam for photo in posed if photo.T_world_cam is not None])
+    set_aside = Counter(model.set_aside)
+    _check_number(folder, len(model.photos), max(settings.min_views, FEWEST_POSES), set_aside)
     try:
-        alignment = align(poses, [photo.lens for photo in posed if photo.lens is not None], model.points, settings)
+        alignment = align(np.stack([photo.T_world_cam for photo in model.photos]), [photo.lens for photo in model.photos], model.points, settings)
     except RefusedCapture as error:
         raise RefusedCapture(f"{folder}: {error}") from None
     subject = SceneObject("subject", SUBJECT_SHAPE, origin.family, "", tuple(np.eye(4).ravel().tolist()), alignment.size)
     views: list[EncodedView] = []
     names = []
-    for photo, T_world_cam in zip(posed, alignment.T_world_cam, strict=True):
+    for photo, T_world_cam in zip(model.photos, alignment.T_world_cam, strict=True):
         picture = _picture(photo, T_world_cam, settings.longest_side_px)
         if isinstance(picture, str):
             set_aside[picture] += 1
@@ -107,7 +105,7 @@ def ingest_capture(folder: Path, scene_id: str, origin: Origin, settings: Captur
 
 
 def undistorted(pixels: np.ndarray, lens: Lens) -> tuple[np.ndarray, np.ndarray] | str:
-    """A picture as a pinhole camera of the same focal length takes it, cut to the largest upright rectangle without empty pixels.
+    """A picture as a pinhole camera of the same focal length takes it, cut to an upright rectangle without empty pixels.
 
     Args:
         pixels: (h, w, 3) uint8, of the lens' size.
@@ -137,7 +135,6 @@ def _quality(alignment: Alignment) -> Quality:
 
 def _picture(photo: Photo, T_world_cam: np.ndarray, longest_side_px: int) -> tuple[Camera, bytes] | str:
     """The camera and the encoded picture of a view, or why there is none."""
-    assert photo.lens is not None
     size = picture_size(photo.path)
     if isinstance(size, str):
         return size
@@ -183,7 +180,7 @@ def _undistortion(lens: Lens) -> tuple[np.ndarray, np.ndarray, Floats] | str:
     K_new = K - [[0, 0, u0], [0, 0, v0], [0, 0, 0]]
     # OpenCV counts pixels from the centre of the first one
     half = np.array([[0, 0, 0.5], [0, 0, 0.5], [0, 0, 0]])
-    map_u, map_v = cv2.initUndistortRectifyMap(K - half, distortion, None, K_new - half, (width_px, height_px), cv2.CV_32FC1)
+    map_u, map_v = cv2.initUndistortRectifyMap(K - half, distortion, np.eye(3), K_new - half, (width_px, height_px), cv2.CV_32FC1)
     inside = (map_u > -0.01) & (map_u < lens.width_px - 0.99) & (map_v > -0.01) & (map_v < lens.height_px - 0.99)
     if not inside.all() or not (np.diff(map_u, axis=1) > 0).all() or not (np.diff(map_v, axis=0) > 0).all():
         return _TOO_STRONG
@@ -204,5 +201,5 @@ def _inner_rectangle(lens: Lens, K: np.ndarray, distortion: np.ndarray) -> tuple
         "bottom": np.column_stack([u, np.full(w, h - 0.5)]),
     }
     exact = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 100, 1e-10)
-    at = {name: cv2.undistortPointsIter(side[:, None], K, distortion, None, K, exact)[:, 0] for name, side in sides.items()}
+    at = {name: cv2.undistortPointsIter(side[:, None], K, distortion, np.eye(3), K, exact)[:, 0] for name, side in sides.items()}
     return (at["left"][:, 0].max(), at["right"][:, 0].min()), (at["top"][:, 1].max(), at["bottom"][:, 1].min())

@@ -8,18 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pycolmap
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toy_captures import (
-    SIDE_PX,
-    ToyCapture,
-    random_similarity,
-    toy_capture,
-    transforms_of,
-    write_capture,
-    write_pictures,
-)
+from toy_captures import SIDE_PX, ToyCapture, colmap_model, random_similarity, toy_capture, transforms_of, write_capture, write_colmap, write_pictures
 
 from actial.errors import UserError
 from actial.geometry.angles import Motion, motion_between
@@ -30,7 +23,7 @@ from actial.rng import generator_for
 from actial.shards import ViewWriter, decode_picture, encode_png
 from actial.views.capture_alignment import Alignment, align
 from actial.views.capture_formats import Lens, RefusedCapture
-from actial.views.captures import Capture, Origin, ingest_capture
+from actial.views.captures import Capture, Origin, ingest_capture, undistorted
 
 FORMS = ("colmap-binary", "colmap-text", "transforms")
 ORIGIN = Origin("my-shelf", "CC-BY-4.0", "mugs")
@@ -150,7 +143,7 @@ def errors(found: Alignment, truth: np.ndarray) -> tuple[float, float]:
 
 
 def test_the_stated_errors_are_as_large_as_the_true_ones() -> None:
-    """Root mean squares over 60 hand-held captures, all around and along an arc; three and two independent axes of about one standard error at most."""
+    """Root mean squares over 60 hand-held captures, all around and along an arc."""
     for arc_deg in (360.0, 120.0):
         off, stated = [], []
         for seed in range(60):
@@ -160,7 +153,7 @@ def test_the_stated_errors_are_as_large_as_the_true_ones() -> None:
             stated.append((found.up_error_deg, found.center_error_r))
         true_up, true_center = np.sqrt(np.mean(np.square(off), axis=0))
         stated_up, stated_center = np.sqrt(np.mean(np.square(stated), axis=0))
-        assert 0.6 < true_up / stated_up < np.sqrt(2) and 0.6 < true_center / stated_center < np.sqrt(3)
+        assert 0.8 < true_up / stated_up < 1.25 and 0.8 < true_center / stated_center < 1.25
 
 
 def test_points_pull_the_centre_into_the_object_and_give_its_extent() -> None:
@@ -171,7 +164,7 @@ def test_points_pull_the_centre_into_the_object_and_give_its_extent() -> None:
     far = rng.normal(size=(300, 3)) * 8
     found = align(poses, lenses(20), np.concatenate([box, ground, far]), Limits())
     alone = align(poses, lenses(20), NO_POINTS, Limits(max_center_error_r=0.2))
-    assert 350 < found.n_object_points < 450
+    assert 300 < found.n_object_points < 450
     assert errors(found, poses)[1] < 0.02 < errors(alone, poses)[1]
     assert np.prod(found.size) * np.median(np.linalg.norm(poses[:, :3, 3], axis=1)) ** 3 == pytest.approx(1.0 * 0.6 * 0.4, rel=0.6)  # turned about the vertical
     assert found.size[2] * 2 == pytest.approx(0.4, rel=0.15)
@@ -300,3 +293,77 @@ def test_a_capture_is_a_scene_like_any_other(toy: ToyCapture, tmp_path: Path) ->
     assert scene.scene_id == "scene-000003" and scene.picture_is_whole.all() and scene.source == "my-shelf"
     np.testing.assert_array_equal(scene.T_world_cam, poses_of(capture))
     assert not scene.subject_center.any() and scene.points.shape == (12, 1, 3)
+
+
+WIDTH_PX, HEIGHT_PX = 84, 63
+LENSES = [
+    ("SIMPLE_RADIAL", [60.0, 43.1, 30.2, -0.12]),
+    ("SIMPLE_RADIAL", [60.0, 41.0, 31.7, 0.08]),
+    ("RADIAL", [62.0, 42.0, 31.5, -0.15, 0.03]),
+    ("OPENCV", [60.0, 58.0, 43.1, 30.2, -0.1, 0.02, 0.004, -0.006]),
+    ("FULL_OPENCV", [60.0, 61.0, 43.1, 30.2, -0.1, 0.02, 0.001, 0.002, 0.004, 0.05, -0.005, 0.002]),
+]
+
+
+def pattern(at: np.ndarray) -> np.ndarray:
+    """Grey levels (n,) that a camera sees in the directions (x, y, 1), up to 17 of them a pixel apart."""
+    return 128 + 50 * np.sin(20 * at[..., 0]) + 50 * np.sin(23 * at[..., 1] + 1)
+
+
+def pixel_centers(width_px: int, height_px: int) -> np.ndarray:
+    u, v = np.meshgrid(np.arange(width_px) + 0.5, np.arange(height_px) + 0.5)
+    return np.stack([u, v], axis=-1)
+
+
+def seen_through(camera: pycolmap.Camera) -> np.ndarray:
+    """What the lens makes of the pattern, by COLMAP's own undistortion of every pixel: (h, w, 3)."""
+    at = np.array(camera.cam_from_img(pixel_centers(camera.width, camera.height).reshape(-1, 2))).reshape(camera.height, camera.width, 2)
+    return np.repeat((pattern(at) + 0.5).astype(np.uint8)[..., None], 3, axis=-1)
+
+
+def assert_shows_pattern(pixels: np.ndarray, K: np.ndarray, tolerance: float) -> None:
+    centers = pixel_centers(pixels.shape[1], pixels.shape[0])
+    expected = pattern((centers - K[[0, 1], 2]) / K[[0, 1], [0, 1]])
+    assert np.abs(pixels[..., 0] - expected).max() < tolerance  # half a pixel would be 8
+
+
+@pytest.mark.parametrize(("model", "params"), LENSES)
+def test_an_undistorted_picture_is_what_a_pinhole_camera_takes(toy: ToyCapture, tmp_path: Path, model: str, params: list[float]) -> None:
+    camera = pycolmap.Camera(model=model, width=WIDTH_PX, height=HEIGHT_PX, params=params, camera_id=1)
+    exact = replace(with_poses(toy, ring(generator_for(5, "ring"), 12)), pictures=[encode_png(seen_through(camera))] * 12, size=(WIDTH_PX, HEIGHT_PX))
+    write_pictures(tmp_path / "images", exact)
+    write_colmap(tmp_path, colmap_model(exact, model, params), binary=True)
+    (view, picture, _), *others = ingest_capture(tmp_path, "scene-000000", ORIGIN, Limits()).views
+    assert len(others) == 11
+    K, pixels = view.camera.intrinsics(), np.asarray(decode_picture(picture, ""))
+    assert pixels.shape == (view.camera.height_px, view.camera.width_px, 3) and K[0, 0] == camera.focal_length_x and K[1, 1] == camera.focal_length_y
+    assert_shows_pattern(pixels, K, 3.5)
+    h, w = pixels.shape[:2]
+    for side in (
+        [(-1.5, v + 0.5) for v in range(h)],
+        [(w + 1.5, v + 0.5) for v in range(h)],
+        [(u + 0.5, -1.5) for u in range(w)],
+        [(u + 0.5, h + 1.5) for u in range(w)],
+    ):
+        beyond = np.array(camera.img_from_cam(np.column_stack([(np.array(side) - K[[0, 1], 2]) / K[[0, 1], [0, 1]], np.ones(len(side))])))
+        assert ((beyond < 0.5) | (beyond > np.array([WIDTH_PX, HEIGHT_PX]) - 0.5)).any(), "two pixels more on this side would still show the picture"
+
+
+def test_a_shrunk_picture_keeps_its_camera(toy: ToyCapture, tmp_path: Path) -> None:
+    camera = pycolmap.Camera(model="PINHOLE", width=WIDTH_PX, height=HEIGHT_PX, params=[60.0, 60, 43.1, 30.2], camera_id=1)
+    exact = replace(with_poses(toy, ring(generator_for(5, "ring"), 12)), pictures=[encode_png(seen_through(camera))] * 12, size=(WIDTH_PX, HEIGHT_PX))
+    write_pictures(tmp_path / "images", exact)
+    write_colmap(tmp_path, colmap_model(exact, "PINHOLE", [60.0, 60, 43.1, 30.2]), binary=False)
+    view, picture, _ = ingest_capture(tmp_path, "scene-000000", ORIGIN, Limits(longest_side_px=50)).views[0]
+    pixels = np.asarray(decode_picture(picture, ""))
+    assert pixels.shape == (38, 50, 3) and (view.camera.width_px, view.camera.height_px) == (50, 38)
+    assert_shows_pattern(pixels, view.camera.intrinsics(), 6)  # the mean over a pixel of 1.7; half a pixel would be 12
+
+
+@pytest.mark.parametrize("distortion", [(-0.9, 0.0, 0.0, 0.0), (30.0, 0.0, 0.0, 0.0), (0.0, 0.0, 5.0, 0.0), (1e8, -1e8, 1e8, 1e8, 1e8)])
+def test_a_lens_that_folds_the_picture_is_not_undone(distortion: tuple[float, ...]) -> None:
+    lens = Lens(84, 84, tuple(intrinsics(84, 84, 80.0).ravel()), distortion)
+    assert (
+        undistorted(np.zeros((84, 84, 3), np.uint8), lens)
+        == "its distortion is too strong to be undone: the picture would fold over, or too little of it would be left"
+    )

@@ -55,6 +55,7 @@ class ToyCapture:
     T_world_cam: np.ndarray
     points: np.ndarray
     center: np.ndarray
+    size: tuple[int, int] = (SIDE_PX, SIDE_PX)
 
 
 def toy_capture(scene_id: str = "scene-000000") -> ToyCapture:
@@ -84,14 +85,12 @@ def write_pictures(folder: Path, capture: ToyCapture) -> None:
         (folder / name).write_bytes(data)
 
 
-def colmap_model(
-    capture: ToyCapture, model: str = "PINHOLE", params: list[float] | None = None, size: tuple[int, int] = (SIDE_PX, SIDE_PX)
-) -> pycolmap.Reconstruction:
+def colmap_model(capture: ToyCapture, model: str = "PINHOLE", params: list[float] | None = None) -> pycolmap.Reconstruction:
     """A reconstruction with a camera a picture; `params` stand for all of them where given."""
     reconstruction = pycolmap.Reconstruction()
     for i, (name, K, T) in enumerate(zip(capture.names, capture.K, capture.T_world_cam, strict=True), start=1):
         values = [K[0, 0], K[1, 1], K[0, 2], K[1, 2]] if params is None else params
-        reconstruction.add_camera_with_trivial_rig(pycolmap.Camera(model=model, width=size[0], height=size[1], params=values, camera_id=i))
+        reconstruction.add_camera_with_trivial_rig(pycolmap.Camera(model=model, width=capture.size[0], height=capture.size[1], params=values, camera_id=i))
         T_cam_world = inverse(opencv_from_blender(T))
         image = pycolmap.Image(name=name, camera_id=i, image_id=i)
         image.points2D = pycolmap.Point2DList([pycolmap.Point2D(np.array([1.5, 2.5]))] * (i % 3))
@@ -116,8 +115,8 @@ def transforms_of(capture: ToyCapture) -> dict[str, object]:
             "fl_y": K[1, 1],
             "cx": K[0, 2],
             "cy": K[1, 2],
-            "w": SIDE_PX,
-            "h": SIDE_PX,
+            "w": capture.size[0],
+            "h": capture.size[1],
             "transform_matrix": T.tolist(),
         }
         for name, K, T in zip(capture.names, capture.K, capture.T_world_cam, strict=True)
