@@ -20,6 +20,10 @@ class UnreadablePicture(UserError):
     """A picture whose bytes do not decode. Callers set the row aside and count it."""
 
 
+class RefusedCapture(UserError):
+    """A capture that is not readable, or too poor to ask about. Callers with many captures set it aside and count it."""
+
+
 def exit_on_user_error(main: Callable[[], int | None]) -> int:
     """Run `main`; print a `UserError` as one line on standard error.
 

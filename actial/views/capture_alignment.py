@@ -20,8 +20,9 @@ from typing import Protocol
 
 import numpy as np
 
+from actial.errors import RefusedCapture
 from actial.geometry.poses import unit
-from actial.views.capture_formats import Lens, RefusedCapture
+from actial.views.capture_formats import Lens
 
 LEAST_SCATTER_RAD = np.radians(0.5)
 UPRIGHT_SHARE = 0.9

@@ -1,49 +1,26 @@
 """Captures on disk: COLMAP models (binary and text) and `transforms.json` as NeRF tools write it.
 
-Sources: COLMAP's "Output Format" and "Camera Models" pages; the `transforms.json` of instant-ngp's `colmap2nerf.py` and of nerfstudio's data conventions.
-A file is data of unknown origin: every count is held against the bytes that are there, and no name reaches outside the folder. (pycolmap's own reader
-runs for minutes on one flipped bit in a count, and reads truncated files as whole ones.)
+Sources: COLMAP's "Camera Models" page; the `transforms.json` of instant-ngp's `colmap2nerf.py` and of nerfstudio's data conventions.
+A file is data of unknown origin: what is wrong with a picture is said and counted, and no name reaches outside the folder.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import struct
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
-from actial.errors import UserError
+from actial.errors import RefusedCapture
 from actial.geometry.conventions import blender_from_opencv
 from actial.geometry.poses import inverse, is_rigid
 from actial.records import Floats
-
-LENS_MODELS: dict[int, tuple[str, int]] = {
-    0: ("SIMPLE_PINHOLE", 3),
-    1: ("PINHOLE", 4),
-    2: ("SIMPLE_RADIAL", 4),
-    3: ("RADIAL", 5),
-    4: ("OPENCV", 8),
-    5: ("OPENCV_FISHEYE", 8),
-    6: ("FULL_OPENCV", 12),
-    7: ("FOV", 5),
-    8: ("SIMPLE_RADIAL_FISHEYE", 4),
-    9: ("RADIAL_FISHEYE", 5),
-    10: ("THIN_PRISM_FISHEYE", 12),
-    11: ("RAD_TAN_THIN_PRISM_FISHEYE", 16),
-    12: ("SIMPLE_DIVISION", 4),
-    13: ("DIVISION", 5),
-    14: ("SIMPLE_FISHEYE", 3),
-    15: ("FISHEYE", 4),
-    16: ("EUCM", 6),
-    17: ("EQUIRECTANGULAR", 2),
-}
-"""COLMAP's camera models: name and number of parameters by the id in binary files."""
+from actial.views import colmap
 
 COLMAP_FOLDERS = ("sparse/0", "sparse", "colmap/sparse/0", ".")
 """Where a COLMAP model is looked for in a capture; of several unconnected models the first, sparse/0, is used."""
@@ -55,10 +32,6 @@ RIGID_TOLERANCE = 1e-3
 LARGEST_SIDE_PX = 16384
 LARGEST_NUMBER = 1e9
 """No coordinate and no parameter of a lens is larger in any unit people use; damaged files hold such numbers."""
-
-
-class RefusedCapture(UserError):
-    """A capture that is not readable, or too poor to ask about. Callers with many captures set it aside and count it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +102,9 @@ def read_colmap(model: Path, pictures: Path) -> CaptureModel:
     Raises:
         RefusedCapture: a file is missing, truncated or malformed.
     """
-    binary = (model / "images.bin").is_file()
-    readers = (_binary_lenses, _binary_images, _binary_points) if binary else (_text_lenses, _text_images, _text_points)
-    cameras, images, points = (model / f"{name}{'.bin' if binary else '.txt'}" for name in ("cameras", "images", "points3D"))
-    lenses = readers[0](cameras)
-    photos = [_colmap_photo(pictures, lenses, *row) for row in readers[1](images)]
-    p_world = np.array(list(readers[2](points)) if points.is_file() else [], dtype=np.float64).reshape(-1, 3)
-    return CaptureModel.of(photos, p_world)
+    files = colmap.read_model(model)
+    lenses = {camera_id: _lens(*row) for camera_id, row in files.cameras.items()}
+    return CaptureModel.of((_colmap_photo(pictures, lenses, *row) for row in files.images), files.points)
 
 
 def read_transforms(path: Path) -> CaptureModel:
@@ -155,11 +124,7 @@ def read_transforms(path: Path) -> CaptureModel:
     return CaptureModel.of(photos, np.empty((0, 3)))
 
 
-_LensRow = Lens | str  # a lens, or what is wrong with it
-_ImageRow = tuple[str, int, list[float], list[float]]  # name, camera id, quaternion (w, x, y, z) and translation of the world-to-camera transform
-
-
-def _colmap_photo(pictures: Path, lenses: dict[int, _LensRow], name: str, camera_id: int, quaternion: list[float], translation: list[float]) -> Photo | str:
+def _colmap_photo(pictures: Path, lenses: dict[int, Lens | str], name: str, camera_id: int, quaternion: list[float], translation: list[float]) -> Photo | str:
     if not _is_below(name):
         return _LEADS_OUT
     pose = _pose_from_quaternion(np.array(quaternion), np.array(translation))
@@ -209,8 +174,8 @@ def _pose_from_matrix(matrix: object) -> np.ndarray | None:
     return T
 
 
-def _lens(model: str, width_px: int, height_px: int, p: list[float]) -> _LensRow:
-    """A lens from COLMAP's parameters of a model."""
+def _lens(model: str, width_px: int, height_px: int, p: list[float]) -> Lens | str:
+    """A lens from COLMAP's parameters of a model; or what is wrong with it."""
     if model in ("PINHOLE", "OPENCV", "FULL_OPENCV"):
         (fx, fy, cx, cy), distortion = p[:4], p[4:]
     elif model in ("SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL"):
@@ -226,127 +191,6 @@ def _lens(model: str, width_px: int, height_px: int, p: list[float]) -> _LensRow
 
 def _not_handled(model: str) -> str:
     return f"its lens model {model} is not handled: undistort the pictures first, for example with COLMAP's image_undistorter"
-
-
-class _Bytes:
-    """A binary file that is read from start to end, never beyond."""
-
-    def __init__(self, path: Path) -> None:
-        self.path, self.at = path, 0
-        try:
-            self.data = path.read_bytes()
-        except OSError as error:
-            raise RefusedCapture(f"{path} cannot be read: {error.strerror}") from None
-
-    def take(self, form: str) -> tuple[Any, ...]:
-        """The next values, little-endian, in `struct`'s notation."""
-        start = self.at
-        self.skip(struct.calcsize("<" + form))
-        return struct.unpack_from("<" + form, self.data, start)
-
-    def skip(self, n_bytes: int) -> None:
-        if n_bytes > len(self.data) - self.at:
-            raise RefusedCapture(f"{self.path} ends in the middle of a record, after {len(self.data)} bytes: it is truncated or damaged")
-        self.at += n_bytes
-
-    def text(self) -> str:
-        """Up to the next zero byte."""
-        end = self.data.find(b"\0", self.at)
-        if end < 0:
-            raise RefusedCapture(f"{self.path} ends in the middle of a name, after {len(self.data)} bytes: it is truncated or damaged")
-        raw, self.at = self.data[self.at : end], end + 1
-        try:
-            return raw.decode("utf-8")
-        except UnicodeDecodeError:
-            raise RefusedCapture(f"{self.path} holds a name that is not UTF-8: {raw[:80]!r}") from None
-
-    def rows(self) -> Iterator[int]:
-        """As many as the count that comes next, then the end of the file."""
-        (n,) = self.take("Q")
-        yield from range(n)  # lazily: a damaged count ends at the end of the bytes
-        if self.at != len(self.data):
-            raise RefusedCapture(f"{self.path} goes on for {len(self.data) - self.at} bytes after its {n} records: it is damaged")
-
-
-def _binary_lenses(path: Path) -> dict[int, _LensRow]:
-    file, lenses = _Bytes(path), {}
-    for _ in file.rows():
-        camera_id, model_id, width_px, height_px = file.take("IiQQ")
-        if model_id not in LENS_MODELS:
-            raise RefusedCapture(f"{path}: camera {camera_id} has the unknown lens model {model_id}; known are 0 to {max(LENS_MODELS)}")
-        model, n_params = LENS_MODELS[model_id]
-        lenses[camera_id] = _lens(model, width_px, height_px, list(file.take(f"{n_params}d")))
-    return lenses
-
-
-def _binary_images(path: Path) -> Iterator[_ImageRow]:
-    file = _Bytes(path)
-    for _ in file.rows():
-        _, *pose, camera_id = file.take("I7dI")
-        name = file.text()
-        file.skip(24 * file.take("Q")[0])  # x, y and point id of each observation
-        yield name, camera_id, pose[:4], pose[4:]
-
-
-def _binary_points(path: Path) -> Iterator[list[float]]:
-    file = _Bytes(path)
-    for _ in file.rows():
-        _, *p_world, _, _, _, _ = file.take("Q3d3Bd")
-        file.skip(8 * file.take("Q")[0])  # image and observation of each place it is seen
-        yield p_world
-
-
-def _text_lenses(path: Path) -> dict[int, _LensRow]:
-    lenses = {}
-    n_params = dict(LENS_MODELS.values())
-    for number, line in _text_rows(path):
-        try:
-            camera_id, model, width_px, height_px, *params = line.split()
-            p = [float(x) for x in params]
-            if len(p) != n_params.get(model, len(p)):
-                raise ValueError
-            lenses[int(camera_id)] = _lens(model, int(width_px), int(height_px), p)
-        except ValueError:
-            raise RefusedCapture(f"{path}: line {number} is no camera (id, model, width, height, parameters): {line[:80]!r}") from None
-    return lenses
-
-
-def _text_images(path: Path) -> Iterator[_ImageRow]:
-    rows = _text_rows(path, with_empty=True)
-    for number, line in rows:
-        if not line:
-            continue
-        try:
-            _, *pose, camera_id, name = line.split(maxsplit=9)
-            q_and_t = [float(x) for x in pose]
-            if len(q_and_t) != 7:
-                raise ValueError
-            row = name, int(camera_id), q_and_t[:4], q_and_t[4:]
-        except ValueError:
-            raise RefusedCapture(f"{path}: line {number} is no image (id, quaternion, translation, camera, name): {line[:80]!r}") from None
-        yield row
-        next(rows, None)  # its observations, an empty line where it has none
-
-
-def _text_points(path: Path) -> Iterator[list[float]]:
-    for number, line in _text_rows(path):
-        try:
-            x, y, z = (float(v) for v in line.split(maxsplit=4)[1:4])
-        except ValueError:
-            raise RefusedCapture(f"{path}: line {number} is no point (id, x, y, z, …): {line[:80]!r}") from None
-        yield [x, y, z]
-
-
-def _text_rows(path: Path, with_empty: bool = False) -> Iterator[tuple[int, str]]:
-    """Lines that are no comment, with their numbers from 1."""
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RefusedCapture(f"{path} cannot be read as text: {error}") from None
-    for number, line in enumerate(lines, start=1):
-        line = line.strip()
-        if not line.startswith("#") and (line or with_empty):
-            yield number, line
 
 
 def _transforms_photo(folder: Path, frame: dict[str, Any]) -> Photo | str:
@@ -366,7 +210,7 @@ def _transforms_photo(folder: Path, frame: dict[str, Any]) -> Photo | str:
     return lens if isinstance(lens, str) else Photo(name, path, lens, pose)
 
 
-def _transforms_lens(path: Path, frame: dict[str, Any]) -> _LensRow:
+def _transforms_lens(path: Path, frame: dict[str, Any]) -> Lens | str:
     numbers = ("w", "h", "fl_x", "fl_y", "cx", "cy", "camera_angle_x", "camera_angle_y", "k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2")
     value = {key: frame[key] for key in numbers if frame.get(key) is not None}
     for key, v in value.items():

@@ -16,12 +16,12 @@ import cv2
 import numpy as np
 
 from actial import ids
-from actial.errors import UnreadablePicture
+from actial.errors import RefusedCapture, UnreadablePicture
 from actial.geometry.projection import project
 from actial.records import Camera, Floats, SceneObject, View
 from actial.shards import EncodedView, decode_picture, encode_png
 from actial.views.capture_alignment import Alignment, AlignmentLimits, align
-from actial.views.capture_formats import Lens, Photo, RefusedCapture, picture_size, read_capture
+from actial.views.capture_formats import Lens, Photo, picture_size, read_capture
 
 LEAST_KEPT, MOST_GROWN = 0.5, 2.0
 """A picture whose width or height changes by more than these factors when it is undistorted is not used."""

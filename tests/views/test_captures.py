@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toy_captures import SIDE_PX, ToyCapture, colmap_model, random_similarity, toy_capture, transforms_of, write_capture, write_colmap, write_pictures
 
-from actial.errors import UserError
+from actial.errors import RefusedCapture, UserError
 from actial.geometry.angles import Motion, motion_between
 from actial.geometry.poses import inverse, is_rigid, look_at, rotated_about, transformed
 from actial.geometry.projection import intrinsics
@@ -22,7 +22,7 @@ from actial.questions.scan import scan_scenes
 from actial.rng import generator_for
 from actial.shards import ViewWriter, decode_picture, encode_png
 from actial.views.capture_alignment import Alignment, align
-from actial.views.capture_formats import Lens, RefusedCapture
+from actial.views.capture_formats import Lens
 from actial.views.captures import Capture, Origin, ingest_capture, undistorted
 
 FORMS = ("colmap-binary", "colmap-text", "transforms")
