@@ -21,7 +21,16 @@ class UnreadablePicture(UserError):
 
 
 class RefusedCapture(UserError):
-    """A capture that is not readable, or too poor to ask about. Callers with many captures set it aside and count it."""
+    """A capture that is not readable, or too poor to ask about. Callers with many captures set it aside and count it.
+
+    Args:
+        sentence: with the capture's folder or file, the number and the limit.
+        reason: the same in a few words, for counting.
+    """
+
+    def __init__(self, sentence: str, reason: str = "files not readable") -> None:
+        super().__init__(sentence)
+        self.reason = reason
 
 
 def exit_on_user_error(main: Callable[[], int | None]) -> int:

@@ -36,6 +36,9 @@ GROUND_SHARE, GROUND_R = 0.25, 0.02
 ENDS = (0.02, 0.98)
 """Shares of the object's points between which its bounding box lies, along each axis."""
 TURNS = 5
+"""How often the object's points and their middle are found from each other."""
+UP_UNKNOWN, CENTER_UNKNOWN = "up not known", "object's centre not known"
+"""Reasons for refusing a capture, in a few words."""
 LEAST_POINTS = 50
 """With fewer points of the object its centre and extent are taken from the cameras alone."""
 AXIS_ERRORS = 3
@@ -92,7 +95,8 @@ def align(poses: np.ndarray, lenses: list[Lens], points: np.ndarray, limits: Ali
     if not error_r <= limits.max_center_error_r:
         raise RefusedCapture(
             f"the object's centre is known to within {error_r:.2g} of the camera distance, the limit is {limits.max_center_error_r:g}: "
-            "the cameras look at no common point, or from too few sides"
+            "the cameras look at no common point, or from too few sides",
+            CENTER_UNKNOWN,
         )
     return Alignment(poses, (float(size[0]), float(size[1]), float(size[2])), up_error_deg, error_r, len(of_object))
 
@@ -108,11 +112,12 @@ def _up(poses: np.ndarray, limit_deg: float) -> tuple[np.ndarray, float]:
     if not error_deg <= limit_deg:
         raise RefusedCapture(
             f"up is known to within {error_deg:.2g} degrees, the limit is {limit_deg:g}: "
-            "the pictures are not held level, lie on their side, or look in too few directions"
+            "the pictures are not held level, lie on their side, or look in too few directions",
+            UP_UNKNOWN,
         )
     upright = int(np.count_nonzero(cam_up @ up > 0))
     if upright < UPRIGHT_SHARE * n:
-        raise RefusedCapture(f"{upright} of {n} cameras are held upright against the up they agree on, at least {UPRIGHT_SHARE:.0%} must be")
+        raise RefusedCapture(f"{upright} of {n} cameras are held upright against the up they agree on, at least {UPRIGHT_SHARE:.0%} must be", UP_UNKNOWN)
     return up, error_deg
 
 
@@ -121,7 +126,7 @@ def _center(eyes: np.ndarray, aims: np.ndarray) -> tuple[np.ndarray, float]:
     across = np.eye(3) - aims[:, :, None] * aims[:, None, :]
     values, vectors = np.linalg.eigh(across.sum(axis=0))
     if values[0] < 1e-6 * len(eyes):
-        raise RefusedCapture("the object's centre is not determined: all cameras look the same way")
+        raise RefusedCapture("the object's centre is not determined: all cameras look the same way", CENTER_UNKNOWN)
     center = vectors @ (vectors.T @ np.einsum("nij,nj->i", across, eyes) / values)
     off = np.einsum("nij,nj->ni", across, center - eyes)
     distance = float(np.median(np.linalg.norm(eyes - center, axis=1)))

@@ -22,7 +22,7 @@ from actial.geometry.poses import inverse, is_rigid
 from actial.records import Floats
 from actial.views import colmap
 
-COLMAP_FOLDERS = ("sparse/0", "sparse", "colmap/sparse/0", ".")
+COLMAP_FOLDERS = ("sparse/0", "sparse", "colmap/sparse/0")
 """Where a COLMAP model is looked for in a capture; of several unconnected models the first, sparse/0, is used."""
 TRANSFORMS = "transforms.json"
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -83,13 +83,22 @@ def read_capture(folder: Path) -> CaptureModel:
     Raises:
         RefusedCapture: there is neither, or its files are not readable.
     """
-    for name in COLMAP_FOLDERS:
-        for suffix in (".bin", ".txt"):
-            if (folder / name / f"images{suffix}").is_file() and (folder / name / f"cameras{suffix}").is_file():
-                return read_colmap(folder / name, folder / "images")
+    model = _colmap_folder(folder)
+    if model is not None:
+        return read_colmap(model, folder / "images")
     if (folder / TRANSFORMS).is_file():
         return read_transforms(folder / TRANSFORMS)
     raise RefusedCapture(f"{folder} is no capture: it holds neither a COLMAP model (sparse/0/cameras.bin or .txt, and images) nor a {TRANSFORMS}")
+
+
+def holds_capture(folder: Path) -> bool:
+    """Whether `read_capture` finds something to read in a folder."""
+    return _colmap_folder(folder) is not None or (folder / TRANSFORMS).is_file()
+
+
+def _colmap_folder(folder: Path) -> Path | None:
+    models = (folder / name for name in COLMAP_FOLDERS)
+    return next((m for m in models for s in (".bin", ".txt") if (m / f"images{s}").is_file() and (m / f"cameras{s}").is_file()), None)
 
 
 def read_colmap(model: Path, pictures: Path) -> CaptureModel:

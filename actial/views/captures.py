@@ -21,7 +21,7 @@ from actial.geometry.projection import project
 from actial.records import Camera, Floats, SceneObject, View
 from actial.shards import EncodedView, decode_picture, encode_png
 from actial.views.capture_alignment import Alignment, AlignmentLimits, align
-from actial.views.capture_formats import Lens, Photo, picture_size, read_capture
+from actial.views.capture_formats import Lens, Photo, holds_capture, picture_size, read_capture
 
 LEAST_KEPT, MOST_GROWN = 0.5, 2.0
 """A picture whose width or height changes by more than these factors when it is undistorted is not used."""
@@ -74,6 +74,18 @@ class Capture:
     """Pictures that were not used, by reason."""
 
 
+def find_captures(root: Path) -> list[Path]:
+    """The folders at or below `root` that hold a capture, by path: one capture, or a data set of them such as MVImgNet's class/instance."""
+    found, waiting = [], [root]
+    while waiting:
+        folder = waiting.pop()
+        if holds_capture(folder):
+            found.append(folder)
+        else:
+            waiting += [f for f in folder.iterdir() if f.is_dir() and not f.is_symlink()]
+    return sorted(found)
+
+
 def ingest_capture(folder: Path, scene_id: str, origin: Origin, settings: CaptureSettings) -> Capture:
     """Read a capture, estimate its up and centre, undistort its pictures.
 
@@ -88,7 +100,7 @@ def ingest_capture(folder: Path, scene_id: str, origin: Origin, settings: Captur
     try:
         alignment = align(np.stack([photo.T_world_cam for photo in model.photos]), [photo.lens for photo in model.photos], model.points, settings)
     except RefusedCapture as error:
-        raise RefusedCapture(f"{folder}: {error}") from None
+        raise RefusedCapture(f"{folder}: {error}", error.reason) from None
     subject = SceneObject("subject", SUBJECT_SHAPE, origin.family, "", tuple(np.eye(4).ravel().tolist()), alignment.size)
     views: list[EncodedView] = []
     names = []
@@ -126,7 +138,7 @@ def undistorted(pixels: np.ndarray, lens: Lens) -> tuple[np.ndarray, np.ndarray]
 def _check_number(folder: Path, n: int, least: int, set_aside: Counter[str]) -> None:
     if n < least:
         why = "".join(f"; {k} were set aside, because {reason}" for reason, k in set_aside.most_common(1))
-        raise RefusedCapture(f"{folder} has {n} usable pictures, at least {least} are needed{why}")
+        raise RefusedCapture(f"{folder} has {n} usable pictures, at least {least} are needed{why}", "too few usable pictures")
 
 
 def _quality(alignment: Alignment) -> Quality:

@@ -20,7 +20,7 @@ from actial.geometry.projection import project
 from actial.rng import generator_for
 from actial.shards import encode_png
 from actial.views.capture_formats import read_capture
-from actial.views.captures import Origin, ingest_capture
+from actial.views.captures import Origin, find_captures, ingest_capture
 from actial.views.colmap import LENS_MODELS
 
 ORIGIN = Origin("my-shelf", "CC-BY-4.0", "mugs")
@@ -147,9 +147,12 @@ def test_what_is_wrong_with_a_frame_is_said(small: ToyCapture, tmp_path: Path, c
         ({"sparse/cameras.txt": "1 PINHOLE 20 20 18 18", "sparse/images.txt": ""}, "line 1 is no camera"),
         ({"sparse/cameras.txt": "# none\n", "sparse/images.txt": "#\n1 1 0 0 0 0 0 0 1\n\n"}, "line 2 is no image"),
         ({"sparse/cameras.txt": "", "sparse/images.txt": "", "sparse/points3D.txt": "1 2 3"}, "line 1 is no point"),
-        ({"cameras.bin": "\0" * 7, "images.bin": "\0" * 8}, "ends in the middle of a record, after 7 bytes"),
-        ({"cameras.bin": "\0" * 8, "images.bin": "\0" * 9}, "goes on for 1 bytes after its 0 records"),
-        ({"cameras.bin": "\1" + "\0" * 7 + "\1\0\0\0\x63" + "\0" * 99, "images.bin": ""}, "camera 1 has the unknown lens model 99; known are 0 to 17"),
+        ({"sparse/cameras.bin": "\0" * 7, "sparse/images.bin": "\0" * 8}, "ends in the middle of a record, after 7 bytes"),
+        ({"sparse/cameras.bin": "\0" * 8, "sparse/images.bin": "\0" * 9}, "goes on for 1 bytes after its 0 records"),
+        (
+            {"sparse/cameras.bin": "\1" + "\0" * 7 + "\1\0\0\0\x63" + "\0" * 99, "sparse/images.bin": ""},
+            "camera 1 has the unknown lens model 99; known are 0 to 17",
+        ),
     ],
 )
 def test_what_is_no_capture_is_refused_in_one_sentence(tmp_path: Path, files: dict[str, str], sentence: str) -> None:
@@ -226,3 +229,22 @@ def _quaternion(R: np.ndarray) -> list[float]:
     from scipy.spatial.transform import Rotation
 
     return [float(v) for v in Rotation.from_matrix(R).as_quat()]
+
+
+def test_a_data_set_of_captures_is_found_folder_by_folder(small: ToyCapture, tmp_path: Path) -> None:
+    """As MVImgNet lays them out, a third of them broken: each is read or refused on its own, with a reason to count."""
+    for i, name in enumerate(["bag/1a", "bag/2b", "cup/3c"]):
+        write_capture(tmp_path / name, small, "colmap-binary")
+        if i == 1:
+            (tmp_path / name / "sparse/0/images.bin").write_bytes(b"\1")
+    (tmp_path / "bag/notes").mkdir()
+    assert find_captures(tmp_path) == [tmp_path / "bag/1a", tmp_path / "bag/2b", tmp_path / "cup/3c"] and find_captures(tmp_path / "cup/3c") == [
+        tmp_path / "cup/3c"
+    ]
+    outcomes = []
+    for folder in find_captures(tmp_path):
+        try:
+            outcomes.append(len(ingest_capture(folder, "scene-000000", ORIGIN, Limits()).views))
+        except RefusedCapture as refused:
+            outcomes.append(refused.reason)
+    assert outcomes == [8, "files not readable", 8]

@@ -18,6 +18,8 @@ from actial.errors import RefusedCapture, UserError
 from actial.geometry.angles import Motion, motion_between
 from actial.geometry.poses import inverse, is_rigid, look_at, rotated_about, transformed
 from actial.geometry.projection import intrinsics
+from actial.params import load_params
+from actial.questions.pairs import find_candidates
 from actial.questions.scan import scan_scenes
 from actial.rng import generator_for
 from actial.shards import ViewWriter, decode_picture, encode_png
@@ -26,6 +28,7 @@ from actial.views.capture_formats import Lens
 from actial.views.captures import Capture, Origin, ingest_capture, undistorted
 
 FORMS = ("colmap-binary", "colmap-text", "transforms")
+PROFILES = Path(__file__).parents[2] / "profiles"
 ORIGIN = Origin("my-shelf", "CC-BY-4.0", "mugs")
 
 
@@ -293,6 +296,10 @@ def test_a_capture_is_a_scene_like_any_other(toy: ToyCapture, tmp_path: Path) ->
     assert scene.scene_id == "scene-000003" and scene.picture_is_whole.all() and scene.source == "my-shelf"
     np.testing.assert_array_equal(scene.T_world_cam, poses_of(capture))
     assert not scene.subject_center.any() and scene.points.shape == (12, 1, 3)
+    found = find_candidates([scene], load_params(PROFILES / "tiny.yaml").build_qa, seed=1)
+    assert (
+        found.sources == ["my-shelf"] and len(set(found.rows["kind"])) == 4 and not any(n for reason, n in found.refused.items() if reason.startswith("views"))
+    )
 
 
 WIDTH_PX, HEIGHT_PX = 84, 63
