@@ -10,6 +10,7 @@ Errors    Of up and of the axes' meeting point: the root mean square error of th
           residuals' scatter in the capture itself, never below half a degree: nobody holds a camera better, and cameras that agree by chance or all
           look alike must not pass for certainty. Of the points' middle: its distance from their mean, two answers to where the object's centre is.
 
+A tilt that all cameras share cancels out once around the object, and goes unnoticed along an arc.
 All of it turns, moves and scales with the capture: the result does not depend on the world the reconstruction happened to choose.
 """
 
@@ -86,7 +87,7 @@ def align(poses: np.ndarray, lenses: list[Lens], points: np.ndarray, limits: Ali
     poses, points = _brought(poses, points, _level_axes(up, poses[0, :3, 3] - center), center)
     middle, reach, of_object = _middle_of_object(poses, lenses, points)
     size = np.full(3, 2 * max(reach, 0.0) / np.sqrt(3))
-    if len(of_object) and np.linalg.norm(middle) > AXIS_ERRORS * error_r:
+    if len(of_object) and np.linalg.norm(middle) > min(AXIS_ERRORS * error_r, NEAR_R):
         of_object = of_object[:0]
     elif len(of_object):
         poses, of_object = _brought(poses, of_object, np.eye(3), middle)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,7 +19,7 @@ import numpy as np
 
 from actial.errors import RefusedCapture
 from actial.geometry.conventions import blender_from_opencv
-from actial.geometry.poses import inverse, is_rigid
+from actial.geometry.poses import inverse, is_rigid, rotated_about
 from actial.records import Floats
 from actial.views import colmap
 
@@ -27,6 +28,8 @@ COLMAP_FOLDERS = ("sparse/0", "sparse", "colmap/sparse/0")
 TRANSFORMS = "transforms.json"
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
 """Tried in this order for a `file_path` without one."""
+EXIF_ORIENTATION, QUARTER_TURNS = 0x0112, {3: 2, 6: 1, 8: 3}
+"""Tag, and clockwise quarter turns by its value. Mirrored pictures (2, 4, 5, 7) come from no camera."""
 RIGID_TOLERANCE = 1e-3
 """Poses are written with few digits; beyond this a matrix is no rotation, or a quaternion not of length 1."""
 LARGEST_SIDE_PX = 16384
@@ -45,6 +48,14 @@ class Lens:
     distortion: Floats
     """k1, k2, p1, p2[, k3[, k4, k5, k6]] as OpenCV orders them; empty for a pinhole camera."""
 
+    def turned(self, quarter_turns: int) -> Lens:
+        """The pinhole part of the lens for a picture that is turned clockwise: (u, v) becomes (height - v, u)."""
+        lens = replace(self, distortion=())
+        for _ in range(quarter_turns):
+            fx, _, cx, _, fy, cy, *_ = lens.K
+            lens = Lens(lens.height_px, lens.width_px, (fy, 0.0, lens.height_px - cy, 0.0, fx, cx, 0.0, 0.0, 1.0), ())
+        return lens
+
 
 @dataclass(frozen=True, slots=True)
 class Photo:
@@ -54,8 +65,17 @@ class Photo:
     """Path below the pictures' folder, as written in the file."""
     path: Path
     lens: Lens
+    """Of the picture as stored."""
     T_world_cam: np.ndarray
-    """(4, 4), our axes, the capture's own world and scale."""
+    """(4, 4), our axes, the capture's own world and scale; of the picture as stored, until `upright`."""
+    quarter_turns: int = 0
+    """Clockwise turns by 90 degrees that bring the stored picture upright."""
+
+    def upright(self, quarter_turns: int) -> Photo:
+        """The same with its pose turned so; reconstructions leave the EXIF orientation aside and take pictures as they are stored."""
+        T = self.T_world_cam.copy()
+        T[:3, :3] = T[:3, :3] @ rotated_about(np.array([0.0, 0.0, 1.0]), np.pi / 2 * quarter_turns)
+        return replace(self, T_world_cam=T, quarter_turns=quarter_turns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,10 +253,10 @@ def _transforms_lens(path: Path, frame: dict[str, Any]) -> Lens | str:
     if any(value.get(key) for key in ("k4", "k5", "k6")):
         return "its k4, k5 or k6 is not 0, and tools do not agree on what they mean; undistort the pictures first"
     if "w" not in value or "h" not in value:
-        size = picture_size(path)
-        if isinstance(size, str):
-            return size
-        value["w"], value["h"] = size
+        header = picture_header(path)
+        if isinstance(header, str):
+            return header
+        value["w"], value["h"] = header[0]
     w, h = value["w"], value["h"]
     fx = _focal_px(value, "fl_x", "camera_angle_x", w)
     fy = _focal_px(value, "fl_y", "camera_angle_y", h)
@@ -253,14 +273,14 @@ def _focal_px(value: dict[str, float], focal: str, angle: str, side_px: float) -
     return side_px / 2 / float(np.tan(value[angle] / 2)) if value.get(angle) else None
 
 
-def picture_size(path: Path) -> tuple[int, int] | str:
-    """Width and height that a picture's header tells, pixels; or what is wrong with it."""
+def picture_header(path: Path) -> tuple[tuple[int, int], int] | str:
+    """Width and height of a picture as stored, pixels, and the clockwise quarter turns that its EXIF orientation asks for; or what is wrong with it."""
     from PIL import Image
 
     if not os.path.isfile(path):
         return "the picture is missing"
     try:
         with Image.open(path) as picture:
-            return picture.size
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+            return picture.size, QUARTER_TURNS.get(picture.getexif().get(EXIF_ORIENTATION, 1), 0)
+    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError):
         return "the picture cannot be read"

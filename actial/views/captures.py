@@ -16,12 +16,12 @@ import cv2
 import numpy as np
 
 from actial import ids
-from actial.errors import RefusedCapture, UnreadablePicture
+from actial.errors import RefusedCapture, UnreadablePicture, UserError
 from actial.geometry.projection import project
 from actial.records import Camera, Floats, SceneObject, View
 from actial.shards import EncodedView, decode_picture, encode_png
 from actial.views.capture_alignment import Alignment, AlignmentLimits, align
-from actial.views.capture_formats import Lens, Photo, holds_capture, picture_size, read_capture
+from actial.views.capture_formats import Lens, Photo, holds_capture, picture_header, read_capture
 
 LEAST_KEPT, MOST_GROWN = 0.5, 2.0
 """A picture whose width or height changes by more than these factors when it is undistorted is not used."""
@@ -75,7 +75,13 @@ class Capture:
 
 
 def find_captures(root: Path) -> list[Path]:
-    """The folders at or below `root` that hold a capture, by path: one capture, or a data set of them such as MVImgNet's class/instance."""
+    """The folders at or below `root` that hold a capture, by path: one capture, or a data set of them such as MVImgNet's class/instance.
+
+    Raises:
+        UserError: `root` is no folder.
+    """
+    if not root.is_dir():
+        raise UserError(f"{root} is no folder: captures are looked for in it and below")
     found, waiting = [], [root]
     while waiting:
         folder = waiting.pop()
@@ -96,15 +102,21 @@ def ingest_capture(folder: Path, scene_id: str, origin: Origin, settings: Captur
     """
     model = read_capture(folder)
     set_aside = Counter(model.set_aside)
-    _check_number(folder, len(model.photos), max(settings.min_views, FEWEST_POSES), set_aside)
+    photos = []
+    for photo in map(_upright, model.photos):
+        if isinstance(photo, str):
+            set_aside[photo] += 1
+        else:
+            photos.append(photo)
+    _check_number(folder, len(photos), max(settings.min_views, FEWEST_POSES), set_aside)
     try:
-        alignment = align(np.stack([photo.T_world_cam for photo in model.photos]), [photo.lens for photo in model.photos], model.points, settings)
+        alignment = align(np.stack([p.T_world_cam for p in photos]), [p.lens.turned(p.quarter_turns) for p in photos], model.points, settings)
     except RefusedCapture as error:
         raise RefusedCapture(f"{folder}: {error}", error.reason) from None
     subject = SceneObject("subject", SUBJECT_SHAPE, origin.family, "", tuple(np.eye(4).ravel().tolist()), alignment.size)
     views: list[EncodedView] = []
     names = []
-    for photo, T_world_cam in zip(model.photos, alignment.T_world_cam, strict=True):
+    for photo, T_world_cam in zip(photos, alignment.T_world_cam, strict=True):
         picture = _picture(photo, T_world_cam, settings.longest_side_px)
         if isinstance(picture, str):
             set_aside[picture] += 1
@@ -147,11 +159,6 @@ def _quality(alignment: Alignment) -> Quality:
 
 def _picture(photo: Photo, T_world_cam: np.ndarray, longest_side_px: int) -> tuple[Camera, bytes] | str:
     """The camera and the encoded picture of a view, or why there is none."""
-    size = picture_size(photo.path)
-    if isinstance(size, str):
-        return size
-    if size != (photo.lens.width_px, photo.lens.height_px):
-        return "the picture's size is not its camera's"
     try:
         pixels = np.asarray(decode_picture(photo.path.read_bytes(), photo.name))
     except (OSError, UnreadablePicture):
@@ -159,12 +166,27 @@ def _picture(photo: Photo, T_world_cam: np.ndarray, longest_side_px: int) -> tup
     pinhole = undistorted(pixels, photo.lens)
     if isinstance(pinhole, str):
         return pinhole
-    pixels, K = _shrunk(*pinhole, longest_side_px)
+    pixels, K = _shrunk(*_turned(*pinhole, photo.quarter_turns), longest_side_px)
     height_px, width_px = pixels.shape[:2]
     ((u, v),), _ = project(np.zeros((1, 3)), K, T_world_cam)
     if not (0 <= u < width_px and 0 <= v < height_px):
         return "the object's centre is not in the picture"
     return Camera(width_px, height_px, tuple(K.ravel().tolist()), tuple(T_world_cam.ravel().tolist())), encode_png(pixels)
+
+
+def _upright(photo: Photo) -> Photo | str:
+    """A photo turned upright, or what its file's header tells against it."""
+    header = picture_header(photo.path)
+    if isinstance(header, str):
+        return header
+    size, quarter_turns = header
+    return photo.upright(quarter_turns) if size == (photo.lens.width_px, photo.lens.height_px) else "the picture's size is not its camera's"
+
+
+def _turned(pixels: np.ndarray, K: np.ndarray, quarter_turns: int) -> tuple[np.ndarray, np.ndarray]:
+    """A picture turned clockwise, and its K."""
+    lens = Lens(pixels.shape[1], pixels.shape[0], tuple(K.ravel().tolist()), ()).turned(quarter_turns)
+    return np.ascontiguousarray(np.rot90(pixels, -quarter_turns)), np.array(lens.K).reshape(3, 3)
 
 
 def _shrunk(pixels: np.ndarray, K: np.ndarray, longest_side_px: int) -> tuple[np.ndarray, np.ndarray]:

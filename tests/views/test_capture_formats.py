@@ -13,7 +13,7 @@ import pycolmap
 import pytest
 from toy_captures import ToyCapture, colmap_model, random_similarity, transforms_of, write_capture, write_colmap, write_pictures
 
-from actial.errors import RefusedCapture
+from actial.errors import RefusedCapture, UserError
 from actial.geometry.conventions import opencv_from_blender
 from actial.geometry.poses import inverse, is_rigid, look_at
 from actial.geometry.projection import project
@@ -241,6 +241,8 @@ def test_a_data_set_of_captures_is_found_folder_by_folder(small: ToyCapture, tmp
     assert find_captures(tmp_path) == [tmp_path / "bag/1a", tmp_path / "bag/2b", tmp_path / "cup/3c"] and find_captures(tmp_path / "cup/3c") == [
         tmp_path / "cup/3c"
     ]
+    with pytest.raises(UserError, match="is no folder"):
+        find_captures(tmp_path / "none")
     outcomes = []
     for folder in find_captures(tmp_path):
         try:

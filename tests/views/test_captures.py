@@ -12,6 +12,7 @@ import pycolmap
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from toy_captures import SIDE_PX, ToyCapture, colmap_model, random_similarity, toy_capture, transforms_of, write_capture, write_colmap, write_pictures
 
 from actial.errors import RefusedCapture, UserError
@@ -374,3 +375,29 @@ def test_a_lens_that_folds_the_picture_is_not_undone(distortion: tuple[float, ..
         undistorted(np.zeros((84, 84, 3), np.uint8), lens)
         == "its distortion is too strong to be undone: the picture would fold over, or too little of it would be left"
     )
+
+
+@pytest.mark.parametrize(("orientation", "quarter_turns"), [(6, 1), (3, 2), (8, 3)])
+def test_photographs_that_lie_on_their_side_are_turned_upright(toy: ToyCapture, tmp_path: Path, orientation: int, quarter_turns: int) -> None:
+    """COLMAP takes pictures as stored, whatever their EXIF orientation. A turn counter-clockwise takes (u, v) to (v, width - u)."""
+    rng = generator_for(6, "upright")
+    poses, K, size = ring(rng, 12), np.array([[60.0, 0, 43.1], [0, 58.0, 30.2], [0, 0, 1]]), (WIDTH_PX, HEIGHT_PX)
+    pictures = [rng.integers(0, 255, (HEIGHT_PX, WIDTH_PX, 3)).astype(np.uint8) for _ in poses]
+    stored_K, stored_size = K, size
+    for _ in range(quarter_turns):
+        stored_K = np.array([[stored_K[1, 1], 0, stored_K[1, 2]], [0, stored_K[0, 0], stored_size[0] - stored_K[0, 2]], [0, 0, 1]])
+        stored_size = stored_size[::-1]
+    stored = poses.copy()
+    stored[:, :3, :3] = poses[:, :3, :3] @ rotated_about(np.array([0, 0, 1.0]), -np.pi / 2 * quarter_turns)
+    write_colmap(tmp_path, colmap_model(ToyCapture(toy.names, [], [stored_K] * 12, stored, NO_POINTS, np.zeros(3), stored_size)), binary=True)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    (tmp_path / "images").mkdir()
+    for name, picture in zip(toy.names, pictures, strict=True):
+        Image.fromarray(np.rot90(picture, quarter_turns).copy()).save(tmp_path / "images" / name, exif=exif)
+    capture = ingest_capture(tmp_path, "scene-000000", ORIGIN, Limits())
+    assert capture.quality.up_error_deg < 1
+    assert_same_motions(motions(poses, np.zeros(3)), motions(poses_of(capture), np.zeros(3)), 1e-6)
+    for (view, data, _), picture in zip(capture.views, pictures, strict=True):
+        assert np.array_equal(np.asarray(decode_picture(data, "")), picture)
+        np.testing.assert_allclose(view.camera.intrinsics(), K)
