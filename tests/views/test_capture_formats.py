@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pycolmap
 import pytest
+from PIL import Image
 from toy_captures import ToyCapture, colmap_model, random_similarity, transforms_of, write_capture, write_colmap, write_pictures
 
 from actial.errors import RefusedCapture, UserError
@@ -191,6 +192,24 @@ def test_damaged_files_are_refused_or_give_sound_views(small: ToyCapture, tmp_pa
                 outcomes["views"] += 1
         (broken / name).write_bytes(data)
     assert min(outcomes.values()) > 2
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+def test_damaged_pictures_cost_themselves_only(small: ToyCapture, tmp_path: Path, suffix: str) -> None:
+    rng, exif = generator_for(2, suffix), Image.Exif()
+    exif[0x0112], exif[0x010F] = 1, "a camera"
+    picture = Image.fromarray(rng.integers(0, 255, (SIDE_PX, SIDE_PX, 3)).astype(np.uint8))
+    small = replace(small, names=[f"{i}.{suffix}" for i in range(8)])
+    write_capture(tmp_path, small, "transforms")
+    first = tmp_path / "images" / small.names[0]
+    picture.save(first, exif=exif)
+    data, kept = first.read_bytes(), []
+    for damaged in [data[:at] for at in rng.integers(0, len(data), 10)] + [_with_damage(data[:300], rng) + data[300:] for _ in range(40)]:
+        first.write_bytes(damaged)
+        capture = ingest_capture(tmp_path, "scene-000000", ORIGIN, Limits())
+        assert len(capture.views) + sum(capture.set_aside.values()) == 8
+        kept.append(len(capture.views))
+    assert set(kept) == {7, 8}
 
 
 def _with_damage(data: bytes, rng: np.random.Generator) -> bytes:
