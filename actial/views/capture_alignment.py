@@ -5,7 +5,7 @@ Up        A camera that is held level has a horizontal right axis, whatever its 
           up axes. (The mean of the up axes leans towards where more cameras stand, the normal of the orbit's plane follows every change of height.)
 Centre    The point with the least squared distance from all viewing axes: Σ (I - f fᵀ) p = Σ (I - f fᵀ) C. Where a reconstruction has enough points that
           nearly every picture shows, it is the middle of their bounding box instead (2 % of them left out at each end, and the plane they stand on),
-          as long as that lies within three times the first estimate's error.
+          as long as the two places are not too far apart.
 Errors    Of up and of the axes' meeting point: the root mean square error of the least-squares estimate (σ² tr A⁻¹, A its normal matrix), σ the
           residuals' scatter in the capture itself, never below half a degree: nobody holds a camera better, and cameras that agree by chance or all
           look alike must not pass for certainty. Of the points' middle: its distance from their mean, two answers to where the object's centre is.
@@ -42,8 +42,9 @@ UP_UNKNOWN, CENTER_UNKNOWN = "up not known", "object's centre not known"
 """Reasons for refusing a capture, in a few words."""
 LEAST_POINTS = 50
 """With fewer points of the object its centre and extent are taken from the cameras alone."""
-AXIS_ERRORS = 3
-"""How far from the place where the axes meet the points' middle may lie, in errors of that place."""
+AXIS_ERRORS, AIM_R = 3, 0.05
+"""How far from the place where the axes meet the points' middle may lie, in errors of that place, to which AIM_R is added: people aim at an object, not at its
+middle."""
 
 
 class AlignmentLimits(Protocol):
@@ -87,7 +88,7 @@ def align(poses: np.ndarray, lenses: list[Lens], points: np.ndarray, limits: Ali
     poses, points = _brought(poses, points, _level_axes(up, poses[0, :3, 3] - center), center)
     middle, reach, of_object = _middle_of_object(poses, lenses, points)
     size = np.full(3, 2 * max(reach, 0.0) / np.sqrt(3))
-    if len(of_object) and np.linalg.norm(middle) > min(AXIS_ERRORS * error_r, NEAR_R):
+    if len(of_object) and np.linalg.norm(middle) > min(AXIS_ERRORS * np.hypot(error_r, AIM_R), NEAR_R):
         of_object = of_object[:0]
     elif len(of_object):
         poses, of_object = _brought(poses, of_object, np.eye(3), middle)

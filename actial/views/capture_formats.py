@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import struct
 from collections import Counter
 from collections.abc import Iterable
@@ -138,9 +139,10 @@ def read_colmap(model: Path, pictures: Path) -> CaptureModel:
 
 def read_transforms(path: Path) -> CaptureModel:
     """A `transforms.json`: `transform_matrix` is camera-to-world in OpenGL's axes, which are ours; a frame's own intrinsics go before the global ones.
+    Points are those of `ply_file_path`, in the same world.
 
     Raises:
-        RefusedCapture: it is no JSON, or holds no list of frames.
+        RefusedCapture: it is no JSON, or holds no list of frames; or the points it names are not readable.
     """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
@@ -150,7 +152,7 @@ def read_transforms(path: Path) -> CaptureModel:
     if not isinstance(frames, list) or not all(isinstance(frame, dict) for frame in frames):
         raise RefusedCapture(f"{path} has no list of frames: `frames` must hold one map a picture")
     photos = [_transforms_photo(path.parent, {k: v for k, v in data.items() if k != "frames"} | frame) for frame in frames]
-    return CaptureModel.of(photos, np.empty((0, 3)))
+    return CaptureModel.of(photos, _transforms_points(path, data.get("ply_file_path")))
 
 
 def _colmap_photo(pictures: Path, lenses: dict[int, Lens | str], name: str, camera_id: int, quaternion: list[float], translation: list[float]) -> Photo | str:
@@ -265,6 +267,51 @@ def _transforms_lens(path: Path, frame: dict[str, Any]) -> Lens | str:
     fx, fy = (fy if fx is None else fx), (fx if fy is None else fy)
     distortion = [] if model.endswith("PINHOLE") else [value.get(key, 0.0) for key in ("k1", "k2", "p1", "p2", "k3")]
     return _lens("OPENCV", round(w), round(h), [float(x) for x in (fx, fy, value.get("cx", w / 2), value.get("cy", h / 2), *distortion)])
+
+
+def _transforms_points(path: Path, name: object) -> np.ndarray:
+    """(n, 3) points of the PLY file that a `transforms.json` names; n is 0 where it names none."""
+    if name is None:
+        return np.empty((0, 3))
+    if not isinstance(name, str) or not _is_below(name):
+        raise RefusedCapture(f"{path}: ply_file_path must be a path below the capture's folder, not {str(name)[:80]!r}")
+    return ply_points(path.parent / name)
+
+
+def ply_points(path: Path) -> np.ndarray:
+    """(n, 3) float64 vertices of a PLY file, text or binary (G. Turk, "The PLY Polygon File Format", 1994).
+
+    Raises:
+        RefusedCapture: it is missing, truncated, or no PLY file that begins with vertices.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise RefusedCapture(f"{path} cannot be read: {error.strerror}") from None
+    header = _PLY_HEADER.match(data)
+    properties = [line.split() for line in header["properties"].decode("latin-1").splitlines() if not line.startswith("comment")] if header else []
+    columns = [(words[2], _PLY_TYPES.get(words[1], "")) for words in properties if len(words) == 3]
+    names = [name for name, _ in columns]
+    if header is None or len(columns) < len(properties) or len(set(names)) < len(names) or not {"x", "y", "z"} <= set(names) or "" in dict(columns).values():
+        raise RefusedCapture(f"{path} is no PLY file that begins with vertices of x, y, z")
+    n, body = int(header["n"]), data[header.end() :]
+    order = {b"binary_little_endian": "<", b"binary_big_endian": ">"}.get(header["format"])
+    try:
+        if order:
+            vertices = np.frombuffer(body, np.dtype([(name, order + kind) for name, kind in columns]), count=n)
+            return np.column_stack([vertices[axis] for axis in "xyz"]).astype(np.float64)
+        rows = np.array(body.split(maxsplit=n * len(columns))[: n * len(columns)], dtype=np.float64).reshape(n, len(columns))
+    except (ValueError, OverflowError):
+        raise RefusedCapture(f"{path} does not hold the {n} vertices it announces: it is truncated or damaged") from None
+    return rows[:, [names.index(axis) for axis in "xyz"]]
+
+
+_PLY_HEADER = re.compile(
+    rb"ply\r?\nformat (?P<format>ascii|binary_little_endian|binary_big_endian) 1\.0\r?\n((comment|obj_info)[^\n]*\n)*"
+    rb"element vertex (?P<n>\d{1,9})\r?\n(?P<properties>((property|comment)[^\n]*\n)+)(element[^\n]*\n((property|comment)[^\n]*\n)*)*end_header\r?\n"
+)
+_PLY_TYPES = {"char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4", "float": "f4", "double": "f8"}
+_PLY_TYPES |= {"int8": "i1", "uint8": "u1", "int16": "i2", "uint16": "u2", "int32": "i4", "uint32": "u4", "float32": "f4", "float64": "f8"}
 
 
 def _focal_px(value: dict[str, float], focal: str, angle: str, side_px: float) -> float | None:

@@ -219,6 +219,34 @@ def _with_damage(data: bytes, rng: np.random.Generator) -> bytes:
     return data[:at] + rng.bytes(8) + data[at + 8 :]
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "binary_little_endian"])
+def test_points_beside_transforms(small: ToyCapture, tmp_path: Path, encoding: str) -> None:
+    """Written by trimesh, with colours behind the coordinates."""
+    import trimesh
+
+    write_capture(tmp_path, small, "transforms")
+    colors = np.full((len(small.points), 4), 9, np.uint8)
+    data = trimesh.exchange.ply.export_ply(trimesh.PointCloud(small.points, colors), encoding="ascii" if encoding == "ascii" else "binary")
+    assert encoding.encode() in data[:60]
+    (tmp_path / "points.ply").write_bytes(data)
+    transforms = json.loads((tmp_path / "transforms.json").read_text()) | {"ply_file_path": "points.ply"}
+    (tmp_path / "transforms.json").write_text(json.dumps(transforms))
+    np.testing.assert_allclose(read_capture(tmp_path).points, small.points, rtol=1e-5, atol=1e-5)
+    assert ingest_capture(tmp_path, "scene-000000", ORIGIN, Limits()).quality.n_object_points > 30
+    rng, refused = generator_for(3, encoding), 0
+    for damaged in [data[:at] for at in rng.integers(0, len(data), 20)] + [_with_damage(data[:300], rng) + data[300:] for _ in range(60)]:
+        (tmp_path / "points.ply").write_bytes(damaged)
+        try:
+            assert read_capture(tmp_path).points.shape[1] == 3
+        except RefusedCapture:
+            refused += 1
+    assert 20 <= refused < 80
+    for name, sentence in (("../points.ply", "must be a path below the capture's folder"), ("none.ply", "cannot be read: No such file")):
+        (tmp_path / "transforms.json").write_text(json.dumps(transforms | {"ply_file_path": name}))
+        with pytest.raises(RefusedCapture, match=sentence):
+            read_capture(tmp_path)
+
+
 def test_a_pose_with_few_digits_is_made_a_rotation(small: ToyCapture, tmp_path: Path) -> None:
     rounded = replace(small, T_world_cam=np.round(small.T_world_cam, 4))
     write_capture(tmp_path, rounded, "transforms")
