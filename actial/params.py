@@ -42,17 +42,32 @@ class Prompt:
 
 
 @dataclass(frozen=True)
+class Captures:
+    """What photographs with known cameras must be like, and what they become; for backend captures alone."""
+
+    min_views: int = setting("Fewest usable pictures of a capture.", ge=4)
+    longest_side_px: int = setting("Length that the longer side of larger pictures is shrunk to, pixels.", ge=28, le=4096)
+    max_up_error_deg: float = setting("Largest estimated error of a capture's up direction, degrees.", gt=0, le=90)
+    max_center_error_r: float = setting("Largest estimated error of the object's centre, shares of the median camera distance r.", gt=0, le=1)
+    licence: str = setting("Licence of the photographs, as it is written into each of their views.")
+
+
+@dataclass(frozen=True)
 class RenderViews:
     """Scenes, cameras and pictures."""
 
-    backend: str = setting("Renderer: blender (Cycles), or boxes (numpy, for tests).", choices=("blender", "boxes"))
-    n_scenes: int = setting("Scenes.", ge=1)
-    views_per_scene: int = setting("Views of each scene; four already offer every label.", ge=4, le=100)
-    width_px: int = setting("Picture width, pixels.", ge=28, le=4096)
-    height_px: int = setting("Picture height, pixels.", ge=28, le=4096)
-    samples: int = setting("Cycles samples per pixel, denoised.", ge=1, le=4096)
+    backend: str = setting(
+        "Where pictures come from: blender (Cycles), boxes (numpy, for tests), or captures (photographs with known cameras, in data/captures).",
+        choices=("blender", "boxes", "captures"),
+    )
+    n_scenes: int = setting("Scenes; with captures the most that are taken, drawn by the seed where there are more.", ge=1)
+    views_per_scene: int = setting("Views of each scene; four already offer every label. Ignored with captures: all usable pictures are taken.", ge=4, le=100)
+    width_px: int = setting("Picture width, pixels; ignored with captures, see captures.longest_side_px.", ge=28, le=4096)
+    height_px: int = setting("Picture height, pixels; ignored with captures.", ge=28, le=4096)
+    samples: int = setting("Cycles samples per pixel, denoised; for blender alone.", ge=1, le=4096)
+    captures: Captures = setting("Limits for captures, and what becomes of their pictures.")
     shard_mb: int = setting("Size at which a new Parquet shard is begun, megabytes.", ge=1)
-    max_refused_share: float = setting("Share of scenes that may be set aside before the stage fails.", ge=0, le=1)
+    max_refused_share: float = setting("Share of scenes, or of captures, that may be set aside before the stage fails.", ge=0, le=1)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import errno
 import fcntl
 import hashlib
 import json
+import os
 import shutil
 import sys
 import time
@@ -31,6 +32,7 @@ from actial.params import Params, load_params
 MANIFEST = "manifest.json"
 RUNS = Path("runs")
 DURATIONS_KEPT = 20
+NO_DATA = "{} needs the folder {}, which does not exist: make it; an empty one will do where no setting asks for what belongs into it"
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Job:
     params: Params
     machine: Machine
     inputs: dict[str, Path]
-    """Input folder by the name of the stage that made it."""
+    """Input folder by its name, which for most is that of the stage that made it."""
     out: Path
     """Folder to write into: empty, in scratch; it is moved to `outputs/<stage>` when the body returns."""
     scratch: Path
@@ -72,6 +74,10 @@ class StageSpec:
     sections: tuple[str, ...]
     """Sections of params.yaml it reads."""
     out: Path
+
+    def is_made(self, folder: Path) -> bool:
+        """Whether an input is a stage's output; else it is data that someone puts there."""
+        return folder.parent == self.out.parent
 
 
 def stage_spec(stage: str, root: Path = Path(".")) -> StageSpec:
@@ -111,6 +117,8 @@ def run(stage: str, make: Callable[[Job], Made]) -> int:
     params, machine = load_params("params.yaml"), load_machine()
     for path in spec.inputs.values():
         if not path.exists():
+            if not spec.is_made(path):
+                raise UserError(NO_DATA.format(stage, path))
             raise UserError(f"{stage} needs {path}, which does not exist: run `actial run` or `dvc repro`, which make what is missing first")
     scratch = RUNS / stage / fingerprint(spec, params)
     with stage_lock(stage), _disk_full_is_a_user_error(stage):
@@ -141,7 +149,7 @@ def fingerprint(spec: StageSpec, params: Params) -> str:
         digest.update(source.as_posix().encode() + source.read_bytes())
     for name, folder in sorted(spec.inputs.items()):
         manifest = folder / MANIFEST
-        digest.update(name.encode() + (manifest.read_bytes() if manifest.exists() else _folder_digest(folder)))
+        digest.update(name.encode() + (manifest.read_bytes() if spec.is_made(folder) and manifest.exists() else _folder_digest(folder)))
     return digest.hexdigest()[:16]
 
 
@@ -271,11 +279,11 @@ def _sha256(path: Path) -> str:
 
 def _folder_digest(path: Path) -> bytes:
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-    return "".join(p.relative_to(path.parent).as_posix() + _sha256(p) for p in files).encode()
+    return b"".join(os.fsencode(p.relative_to(path.parent)) + _sha256(p).encode() for p in files)
 
 
 _VERSIONED = {  # what the bytes of a stage's output depend on
-    "render_views": ("bpy", "blenderproc", "numpy", "pillow", "pyarrow"),
+    "render_views": ("bpy", "blenderproc", "numpy", "opencv-contrib-python-headless", "pillow", "pyarrow"),
     "sft": ("torch", "transformers", "trl", "peft", "accelerate"),
     "grpo": ("torch", "transformers", "trl", "peft", "accelerate"),
     "evaluate": ("torch", "transformers"),

@@ -19,14 +19,17 @@ def make(job: body.Job) -> body.Made:
     built = build_questions(scan_scenes(job.inputs["render_views"] / "views"), job.out, settings, job.params.seed)
     write_card(job.out / "README.md", built, settings, job.params.seed)
     counts = {f"{name} questions": built.total(name) for name in built.n_scenes}
+    refused = dict(built.refused)
     if settings.n_questions_2d:
-        counts["2D questions"] = write_questions(job.out / "test_2d.parquet", _questions_2d(job))
-    return body.Made(counts=counts, refused=built.refused, look="README.md")
+        pairs = sorted({q.view_ids for q in read_questions(job.out / "test.parquet")})
+        counts["2D questions"] = write_questions(job.out / "test_2d.parquet", _questions_2d(job, pairs))
+        if not counts["2D questions"]:
+            refused["pairs without 2D questions (no named part is seen, or an answer never occurs)"] = len(pairs)
+    return body.Made(counts=counts, refused=refused, look="README.md")
 
 
-def _questions_2d(job: body.Job) -> list[Question]:
-    """2D questions about the pairs that the test asks about, drawn by the seed."""
-    pairs = sorted({q.view_ids for q in read_questions(job.out / "test.parquet")})
+def _questions_2d(job: body.Job, pairs: list[tuple[str, ...]]) -> list[Question]:
+    """2D questions about some of these pairs, drawn by the seed."""
     store = ViewStore(job.inputs["render_views"] / "views")
     drawn = (pairs[i] for i in generator_for(job.params.seed, "questions_2d").permutation(len(pairs)))
     return balanced_2d(((store[first], store[second]) for first, second in drawn), job.params.build_qa.n_questions_2d, job.params.seed)

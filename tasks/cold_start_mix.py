@@ -24,7 +24,7 @@ def make(job: body.Job) -> body.Made:
     """Write sft.parquet (the mixture of the train split), rl.parquet (prompts of the rl split: think, or direct where no row thinks) and the card.
 
     Raises:
-        UserError: chains have too few words, or rows that have a share cannot be made.
+        UserError: chains have too few words, rows that have a share cannot be made, or they speak of parts where no object has any.
     """
     params, settings = job.params, job.params.cold_start_mix
     if settings.modes["think"] and most_parts(settings.wording, settings.max_words, settings.quote_places) < FEWEST_PARTS:
@@ -37,13 +37,14 @@ def make(job: body.Job) -> body.Made:
     scribe = Scribe(params.prompt, settings, store.__getitem__, token_counter(params.model), params.seed)
 
     shares = shares_of(settings)
+    _check_named_parts(store, train, shares)
     texts, refused = _distinct_rows(scribe, train, rows_of_sorts(settings.n_rows, shares))
     distinct = {sort: len(rows) for sort, rows in texts.items()}
     mixture = mixed(distinct, refused, settings.n_rows, shares, params.seed)
     rows = Counter(sort for sort, _ in mixture)
     n_sft = write_conversations(job.out / "sft.parquet", (scribe.conversation(texts[s][i][0], mode_of(s), texts[s][i][1]) for s, i in mixture))
     order = generator_for(params.seed, "mixture/rl").permutation(len(rl))
-    rl_mode: Mode = "direct" if settings.reasoning == "auxiliary" else "think"
+    rl_mode: Mode = "think" if settings.modes["think"] and settings.reasoning != "auxiliary" else "direct"
     n_rl = write_conversations(job.out / "rl.parquet", (scribe.conversation(rl[i], rl_mode, answered=False) for i in order))
 
     samples = [scribe.conversation(texts[sort][0][0], mode_of(sort), texts[sort][0][1]) for sort in rows]
@@ -52,6 +53,15 @@ def make(job: body.Job) -> body.Made:
     counts |= {f"{sort} rows": n for sort, n in rows.items()} | {f"distinct {sort} rows": distinct[sort] for sort in rows}
     counts |= {name: rows["think"] + rows[f"think{OF_PICTURES}"] for variant, name in ROWS_NAMED.items() if variant == settings.reasoning}
     return body.Made(counts=counts, refused=dict(refused), look="README.md")
+
+
+def _check_named_parts(store: ViewStore, train: list[Question], shares: Mapping[str, float]) -> None:
+    told = [sort for sort, share in shares.items() if share and sort != "direct"]
+    if told and not any(o.part_of for question in train for view_id in question.view_ids for o in store[view_id].objects):
+        raise UserError(
+            f"rows of {', '.join(told)} speak of an object's named parts, and no picture of the train split shows any (captures have none): "
+            "set cold_start_mix.modes to {think: 0.0, direct: 1.0, describe: 0.0} and cold_start_mix.share_2d to 0.0"
+        )
 
 
 def _distinct_rows(scribe: Scribe, train: list[Question], most: Mapping[str, int]) -> tuple[dict[str, list[Told]], Counter[str]]:

@@ -1,21 +1,25 @@
-"""Stage render_views: procedural scenes, their cameras, their pictures."""
+"""Stage render_views: procedural scenes, their cameras, their pictures; or captures, read from photographs."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from actial import ids
 from actial.errors import UserError
+from actial.json_files import write_json
 from actial.params import RenderViews
 from actial.shards import ViewWriter, decode_picture, encode_png, encoded_views
 from actial.views import boxes, committed
 from actial.views.blender import SceneDone, Supervisor
 from actial.views.cameras import NoCameras
+from actial.views.capture_scenes import ingest_captures
 from actial.views.committed import Plan
 from actial.views.progress import ViewProgress
 from tasks import body
@@ -23,15 +27,26 @@ from tasks.body import Job, Made
 
 CONTACT_SHEET = "contact_sheet.png"
 SHEET_SCENES, SHEET_VIEWS = 12, 8
+Thing = TypeVar("Thing")
 
 
 def make(job: Job) -> Made:
-    """Render every scene that is not whole in scratch yet, then write all of them in order."""
-    settings = job.params.render_views
-    plan = Plan(job.params.seed, settings.backend, settings.views_per_scene, settings.width_px, settings.height_px, settings.samples)
+    """Make every scene that is not whole in scratch yet, then write all of them in order."""
     folder = job.scratch / "scenes"
     folder.mkdir(parents=True, exist_ok=True)
     committed.sweep(folder)
+    whole, refused = (_photographed if job.params.render_views.backend == "captures" else _composed)(job, folder)
+    with ViewWriter(job.out / "views", job.params.render_views.shard_mb) as writer:
+        for scene_id in whole:
+            writer.add_table(committed.read(folder, scene_id))
+    (job.out / CONTACT_SHEET).write_bytes(encode_png(contact_sheet(folder, whole)))
+    return Made(counts={"scenes": len(whole), "views": writer.n_views}, refused=dict(sorted(refused.items())), look=CONTACT_SHEET)
+
+
+def _composed(job: Job, folder: Path) -> tuple[list[str], Counter[str]]:
+    """Render procedural scenes into `folder`: the ids of those that stand there, and what was refused."""
+    settings = job.params.render_views
+    plan = Plan(job.params.seed, settings.backend, settings.views_per_scene, settings.width_px, settings.height_px, settings.samples)
     scene_ids = [ids.scene_id(i) for i in range(settings.n_scenes)]
     todo = [s for s in scene_ids if not committed.is_whole(folder, s, settings.views_per_scene)]
     if len(todo) < len(scene_ids):
@@ -44,24 +59,38 @@ def make(job: Job) -> Made:
                 refused[done.scene_id] = done.refused
                 _check_share(refused, settings, job.scratch / "logs")
             progress.add(settings.views_per_scene)
-    whole = [s for s in scene_ids if s not in refused]
-    with ViewWriter(job.out / "views", settings.shard_mb) as writer:
-        for scene_id in whole:
-            writer.add_table(committed.read(folder, scene_id))
-    (job.out / CONTACT_SHEET).write_bytes(encode_png(contact_sheet(folder, whole)))
-    reasons = Counter(f"scenes ({reason})" for reason in refused.values())
-    return Made(counts={"scenes": len(whole), "views": writer.n_views}, refused=dict(sorted(reasons.items())), look=CONTACT_SHEET)
+    return [s for s in scene_ids if s not in refused], Counter(f"scenes ({reason})" for reason in refused.values())
+
+
+def _photographed(job: Job, folder: Path) -> tuple[list[str], Counter[str]]:
+    """The same for captures; what is known of each is written beside the views."""
+    notes = ingest_captures(job.inputs["captures"], folder, job.params.render_views, job.params.seed)
+    write_json(job.out / "captures.json", {note.capture: asdict(note) for note in notes})
+    refused = Counter(f"captures ({note.refused})" for note in notes if note.refused)
+    for note in notes:
+        refused.update({f"pictures ({reason})": n for reason, n in (note.set_aside or {}).items()})
+    return [note.scene_id for note in notes if not note.refused], refused
 
 
 def contact_sheet(folder: Path, scene_ids: list[str]) -> np.ndarray:
-    """Rows of scenes, columns of views, (h, w, 3) uint8, evenly chosen from finished scenes below `folder`."""
-    chosen = [scene_ids[i] for i in np.unique(np.linspace(0, len(scene_ids) - 1, min(SHEET_SCENES, len(scene_ids))).astype(int))]
+    """Rows of scenes, columns of views, (h, w, 3) uint8, evenly chosen from finished scenes below `folder` and from their views."""
     rows = []
-    for scene_id in chosen:
-        views = encoded_views(committed.read(folder, scene_id))[:SHEET_VIEWS]
+    for scene_id in _evenly(scene_ids, SHEET_SCENES):
+        views = _evenly(encoded_views(committed.read(folder, scene_id)), SHEET_VIEWS)
         tiles = [np.pad(np.asarray(decode_picture(picture, view.view_id)), ((2, 2), (2, 2), (0, 0)), constant_values=255) for view, picture, _ in views]
-        rows.append(np.concatenate(tiles, axis=1))
-    return np.concatenate(rows)
+        rows.append(_joined(tiles, axis=1))
+    return _joined(rows, axis=0)
+
+
+def _evenly(things: list[Thing], most: int) -> list[Thing]:
+    return [things[i] for i in np.linspace(0, len(things) - 1, min(most, len(things))).astype(int)]
+
+
+def _joined(pictures: list[np.ndarray], axis: int) -> np.ndarray:
+    """Pictures in a row (axis 1) or a column (axis 0), on white where they differ in size."""
+    longest = max(p.shape[1 - axis] for p in pictures)
+    pad = lambda p: [(0, longest - p.shape[i] if i == 1 - axis else 0) for i in range(3)]
+    return np.concatenate([np.pad(p, pad(p), constant_values=255) for p in pictures], axis=axis)
 
 
 def _rendered(plan: Plan, folder: Path, logs: Path, todo: list[str], n_workers: int) -> Iterator[SceneDone]:
@@ -88,7 +117,7 @@ def _scene_limit_s(plan: Plan) -> float:
 
 
 def _check_share(refused: dict[str, str], settings: RenderViews, logs: Path) -> None:
-    if len(refused) > settings.max_refused_share * settings.n_scenes:
+    if len(refused) > settings.max_refused_share * settings.n_scenes or len(refused) == settings.n_scenes:
         reason = Counter(refused.values()).most_common(1)[0][0]
         share = f"render_views.max_refused_share ({settings.max_refused_share:g})"
         raise UserError(

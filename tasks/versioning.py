@@ -21,6 +21,7 @@ import yaml
 from actial.errors import UserError
 from actial.jobs import JobFailed, run_job
 from actial.params import STAGES
+from tasks.body import NO_DATA
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -71,14 +72,24 @@ def all_changes(log: Callable[[str], None] = print) -> dict[str, Reasons]:
     Each is judged on its own: a stage below a stale one is clean as long as its own inputs are unchanged.
 
     Raises:
-        UserError: the folder is no DVC checkout, or dvc.yaml is invalid.
+        UserError: the folder is no DVC checkout, dvc.yaml is invalid, or data that a stage reads is missing.
     """
     while True:
         with _repo() as repo, _patient(log) as lock:
             status = repo.status(targets=["dvc.yaml"])  # asked by their names, DVC would read dvc.yaml and dvc.lock anew for each stage
         if not lock.busy:
             break
+    _refuse_missing_data()
     return {stage: _reasons(stage, status.get(stage, [])) for stage in STAGES}
+
+
+def _refuse_missing_data() -> None:
+    entries = _stages_in(Path("dvc.yaml"))
+    maker = _makers(entries)
+    for stage, entry in entries.items():
+        for dep in entry.get("deps", ()):
+            if not dep.endswith(".py") and dep not in maker and not Path(dep).exists():
+                raise UserError(NO_DATA.format(stage, dep))
 
 
 class Freshness:
@@ -102,7 +113,7 @@ class Freshness:
 def ancestors(stage: str) -> tuple[str, ...]:
     """The stages whose outputs a stage reads, directly or not, in pipeline order."""
     entries = _stages_in(Path("dvc.yaml"))
-    maker = {out if isinstance(out, str) else next(iter(out)): name for name, entry in entries.items() for out in entry["outs"]}
+    maker = _makers(entries)
     above: set[str] = set()
     waiting = [stage]
     while waiting:
@@ -110,6 +121,11 @@ def ancestors(stage: str) -> tuple[str, ...]:
         above |= new
         waiting += new
     return tuple(s for s in STAGES if s in above)
+
+
+def _makers(entries: dict[str, Any]) -> dict[str, str]:
+    """The stage that makes each output."""
+    return {out if isinstance(out, str) else next(iter(out)): name for name, entry in entries.items() for out in entry["outs"]}
 
 
 def locked(stage: str) -> StageRecord:

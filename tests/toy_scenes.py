@@ -97,11 +97,12 @@ def toy_settings(**changes: Any) -> BuildQA:
 
 
 def make_project(root: Path, n_scenes: int, **changes: object) -> Path:
-    """A project folder with the tiny profile (dotted keys changed), the code, and toy views as if rendered."""
+    """A project folder with the tiny profile (dotted keys changed), the code, an empty folder of captures, and toy views as if rendered."""
     root.mkdir(parents=True, exist_ok=True)
     for name in ("actial", "tasks", "assets"):
         (root / name).symlink_to(REPO / name)
     shutil.copy(REPO / "dvc.yaml", root)
+    (root / "data/captures").mkdir(parents=True)
     params = yaml.safe_load((REPO / "profiles/tiny.yaml").read_text(encoding="utf-8"))
     params["build_qa"] |= TOY_SPLIT
     for key, value in changes.items():

@@ -109,7 +109,10 @@ def read_capture(folder: Path) -> CaptureModel:
         return read_colmap(model, folder / "images")
     if (folder / TRANSFORMS).is_file():
         return read_transforms(folder / TRANSFORMS)
-    raise RefusedCapture(f"{folder} is no capture: it holds neither a COLMAP model (sparse/0/cameras.bin or .txt, and images) nor a {TRANSFORMS}")
+    raise RefusedCapture(
+        f"{folder} is no capture: it holds neither a COLMAP model (sparse/0/cameras.bin or .txt, and images) nor a {TRANSFORMS}",
+        f"no COLMAP model, no {TRANSFORMS}",
+    )
 
 
 def holds_capture(folder: Path) -> bool:

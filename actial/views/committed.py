@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from actial import ids
 from actial.errors import UserError
 from actial.records import View
 from actial.rng import generator_for
-from actial.shards import decode_picture, encode_png, encoded_views, view_table
+from actial.shards import EncodedView, decode_picture, encode_png, encoded_views, view_table
 from actial.views.boxes import Picture
 from actial.views.cameras import Shot, sample_cameras
 from actial.views.scenes import Scene, compose_scene
@@ -53,14 +54,24 @@ def commit(folder: Path, plan: Plan, scene: Scene, shots: list[Shot], pictures: 
     """Write a finished scene in one step; what stood there goes away."""
     objects = scene.objects()
     views = [View(ids.view_id(scene.scene_id, i), scene.scene_id, shot.camera, objects, plan.source, LICENCE) for i, shot in enumerate(shots)]
-    table = view_table((view, encode_png(p.pixels), encode_png(p.mask)) for view, p in zip(views, pictures, strict=True))
+    commit_views(folder, scene.scene_id, ((view, encode_png(p.pixels), encode_png(p.mask)) for view, p in zip(views, pictures, strict=True)))
+
+
+def commit_views(folder: Path, scene_id: str, views: Iterable[EncodedView]) -> None:
+    """The same for views with their pictures."""
+    table = view_table(views)
     data = pa.BufferOutputStream()
     with pa.ipc.new_file(data, table.schema) as writer:
         writer.write_table(table)
-    half = folder / f".{scene.scene_id}-{os.getpid()}"
+    write_whole(file_of(folder, scene_id), data.getvalue())
+
+
+def write_whole(path: Path, data: bytes | pa.Buffer) -> None:
+    """Write a file in scratch in one step; what a kill leaves half done is what `sweep` removes."""
+    half = path.with_name(f".{path.name}-{os.getpid()}")
     try:
-        half.write_bytes(data.getvalue())
-        os.replace(half, file_of(folder, scene.scene_id))
+        half.write_bytes(data)
+        os.replace(half, path)
     finally:
         half.unlink(missing_ok=True)
 
@@ -82,7 +93,8 @@ def is_whole(folder: Path, scene_id: str, n_views: int) -> bool:
         table.validate(full=True)
         for view, picture, mask in encoded_views(table):
             decode_picture(picture, view.view_id)
-            decode_picture(mask or b"", view.view_id)
+            if mask is not None:
+                decode_picture(mask, view.view_id)
     except (UserError, OSError, pa.ArrowException):
         return False
     return table.num_rows == n_views

@@ -11,13 +11,13 @@ LINE_EVERY_S = 10.0
 
 
 class ViewProgress:
-    """Shows views a second and the time left. Use as a context manager."""
+    """Shows views (or captures) a second and the time left. Use as a context manager."""
 
-    def __init__(self, n_views: int, done: int) -> None:
-        self.n_views, self.done = n_views, done
+    def __init__(self, n: int, done: int, unit: str = "view") -> None:
+        self.n, self.done, self.unit = n, done, unit
         self._first = done
         self._start_s = self._line_s = time.monotonic()
-        self._bar = tqdm(total=n_views, initial=done, unit="view", desc="render_views", smoothing=0.05) if sys.stderr.isatty() else None
+        self._bar = tqdm(total=n, initial=done, unit=unit, desc="render_views", smoothing=0.05) if sys.stderr.isatty() else None
 
     def __enter__(self) -> ViewProgress:
         return self
@@ -26,14 +26,14 @@ class ViewProgress:
         if self._bar is not None:
             self._bar.close()
 
-    def add(self, n_views: int) -> None:
-        self.done += n_views
+    def add(self, n: int) -> None:
+        self.done += n
         if self._bar is not None:
-            self._bar.update(n_views)
+            self._bar.update(n)
             return
         now_s = time.monotonic()
-        if now_s - self._line_s >= LINE_EVERY_S or self.done >= self.n_views:
+        if now_s - self._line_s >= LINE_EVERY_S or self.done >= self.n:
             self._line_s = now_s
             rate = (self.done - self._first) / max(now_s - self._start_s, 1e-9)
-            left_s = (self.n_views - self.done) / rate if rate else float("nan")
-            print(f"render_views: {self.done:,} of {self.n_views:,} views, {rate:.1f} views/s, {left_s:.0f} s left", flush=True)
+            left_s = (self.n - self.done) / rate if rate else float("nan")
+            print(f"render_views: {self.done:,} of {self.n:,} {self.unit}s, {rate:.1f} {self.unit}s/s, {left_s:.0f} s left", flush=True)

@@ -47,7 +47,8 @@ class Project:
             workers: processes that a stage may use.
         """
         self.folder, self.workers, self.params = folder, workers, params
-        (folder / "outputs").mkdir(parents=True, exist_ok=True)
+        for name in ("outputs", "data/captures"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
         for name in CODE:
             link(folder / name, code / name)
         for stage, made in outputs.items():

@@ -29,7 +29,7 @@ def toy_dvc_yaml() -> dict:
     real = yaml.safe_load((REPO / "dvc.yaml").read_text())
     stages = {}
     for name, entry in real["stages"].items():
-        inputs = [d for d in entry["deps"] if str(d).startswith("outputs/")]
+        inputs = [d for d in entry["deps"] if not d.endswith(".py")]
         stages[name] = {
             "cmd": entry["cmd"].replace("tasks.", "toy."),
             "deps": [*inputs, f"toy/{name}.py", "toy/body.py"],
@@ -70,6 +70,8 @@ class Project:
             shutil.copy(REPO / name, root / name)
         (root / "dvc.yaml").write_text(yaml.safe_dump(toy_dvc_yaml(), sort_keys=False))
         (root / ".gitignore").write_text("/outputs/\n/runs/\n/ran.log\n__pycache__/\n")
+        (root / "data/captures").mkdir(parents=True)
+        shutil.copy(REPO / "data/captures/README.md", root / "data/captures")
         (root / ".dvc").mkdir()
         for name in ("config", ".gitignore"):
             shutil.copy(REPO / ".dvc" / name, root / ".dvc" / name)
