@@ -35,6 +35,22 @@ def test_plan_why_and_durations(project: Project) -> None:
     assert project.ran() == []
 
 
+def test_a_capture_makes_the_views_stale_and_a_missing_folder_of_captures_is_one_sentence(project: Project) -> None:
+    picture = project.root / "data/captures/mug/images/1.png"
+    picture.parent.mkdir(parents=True)
+    picture.write_bytes(b"a picture")
+    assert project.actial("why", "render_views").stdout.splitlines()[-1] == "  data/captures modified"
+    project.dvc("repro", "render_views")
+    assert project.ran() == ["render_views"]
+    shutil.rmtree(project.root / "data")
+    for door in ("plan", "why sft"):
+        done = project.actial(*door.split(), check=False)
+        assert done.returncode == 2 and done.stdout.splitlines() == [
+            "actial: error: render_views needs the folder data/captures, which does not exist: make it; "
+            "an empty one will do where no setting asks for what belongs into it"
+        ], done.stdout
+
+
 def test_why_a_fresh_stage(project: Project) -> None:
     assert project.actial("why", "sft").stdout.startswith("sft: fresh; dvc.lock matches")
 
