@@ -233,6 +233,8 @@ def _repo() -> Iterator[Repo]:
         raise UserError(_NO_GIT.format(Path.cwd())) from None
     except DvcException as error:
         raise UserError(f"dvc: {error}") from None
+    except (FileNotFoundError, PermissionError) as error:
+        raise UserError(f"DVC cannot read {error.filename} ({error.strerror}), which a stage depends on: remove it, or mend what it leads to") from None
 
 
 @dataclass

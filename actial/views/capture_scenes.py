@@ -79,7 +79,8 @@ def _candidates(root: Path) -> list[Path]:
     found = find_captures(root)
     if found == [root]:
         return found
-    return sorted([*found, *(f for f in root.iterdir() if f.is_dir() and not f.name.startswith(".") and not any(f in (c, *c.parents) for c in found))])
+    holding = {folder for capture in found for folder in (capture, *capture.parents)}
+    return sorted([*found, *(f for f in root.iterdir() if f.is_dir() and not f.name.startswith(".") and f not in holding)])
 
 
 def _ingested(root: Path, folder: Path, scene_id: str, scratch: Path, settings: RenderViews) -> CaptureNote:

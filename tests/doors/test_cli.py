@@ -42,6 +42,11 @@ def test_a_capture_makes_the_views_stale_and_a_missing_folder_of_captures_is_one
     assert project.actial("why", "render_views").stdout.splitlines()[-1] == "  data/captures modified"
     project.dvc("repro", "render_views")
     assert project.ran() == ["render_views"]
+    (project.root / "data/captures/mug/lost").symlink_to("nowhere")
+    dangling = project.actial("plan", check=False)
+    assert (
+        dangling.returncode == 2 and dangling.stdout.count("\n") == 1 and "DVC cannot read" in dangling.stdout and "data/captures/mug/lost" in dangling.stdout
+    )
     shutil.rmtree(project.root / "data")
     for door in ("plan", "why sft"):
         done = project.actial(*door.split(), check=False)
