@@ -263,9 +263,19 @@ def _help_text(spec: StageSpec) -> str:
     for section in spec.sections:
         value = getattr(params, section) if params else None
         lines.append(f"  {section}:" if is_dataclass(value) else f"  {section}: {value}  {hints[section].metadata['doc']}")
-        if is_dataclass(value):
-            lines += [f"    {f.name}: {plain(getattr(value, f.name))}\n        {f.metadata.get('doc', '')}" for f in fields(value)]
+        lines += _setting_lines(value, "    ")
     return "\n".join([*lines, "", "`actial run` or `dvc repro` run this and all it needs; `actial why " + spec.name + "` says why it would run."])
+
+
+def _setting_lines(section: Any, indent: str) -> list[str]:
+    if not is_dataclass(section):
+        return []
+    lines = []
+    for f in fields(section):
+        value = getattr(section, f.name)
+        lines += [f"{indent}{f.name}:" + ("" if is_dataclass(value) else f" {plain(value)}"), f"{indent}    {f.metadata.get('doc', '')}"]
+        lines += _setting_lines(value, indent + "  ")
+    return lines
 
 
 def _only_name(entry: str | dict[str, Any]) -> str:

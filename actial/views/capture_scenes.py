@@ -86,8 +86,9 @@ def _candidates(root: Path) -> list[Path]:
 def _ingested(root: Path, folder: Path, scene_id: str, scratch: Path, settings: RenderViews) -> CaptureNote:
     name = _printable(folder.relative_to(root).as_posix())
     try:
-        if folder.is_symlink():
-            raise RefusedCapture(f"{folder} is a symbolic link, through which DVC sees no change: put the folder itself there", "symbolic link")
+        for path in (folder, *folder.rglob("*")):
+            if path.is_symlink() and path.is_dir():
+                raise RefusedCapture(f"{path} is a symbolic link, through which DVC sees no change: put the folder itself there", "symbolic link to a folder")
         capture = ingest_capture(folder, scene_id, origin_of(root, folder, settings.captures.licence), settings.captures)
     except RefusedCapture as error:
         note = CaptureNote(name, scene_id, error.reason, _printable(str(error)))

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
-import time
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,13 +20,14 @@ from actial.shards import ViewStore, decode_picture, encode_png
 from actial.tables import read_conversations, read_questions
 
 LIMITS = {"min_views": 8, "longest_side_px": 448, "max_up_error_deg": 3.0, "max_center_error_r": 0.5, "licence": "CC-BY-4.0"}
-CAPTURES = {"render_views__backend": "captures", "render_views__captures": LIMITS, "render_views__max_refused_share": 0.6}
+CAPTURES = {"render_views__backend": "captures", "render_views__captures": LIMITS, "render_views__max_refused_share": 0.7}
 FORMS = ("colmap-binary", "colmap-text", "transforms")
-GOOD = {"kettle": "scene-000003", "mugs/blue": "scene-000004", "mugs/red": "scene-000005"}
+GOOD = {"kettle": "scene-000003", "mugs/blue": "scene-000005", "mugs/red": "scene-000006"}
 REFUSED = {
-    "a link": "symbolic link",
+    "a link": "symbolic link to a folder",
     "broken": "files not readable",
     "few": "too few usable pictures",
+    "linked pictures": "symbolic link to a folder",
     "no model": "no COLMAP model, no transforms.json",
 }
 
@@ -47,7 +46,7 @@ def in_another_world(capture: ToyCapture, seed: int) -> ToyCapture:
 
 
 def write_captures(root: Path) -> None:
-    """Three good captures, one of which lost a picture; and four that are refused."""
+    """Three good captures, one of which lost a picture; and five that are refused."""
     captures = [in_another_world(toy_capture(f"scene-{i:06d}"), seed=i) for i in range(3)]
     for name, capture, form in zip(GOOD, (noise(captures[0], (100, 60)), *captures[1:]), FORMS, strict=True):
         write_capture(root / name, capture, form)
@@ -59,6 +58,9 @@ def write_captures(root: Path) -> None:
     write_capture(root / "few", five, "transforms")
     write_pictures(root / "no model", captures[0])
     (root / "a link").symlink_to(root / "mugs")
+    write_capture(root / "linked pictures", captures[0], "transforms")
+    (root / "linked pictures/images").rename(root.parent / "photographs")
+    (root / "linked pictures/images").symlink_to(root.parent / "photographs")
     (root / "notes.txt").write_text("a file is no capture")
     (root / ".thumbnails").mkdir()
 
@@ -84,7 +86,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_good_captures_become_views_and_bad_ones_are_counted_with_the_reason(finished: Path) -> None:
     store = ViewStore(finished / "outputs/render_views/views")
     scenes = store.scenes()
-    assert [(scene_id, len(views)) for scene_id, views in scenes.items()] == [("scene-000003", 12), ("scene-000004", 11), ("scene-000005", 12)]
+    assert [(scene_id, len(views)) for scene_id, views in scenes.items()] == [("scene-000003", 12), ("scene-000005", 11), ("scene-000006", 12)]
     for scene_id, views in scenes.items():
         for view in views:
             picture = store.picture(view.view_id)
@@ -93,7 +95,7 @@ def test_good_captures_become_views_and_bad_ones_are_counted_with_the_reason(fin
     assert {(views[0].source, views[0].objects[0].family) for views in scenes.values()} == {("kettle", "kettle"), ("mugs", "mugs")}
     manifest = told(finished, "manifest.json")
     assert manifest["made"] == {"scenes": 3, "views": 35}
-    assert manifest["refused"] == {f"captures ({reason})": 1 for reason in REFUSED.values()} | {"pictures (the picture is missing)": 1}
+    assert manifest["refused"] == Counter(f"captures ({reason})" for reason in REFUSED.values()) | {"pictures (the picture is missing)": 1}
 
 
 def test_captures_json_says_how_well_each_is_known(finished: Path) -> None:
@@ -120,33 +122,29 @@ def test_the_contact_sheet_holds_pictures_of_different_sizes(finished: Path) -> 
         assert np.array_equal(sheet[2:62, place * 104 + 2 : place * 104 + 102], np.asarray(picture))
 
 
-def test_a_killed_run_goes_on_and_ends_in_the_same_bytes(finished: Path, tmp_path: Path) -> None:
+def test_a_run_cut_off_goes_on_and_ends_in_the_same_bytes(finished: Path, tmp_path: Path) -> None:
     root = make_project(tmp_path / "project", 0, **CAPTURES)
     write_captures(root / "data/captures")
-    env = os.environ | {"ACTIAL_TRACKING": "off"}
-    with subprocess.Popen([sys.executable, "-m", "tasks.render_views"], cwd=root, env=env, stdout=subprocess.DEVNULL) as run:
-        until_s = time.monotonic() + 120
-        while not (noted := sorted(root.glob("runs/render_views/*/scenes/scene-000003.json"))):
-            assert time.monotonic() < until_s and run.poll() is None
-            time.sleep(0.002)
-        run.kill()
-    assert not (root / "outputs").exists()
-    refused, views = noted[0].with_name("scene-000001.json"), noted[0].with_suffix(".arrow")
-    refused.write_bytes(refused.read_bytes()[:20])
-    views.write_bytes(views.read_bytes()[:-500])
-    n_standing = len(list(noted[0].parent.glob("scene-*.json"))) - 2
+    (root / "outputs").write_text("a file where the folder belongs: all is read, nothing can be put in place")
+    assert run_stage(root, "render_views").returncode == 1
+    (root / "outputs").unlink()
+    (scratch,) = root.glob("runs/render_views/*/scenes")
+    for file in ("scene-000001.json", "scene-000003.arrow"):
+        data = (scratch / file).read_bytes()
+        (scratch / file).write_bytes(data[: len(data) // 2])
+    (scratch / ".scene-000002.json-99").write_bytes(b"half")
     again = run_stage(root, "render_views")
-    assert again.returncode == 0 and f"{n_standing} of 7 captures stand from a run before" in again.stdout, again.stderr
+    assert again.returncode == 0 and "6 of 8 captures stand from a run before" in again.stdout, again.stderr
     assert made(root) == made(finished)
 
 
 def test_more_refusals_than_allowed_fail_the_stage_with_the_reason(tmp_path: Path) -> None:
-    root = make_project(tmp_path / "project", 0, **CAPTURES | {"render_views__max_refused_share": 0.5})
+    root = make_project(tmp_path / "project", 0, **CAPTURES | {"render_views__max_refused_share": 0.6})
     write_captures(root / "data/captures")
     done = run_stage(root, "render_views")
     assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
-    assert "more captures are refused than render_views.max_refused_share (0.5) allows: 4 of 7 captures had to be set aside" in done.stderr
-    assert done.stdout.count("render_views: set aside: data/captures/") == 4
+    assert "more captures are refused than render_views.max_refused_share (0.6) allows: 5 of 8 captures had to be set aside" in done.stderr
+    assert done.stdout.count("render_views: set aside: data/captures/") == 5
     assert not (root / "outputs").exists()
 
 
