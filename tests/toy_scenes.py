@@ -89,11 +89,14 @@ REPO = Path(__file__).resolve().parents[1]
 
 TOY_SPLIT: dict[str, Any] = {"splits": {"train": 0.68, "rl": 0.15, "val": 0.03, "test": 0.14}, "held_out_families": []}
 """Fit for a few toy scenes, whose subjects are of one family."""
+MARGINS = ("lateral", "turn", "orbit")
+"""Those of the profile single-gpu are DESIGN's."""
 
 
 def toy_settings(**changes: Any) -> BuildQA:
-    """The tiny profile's questions, split as fits toy scenes."""
-    return replace(load_params(REPO / "profiles/tiny.yaml").build_qa, **(TOY_SPLIT | {"held_out_families": ()} | changes))
+    """The tiny profile's questions, split as fits toy scenes, with DESIGN's margins."""
+    tiny, design = (load_params(REPO / f"profiles/{name}.yaml").build_qa for name in ("tiny", "single-gpu"))
+    return replace(tiny, **({name: getattr(design, name) for name in MARGINS} | TOY_SPLIT | {"held_out_families": ()} | changes))
 
 
 def make_project(root: Path, n_scenes: int, **changes: object) -> Path:
@@ -104,7 +107,8 @@ def make_project(root: Path, n_scenes: int, **changes: object) -> Path:
     shutil.copy(REPO / "dvc.yaml", root)
     (root / "data/captures").mkdir(parents=True)
     params = yaml.safe_load((REPO / "profiles/tiny.yaml").read_text(encoding="utf-8"))
-    params["build_qa"] |= TOY_SPLIT
+    design = yaml.safe_load((REPO / "profiles/single-gpu.yaml").read_text(encoding="utf-8"))
+    params["build_qa"] |= {name: design["build_qa"][name] for name in MARGINS} | TOY_SPLIT
     for key, value in changes.items():
         section, name = key.split("__")
         params[section][name] = value

@@ -20,6 +20,9 @@ from actial.records import View
 SIDE_SHARE = 0.07
 """A part is called near or far when it is nearer or farther than the subject's middle by more than this share of the subject's extent."""
 
+OFFSETS_PER_EXTENT, LARGEST_OFFSET = 20, 9
+"""Offsets from the subject's middle are told in twentieths of its extent, up to 9: a part that slid has another one in each picture."""
+
 Grid = tuple[int, int]
 """Columns and rows."""
 
@@ -37,6 +40,14 @@ def place(p_world: np.ndarray, view: View, grid: Grid) -> str:
     column = min(max(int(above[0] / view.camera.width_px * columns), 0), columns - 1)
     row = last_row if np.isnan(below[1]) else min(max(int(below[1] / view.camera.height_px * rows), 0), last_row)
     return string.ascii_lowercase[column] + string.ascii_uppercase[row]
+
+
+def offset(p_world: np.ndarray, view: View) -> int:
+    """How far right of the subject's middle a point (3,) appears, against how large the subject appears; see `OFFSETS_PER_EXTENT`."""
+    subject = view.objects[0]
+    right_m, _ = about_subject(view.camera.pose()[:3, 3], subject.center(), p_world[None])
+    told = round(float(right_m[0]) / max(subject.size_m) * OFFSETS_PER_EXTENT)
+    return min(max(told, -LARGEST_OFFSET), LARGEST_OFFSET)
 
 
 def describe_pair(first: View, second: View, wording: str, grid: Grid, *, sides: bool) -> str:
@@ -65,11 +76,15 @@ def describe_pair(first: View, second: View, wording: str, grid: Grid, *, sides:
 
 def reason_2d(asked: Asked, first: View, second: View, grid: Grid) -> str:
     """The short chain of thought of a 2D question: places of the parts asked about; for a shift, of all parts seen in both pictures; for a drift
-    also which way each went against the subject's middle."""
+    also their offsets from the subject's middle, and which way each went against it."""
     if len(asked.pictures) == 2:
-        drift = {name: _way(share) for name, share in drifts(first, second)} if asked.question.kind == DRIFT else {}
-        told = ", ".join(f"{name} {a} {b} {drift.get(name, '')}".rstrip() for name, (a, b) in places_in_both(first, second, grid, with_shape=False).items())
-        return (" ".join(["middle", *middle_in_both(first, second, grid)]) + ": ") * bool(drift) + told + "."
+        places = places_in_both(first, second, grid, with_shape=False)
+        if asked.question.kind != DRIFT:
+            return ", ".join(" ".join([name, *at]) for name, at in places.items()) + "."
+        ways = {name: _way(share) for name, share in drifts(first, second)}
+        offsets = offsets_in_both(first, second, with_shape=False)
+        told = ", ".join(" ".join([name, *map(with_offset, at, offsets[name]), ways[name]]) for name, at in places.items())
+        return " ".join(["middle", *middle_in_both(first, second, grid)]) + f": {told}."
     view = (first, second)[asked.pictures[0]]
     names = spoken_names(view.objects, with_shape=False)
     at = {names[name]: place(s.part.center(), view, grid) for name, s in sightings(view).items() if name in names}
@@ -85,15 +100,25 @@ def middle_in_both(first: View, second: View, grid: Grid) -> tuple[str, str]:
     return place(first.objects[0].center(), first, grid), place(second.objects[0].center(), second, grid)
 
 
+def with_offset(place: str, offset: int) -> str:
+    """A place, and how far right of the middle it is: `cK-3`."""
+    return f"{place}{offset:+d}"
+
+
 def places_in_both(first: View, second: View, grid: Grid, with_shape: bool) -> dict[str, tuple[str, str]]:
     """Place in each picture, by what they are called, of the named parts seen in both; left to right as in the first."""
-    names = spoken_names(first.objects, with_shape)
-    there = sightings(second)
-    return {
-        names[name]: (place(s.part.center(), first, grid), place(there[name].part.center(), second, grid))
-        for name, s in sightings(first).items()
-        if name in names and name in there
-    }
+    return {name: (place(a, first, grid), place(b, second, grid)) for name, a, b in _named_in_both(first, second, with_shape)}
+
+
+def offsets_in_both(first: View, second: View, with_shape: bool) -> dict[str, tuple[int, int]]:
+    """Offset in each picture of the same parts."""
+    return {name: (offset(a, first), offset(b, second)) for name, a, b in _named_in_both(first, second, with_shape)}
+
+
+def _named_in_both(first: View, second: View, with_shape: bool) -> list[tuple[str, np.ndarray, np.ndarray]]:
+    """What they are called, and the centre (3,) in the world when each picture was taken, of the named parts seen in both; left to right as in the first."""
+    names, there = spoken_names(first.objects, with_shape), sightings(second)
+    return [(names[name], s.part.center(), there[name].part.center()) for name, s in sightings(first).items() if name in names and name in there]
 
 
 def _side(s: Sighting, view: View) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 
 from actial.geometry.angles import motion_between
 from actial.geometry.projection import about_subject
-from actial.mix.descriptions import Grid, middle_in_both, places_in_both
+from actial.mix.descriptions import Grid, middle_in_both, offsets_in_both, places_in_both
 from actial.questions.sight import has_sides, sightings, spoken_names
 from actial.records import Question, View
 
@@ -45,6 +45,8 @@ class Evidence:
     clarity: float
     places: tuple[str, ...] = ()
     """Where it is in each picture; empty where chains do not quote."""
+    offsets: tuple[int, ...] = ()
+    """How far right of the subject's middle it is in each picture (`descriptions.offset`); empty where chains do not quote."""
 
     @property
     def implied(self) -> str:
@@ -100,8 +102,9 @@ def tell(question: Question, first: View, second: View, with_shape: bool, most_p
     told = [e for e in agreeing if e in clearest]
     if not grid:
         return Story(question.kind, (), tuple(told), went, slid, compared, label)
-    places = places_in_both(first, second, grid, with_shape)
-    return Story(question.kind, middle_in_both(first, second, grid), tuple(replace(e, places=places[e.name]) for e in told), went, slid, compared, label)
+    places, offsets = places_in_both(first, second, grid, with_shape), offsets_in_both(first, second, with_shape)
+    quoting = tuple(replace(e, places=places[e.name], offsets=offsets[e.name]) for e in told)
+    return Story(question.kind, middle_in_both(first, second, grid), quoting, went, slid, compared, label)
 
 
 _OPPOSITE: dict[str, str] = {"left": "right", "right": "left", "none": "none"}

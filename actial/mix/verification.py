@@ -21,6 +21,8 @@ SIDE_SHARE = 0.03
 BEARING_DEG, STILL_DEG, STILL_R = 1.5, 2.0, 0.02
 BORDER_PX = 0.01
 """So near the border of two columns or rows, either is true."""
+PER_EXTENT, LARGEST, BORDER = 20, 9, 1e-6
+"""Offsets are told in twentieths of the subject's extent, up to 9; so near the border of two, either is true."""
 
 _NO_DISTORTION = np.zeros(5)
 
@@ -97,6 +99,11 @@ class _Scene:
         (x1, near1), (x2, near2) = (self._facing(i, p_world) for i in (0, 1))
         return (x2 - x1) / self.extent_m, (near1 + near2) / 2 / self.extent_m
 
+    def offsets(self, i: int, words: str) -> set[int]:
+        """How far right of the middle a part may be told to be."""
+        exact = self._facing(i, self.part(words))[0] / self.extent_m * PER_EXTENT
+        return {int(np.clip(np.rint(exact + shift), -LARGEST, LARGEST)) for shift in (-BORDER, BORDER)}
+
     def places(self, i: int, words: str) -> set[str]:
         """How the place of a part, or of the middle, may be told: two ways where it lies on a border."""
         point = self.subject if words.startswith("middle") else self.part(words)
@@ -153,6 +160,8 @@ Check = Callable[[_Scene, re.Match[str], list[str]], None]
 
 def _quoted(scene: _Scene, match: re.Match[str], stated: list[str]) -> None:
     _require(all(match[place] in scene.places(i, match["name"]) for i, place in enumerate("ab")), match)
+    if "c" in match.groupdict():
+        _require(all(int(match[offset]) in scene.offsets(i, match["name"]) for i, offset in enumerate("cd")), match)
 
 
 def _part_slid(scene: _Scene, match: re.Match[str], stated: list[str]) -> None:
@@ -259,12 +268,13 @@ def _rules(*rules: tuple[str, Check]) -> list[tuple[re.Pattern[str], Check]]:
 
 def _common() -> Iterable[tuple[str, Check]]:
     name, side, way = r"(?P<name>[a-z]+(?: [a-z_]+)?)", r"(?P<side>near|far)", r"(?P<way>left|right)"
-    a, b = r"(?P<a>[a-z][A-Z])", r"(?P<b>[a-z][A-Z])"
+    a, b, c, d = r"(?P<a>[a-z][A-Z])", r"(?P<b>[a-z][A-Z])", r"(?P<c>[+-]\d)", r"(?P<d>[+-]\d)"
     yield rf"(?P<name>middle) {a} {b}", _quoted
     yield rf"The (?P<name>middle of the object) is at {a} in the first picture and at {b} in the second\.", _quoted
-    yield rf"The {name} is at {a} in the first picture and at {b} in the second\.", _quoted
-    yield rf"{name}(?: {a} {b})? {way} {side} so (?P<so>left|right)", _part_slid
-    yield rf"(?!camera\b|all\b|object\b){name}(?: {a} {b})? still", _part_still
+    right_of = r"twentieths of the object's extent to the right of its middle"
+    yield rf"The {name} is at {a} in the first picture and at {b} in the second, {c} and {d} {right_of}\.", _quoted
+    yield rf"{name}(?: {a}{c} {b}{d})? {way} {side} so (?P<so>left|right)", _part_slid
+    yield rf"(?!camera\b|all\b|object\b){name}(?: {a}{c} {b}{d})? still", _part_still
     yield rf"The {name} is on the {side} side of the object and slides {way} against its middle\.", _part_slid
     yield rf"On the {side} side of the object, the {name} shifts to the {way}\.", _part_slid
     yield rf"Measured from the object's middle, the {name} drifts {way}; it stands on the {side} side\.", _part_slid

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
+from actial.mix.descriptions import with_offset
 from actial.mix.reasoning import Evidence, NoChain, Story
 
 WORDS_PER_PART = {"short": 5, "full": 17}
-WORDS_QUOTED = {"short": 2, "full": 16}
+WORDS_QUOTED = {"short": 2, "full": 29}
 WORDS_MIDDLE = {"short": 3, "full": 17}
 WORDS_AROUND = {"short": 8, "full": 40}
 """Most words of one part's clause, of the quotation of its places, of that of the middle's, and of all the rest."""
 
-_QUOTED = "The {name} is at {a} in the first picture and at {b} in the second."
+_MIDDLE = "The middle of the object is at {} in the first picture and at {} in the second."
+_QUOTED = (
+    "The {name} is at {a} in the first picture and at {b} in the second, "
+    "{first:+d} and {second:+d} twentieths of the object's extent to the right of its middle."
+)
 
 _PART = (
     "The {name} is on the {side} side of the object and slides {slid} against its middle.",
@@ -73,7 +78,7 @@ def in_words(story: Story, wording: str, max_words: int, generator: np.random.Ge
 
 def _short(story: Story) -> str:
     middle = " ".join(["middle", *story.middle]) + ": " if story.middle else ""
-    evidence = ", ".join(" ".join([e.name, *e.places, _short_evidence(e)]) for e in story.evidence)
+    evidence = ", ".join(" ".join([e.name, *map(with_offset, e.places, e.offsets), _short_evidence(e)]) for e in story.evidence)
     went = "camera still" if story.went == "none" else f"camera {story.went}"
     return f"{middle}{evidence}: {went}{_short_conclusion(story)}."
 
@@ -94,9 +99,11 @@ def _short_conclusion(story: Story) -> str:
 
 
 def _full(story: Story, generator: np.random.Generator) -> str:
-    sentences = [_quoted("middle of the object", story.middle)] if story.middle else []
+    sentences = [_MIDDLE.format(*story.middle)] if story.middle else []
     for e in story.evidence:
-        sentences += [_quoted(e.name, e.places)] if e.places else []
+        if e.places:
+            (a, b), (first, second) = e.places, e.offsets
+            sentences.append(_QUOTED.format(name=e.name, a=a, b=b, first=first, second=second))
         sentences.append(_part_sentence(e, generator))
     if story.went == "none":
         sentences.append(_one_of(_NOT_WENT, generator))
@@ -111,11 +118,6 @@ def _full(story: Story, generator: np.random.Generator) -> str:
         slid = "In the picture, the whole object keeps its place" if story.slid == "none" else _SLID.format(slid=story.slid)
         sentences.append(slid + _COMPARED[story.compared] + _TURN[story.label])
     return " ".join(sentences)
-
-
-def _quoted(name: str, places: tuple[str, ...]) -> str:
-    first, second = places
-    return _QUOTED.format(name=name, a=first, b=second)
 
 
 def _part_sentence(e: Evidence, generator: np.random.Generator) -> str:

@@ -67,8 +67,9 @@ class Phase:
 PHASES = (
     Phase("reading", 1200, {"describe": 0.6, "think": 0.2, "direct": 0.2}, (PLACE, ORDER, SHIFT, LISTED), decay_share=0.0),
     Phase("answering", 1800, {"describe": 0.4, "think": 0.35, "direct": 0.25}, (PLACE, ORDER, ORDER, SHIFT, DRIFT, DRIFT, LISTED), decay_share=0.5),
+    Phase("measuring", 1000, {"describe": 0.3, "think": 0.5, "direct": 0.2}, (PLACE, ORDER, SHIFT, DRIFT, DRIFT, DRIFT, LISTED), decay_share=0.5),
 )
-"""Where things are first; then what is on which side of what, and what moves in the picture against what."""
+"""Where things are first; then what is on which side of what, and what moves in the picture against what; then mostly the last, measured."""
 
 
 @dataclass(frozen=True)

@@ -116,17 +116,19 @@ def test_claims_about_parts_that_are_not_there_or_not_seen_are_false(made: Made)
     store, _, chains = made
     question, chain = next((q, c) for q, c in chains["short"] if "near" in c)
     first, second = views_of(store, question)
-    quoted = re.findall(r"([a-z]+(?: [a-z]+)?) ([a-z][A-Z]) ([a-z][A-Z])\b", chain)
+    quoted = re.findall(r"([a-z]+(?: [a-z]+)?) ([a-z][A-Z](?:[+-]\d)?) ([a-z][A-Z](?:[+-]\d)?)", chain)
     assert quoted[0][0] == "middle" and len(quoted) >= 3
     for name, *places in quoted:
-        for i, (column, row) in enumerate(places):
-            for edited in (chr(ord(column) + 1) + row, column + chr(ord(row) - 1)):
+        for i, place in enumerate(places):
+            column, row, offset = place[0], place[1], place[2:]
+            others = [chr(ord(column) + 1) + row + offset, column + chr(ord(row) - 1) + offset]
+            for edited in [*others, f"{column}{row}{int(offset) - 1:+d}"] if offset else others:
                 said = [*places[:i], edited, *places[i + 1 :]]
                 with pytest.raises(FalseClaim, match="not so"):
                     verify(chain.replace(" ".join([name, *places]), " ".join([name, *said]), 1), question, first, second, GRID)
     with pytest.raises(FalseClaim, match="names 0 parts"):
         verify(chain.replace(quoted[1][0], "mauve"), question, first, second, GRID)
-    _, evidence, conclusion = re.sub(r" [a-z][A-Z] [a-z][A-Z]\b", "", chain).split(":")
+    _, evidence, conclusion = re.sub(r" [a-z][A-Z](?:[+-]\d)?", "", chain).split(":")
     clauses, unquoted = evidence.split(", "), f"{evidence.strip()}:{conclusion}"
     verify(unquoted, question, first, second, GRID)
     narrow = replace(first, camera=replace(first.camera, width_px=1))

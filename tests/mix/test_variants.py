@@ -155,11 +155,11 @@ def test_the_opposite_of_the_opposite_is_the_chain(clauses: list[str]) -> None:
 
 
 def test_the_opposite_movement_goes_from_the_second_picture_to_the_first() -> None:
-    assert opposite("middle gK hL: red cM fN right near so left, blue kI dH left far so left: camera left, clockwise.") == (
-        "middle hL gK: red fN cM left near so right, blue dH kI right far so right: camera right, counter-clockwise."
+    assert opposite("middle gK hL: red cM-4 fN-2 right near so left, blue kI+4 dH-4 left far so left: camera left, clockwise.") == (
+        "middle hL gK: red fN-2 cM-4 left near so right, blue dH-4 kI+4 right far so right: camera right, counter-clockwise."
     )
-    full = "The red box is at {} in the first picture and at {} in the second. The red box shifts to the {}."
-    assert opposite(full.format("aK", "cL", "right")) == full.format("cL", "aK", "left")
+    full = "The red box is at {} in the first picture and at {} in the second, {} and {} twentieths of it. The red box shifts to the {}."
+    assert opposite(full.format("aK", "cL", "-8", "+2", "right")) == full.format("cL", "aK", "+2", "-8", "left")
 
 
 @pytest.mark.parametrize(("wording", "max_words"), [("short", 60), ("full", 200)])

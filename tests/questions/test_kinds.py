@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from toy_scenes import toy_settings
 
 from actial.geometry.angles import motion_between
 from actial.geometry.poses import look_at
 from actial.geometry.projection import intrinsics
-from actial.params import BuildQA, load_params
 from actial.questions.kinds import BETWEEN, BEYOND, KINDS, LABELS, LEFT, NEAR_AXIS, NONE, PITCHED, RIGHT, SUBJECT_MOVED, UNDEFINED, decide, lateral_is_tied
 
-REPO = Path(__file__).resolve().parents[2]
-SETTINGS: BuildQA = load_params(REPO / "profiles/tiny.yaml").build_qa
+SETTINGS = toy_settings()
 CENTER = np.array([0.0, 0.0, 1.0])
 FIRST = look_at(np.array([0.0, -4.0, 1.0]), CENTER)
 

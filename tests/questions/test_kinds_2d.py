@@ -48,6 +48,14 @@ def share(view: View, name: str) -> float:
     return float(projected(view, centre(view, name))[0]) / view.camera.width_px
 
 
+def offset(view: View, name: str) -> str:
+    """Twentieths of the subject's extent to the right of its middle, from bearings on the map, by complex numbers."""
+    eye = complex(*np.array(view.camera.T_world_cam).reshape(4, 4)[:2, 3])
+    middle, at = (complex(*centre(view, n)[:2]) - eye for n in ("middle", name))
+    right = -abs(middle) * np.tan(np.angle(at / middle)) / max(view.objects[0].size_m)
+    return f"{min(max(round(20 * right), -9), 9):+d}"
+
+
 def place(view: View, name: str) -> str:
     """Column of the centre, row of the ground below, on a grid of 20 by 20."""
     subject = view.objects[0]
@@ -113,7 +121,8 @@ def test_reasons_quote_the_places_that_decide(kind: str) -> None:
                 if kind == DRIFT:
                     label = asked.question.label_of(asked.question.truth)
                     assert quoted[name].pop() == ("still" if label == "none" else label)
-                assert quoted[name] == [place(pair[n], name) for n in asked.pictures]
+                offsets = [offset(pair[n], name) if kind == DRIFT else "" for n in asked.pictures]
+                assert quoted[name] == [place(pair[n], name) + told for n, told in zip(asked.pictures, offsets, strict=True)]
             assert ("middle" in quoted) == (kind == DRIFT)
             if kind == DRIFT:
                 assert quoted["middle"] == [place(view, "middle") for view in pair]

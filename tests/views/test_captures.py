@@ -297,7 +297,7 @@ def test_a_capture_is_a_scene_like_any_other(toy: ToyCapture, tmp_path: Path) ->
     assert scene.scene_id == "scene-000003" and scene.picture_is_whole.all() and scene.source == "my-shelf"
     np.testing.assert_array_equal(scene.T_world_cam, poses_of(capture))
     assert not scene.subject_center.any() and scene.points.shape == (12, 1, 3)
-    found = find_candidates([scene], load_params(PROFILES / "tiny.yaml").build_qa, seed=1)
+    found = find_candidates([scene], load_params(PROFILES / "single-gpu.yaml").build_qa, seed=1)
     assert (
         found.sources == ["my-shelf"] and len(set(found.rows["kind"])) == 4 and not any(n for reason, n in found.refused.items() if reason.startswith("views"))
     )
