@@ -166,7 +166,7 @@ class Project:
 
 
 def change_sft(project: Project) -> None:
-    project.change_params("sft", freeze_vision=True)
+    project.change_params("sft", freeze_vision=False)
 
 
 def start_up(project: Project) -> subprocess.Popen[bytes]:

@@ -22,15 +22,15 @@ def test_plan_why_and_durations(project: Project) -> None:
     lines = project.actial("plan").stdout.splitlines()
     assert [line.split()[:2] for line in lines] == [[stage, "fresh"] for stage in ALL]
     assert all(line.rstrip().endswith(" s") for line in lines), "durations of the last runs"
-    project.change_params("sft", freeze_vision=True)
+    project.change_params("sft", freeze_vision=False)
     shutil.rmtree(project.root / "outputs/build_qa")
     plan = dict(line.split(maxsplit=1) for line in project.actial("plan").stdout.splitlines())
     assert plan["render_views"].startswith("fresh")
     assert plan["build_qa"].startswith("restore or run")
-    assert plan["sft"].startswith("run") and plan["sft"].endswith("params.yaml: sft.freeze_vision false -> true")
+    assert plan["sft"].startswith("run") and plan["sft"].endswith("params.yaml: sft.freeze_vision true -> false")
     assert plan["evaluate"].startswith("perhaps run") and plan["evaluate"].endswith("runs if build_qa, cold_start_mix, sft give another output")
     why = project.actial("why", "grpo").stdout
-    assert "params.yaml: sft.freeze_vision false -> true" in why
+    assert "params.yaml: sft.freeze_vision true -> false" in why
     assert "output outputs/build_qa deleted" in why
     assert project.ran() == []
 

@@ -133,8 +133,8 @@ def test_params_of_a_later_stage_edited_during_a_flow(project: Project, flow: Fl
 @pytest.mark.parametrize("door", ["dvc", "flow"])
 def test_params_of_a_stage_edited_while_it_runs(door: str, project: Project, flow: Flow) -> None:
     """DVC alone would record the new settings as those the old result was made with."""
-    project.change_params("sft", freeze_vision=True)
-    editing = while_held(project, "sft", lambda: project.change_params("sft", freeze_vision=False))
+    project.change_params("sft", freeze_vision=False)
+    editing = while_held(project, "sft", lambda: project.change_params("sft", freeze_vision=True))
     said = project.dvc("repro", check=False).stdout if door == "dvc" else flow()["because"]
     editing.join()
     assert "the params, code or inputs of sft were edited while it ran" in said
@@ -152,7 +152,7 @@ def test_stages_run_singly(project: Project, made: Project, flow: Flow) -> None:
     assert flow(only=["build_qa", "cold_start_mix"]) == {"build_qa": "Cached", "cold_start_mix": "Cached"}
     said = flow(only=["evaluate"])
     assert said["stopped"] == "Refused"
-    assert said["because"].startswith("evaluate is not run, because its input sft is stale (params.yaml: sft.freeze_vision false -> true)")
+    assert said["because"].startswith("evaluate is not run, because its input sft is stale (params.yaml: sft.freeze_vision true -> false)")
     assert "to be forced, but is not among" in flow(only=["evaluate"], force=["sft"])["because"]
     assert "both given" in flow(only=["evaluate"], from_stage="sft")["because"]
     assert project.ran() == []

@@ -111,7 +111,7 @@ def test_cancel_from_prefect_leaves_no_process(served: Project) -> None:
                 said += [] if process.pid in before else [" ".join(process.cmdline())]
         return [s for s in said if "multiprocessing.resource_tracker" not in s]
 
-    served.change_params("sft", freeze_vision=True)
+    served.change_params("sft", freeze_vision=False)
     served.hold("sft")
     said = deploy(served)
     flow_run = said.split("UUID: ")[1].split()[0]
