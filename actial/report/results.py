@@ -10,6 +10,7 @@ from actial.report.outputs import STAND_INS, Outputs, in_order
 from actial.report.page import Html, join, missing, table, tag
 
 _HOW_TO_READ = (
+    "Directional: the truth is left or right. New families: arrangements of parts that were held out of training. "
     "Accuracy in percent ± one standard error, clustered by scene: questions about one scene are not independent. "
     "Where all answers are right, or all wrong, there is no spread, and ± 0.0 does not mean certainty. "
     "An unparsed answer counts as wrong and is never guessed. Chance is 1 / number of options. "
