@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pycolmap
 import pytest
 from textured_scene import SUBJECT_SIZE, photographs, through_lens, walk_around
+from toy_captures import limits
 
 from actial.geometry.angles import Motion, motion_between
 from actial.geometry.projection import intrinsics
@@ -18,14 +18,6 @@ from actial.views.cameras import label_masks
 from actial.views.captures import Capture, Origin, ingest_capture
 
 N_VIEWS, SIZE_PX, K1 = 24, (320, 240), -0.12
-
-
-@dataclass(frozen=True)
-class Limits:
-    min_views: int = 6
-    longest_side_px: int = 224
-    max_up_error_deg: float = 2.0
-    max_center_error_r: float = 0.1
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +35,7 @@ def capture(walk: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Captu
     for i, picture in enumerate(photographs(generator_for(0, "photographs"), walk, K, wide_px)):
         (folder / f"images/{i:03d}.png").write_bytes(encode_png(through_lens(picture, K, K_lens, K1, SIZE_PX)))
     reconstruct(folder)
-    return ingest_capture(folder, "scene-000000", Origin("own", "CC0-1.0", "box"), Limits())
+    return ingest_capture(folder, "scene-000000", Origin("own", "CC0-1.0", "box"), limits(longest_side_px=224, max_up_error_deg=2.0))
 
 
 def reconstruct(folder: Path) -> None:

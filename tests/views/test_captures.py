@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pycolmap
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
-from toy_captures import SIDE_PX, ToyCapture, colmap_model, random_similarity, toy_capture, transforms_of, write_capture, write_colmap, write_pictures
+from toy_captures import (
+    NO_POINTS,
+    ToyCapture,
+    assert_same_motions,
+    colmap_model,
+    limits,
+    motions,
+    origin_in,
+    random_similarity,
+    ring,
+    toy_capture,
+    transforms_of,
+    write_capture,
+    write_colmap,
+    write_pictures,
+)
 
 from actial.errors import RefusedCapture, UserError
-from actial.geometry.angles import Motion, motion_between
-from actial.geometry.poses import inverse, is_rigid, look_at, rotated_about, transformed
+from actial.geometry.poses import look_at, rotated_about
 from actial.geometry.projection import intrinsics
 from actial.params import load_params
 from actial.questions.pairs import find_candidates
 from actial.questions.scan import scan_scenes
 from actial.rng import generator_for
 from actial.shards import ViewWriter, decode_picture, encode_png
-from actial.views.capture_alignment import Alignment, align
 from actial.views.capture_formats import Lens
 from actial.views.captures import Capture, Origin, ingest_capture, undistorted
 
@@ -33,15 +44,7 @@ PROFILES = Path(__file__).parents[2] / "profiles"
 ORIGIN = Origin("my-shelf", "CC-BY-4.0", "mugs")
 
 
-@dataclass(frozen=True)
-class Limits:
-    min_views: int = 6
-    longest_side_px: int = 448
-    max_up_error_deg: float = 3.0
-    max_center_error_r: float = 0.1
-
-
-LOOSE = Limits(max_center_error_r=0.5)
+LOOSE = limits(max_center_error_r=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -53,23 +56,6 @@ def moved(toy: ToyCapture, seed: int) -> ToyCapture:
     """The capture in another world."""
     similarity = random_similarity(generator_for(seed, "world"))
     return replace(toy, T_world_cam=similarity.poses(toy.T_world_cam), points=similarity.points(toy.points), center=similarity.points(toy.center))
-
-
-def motions(T_world_cam: np.ndarray, center: np.ndarray) -> Motion:
-    i, j = np.nonzero(~np.eye(len(T_world_cam), dtype=bool))
-    return motion_between(T_world_cam[i], T_world_cam[j], center)
-
-
-def assert_same_motions(a: Motion, b: Motion, tolerance: float) -> None:
-    for name, x, y in zip(Motion._fields, a, b, strict=True):
-        off = (x - y + 180) % 360 - 180 if name.endswith("_deg") else x - y
-        assert np.abs(off).max() < tolerance, name
-
-
-def origin_in(T_world_cam: np.ndarray, aligned: np.ndarray) -> np.ndarray:
-    """Where the aligned world's origin is in the world of `T_world_cam`, by what the first camera sees of it."""
-    span = lambda T: np.linalg.norm(T[:, None, :3, 3] - T[None, :, :3, 3], axis=-1).max()
-    return transformed(T_world_cam[0], inverse(aligned[0])[:3, 3] * span(T_world_cam) / span(aligned))
 
 
 def poses_of(capture: Capture) -> np.ndarray:
@@ -96,90 +82,6 @@ def test_every_relative_direction_survives_the_file_and_a_random_world(toy: ToyC
         np.testing.assert_allclose(view.camera.intrinsics(), toy.K[i])
         (subject,) = view.objects
         assert (subject.name, subject.family, subject.part_of) == ("subject", "mugs", None) and not subject.center().any()
-
-
-def ring(rng: np.random.Generator, n: int, *, roll_deg: float = 0.0, aim_r: float = 0.0, arc_deg: float = 360.0) -> np.ndarray:
-    """Hand-held cameras around the origin at varied heights and distances, with scatter of roll and aim."""
-    azimuth = np.radians(np.linspace(0, arc_deg, n, endpoint=arc_deg < 360) + rng.uniform(-2, 2, n))
-    height = np.radians(rng.uniform(5, 50, n))
-    eyes = np.column_stack([np.cos(height) * np.cos(azimuth), np.cos(height) * np.sin(azimuth), np.sin(height)]) * rng.uniform(1.5, 2.5, (n, 1))
-    rolls = np.radians(roll_deg) * rng.normal(size=n)
-    return np.stack([look_at(eye, 2 * aim_r * rng.normal(size=3), roll) for eye, roll in zip(eyes, rolls, strict=True)])
-
-
-def lenses(n: int, fov_deg: float = 50.0) -> list[Lens]:
-    return [Lens(SIDE_PX, SIDE_PX, tuple(intrinsics(SIDE_PX, SIDE_PX, fov_deg).ravel()), ())] * n
-
-
-NO_POINTS = np.empty((0, 3))
-
-
-@given(st.integers(0, 2**32), st.integers(6, 40))
-@settings(max_examples=40, deadline=None)
-def test_level_cameras_that_look_at_the_object_give_up_and_centre_exactly_in_any_world(seed: int, n: int) -> None:
-    rng = generator_for(seed, "ring")
-    poses = ring(rng, n)
-    found = align(random_similarity(rng).poses(poses), lenses(n), NO_POINTS, Limits())
-    assert all(is_rigid(T) for T in found.T_world_cam) and found.n_object_points == 0
-    assert_same_motions(motions(poses, np.zeros(3)), motions(found.T_world_cam, np.zeros(3)), 1e-6)
-
-
-@given(st.integers(0, 2**32))
-@settings(max_examples=25, deadline=None)
-def test_the_world_that_a_reconstruction_chose_does_not_matter(seed: int) -> None:
-    """Neither for a hand-held capture with points: the aligned world is the same."""
-    rng = generator_for(seed, "hand-held")
-    poses, points = ring(rng, 20, roll_deg=2, aim_r=0.05), rng.normal(scale=0.3, size=(300, 3))
-    similarity = random_similarity(rng)
-    a = align(poses, lenses(20), points, Limits())
-    b = align(similarity.poses(poses), lenses(20), similarity.points(points), Limits())
-    np.testing.assert_allclose(a.T_world_cam, b.T_world_cam, atol=1e-6)
-    np.testing.assert_allclose(
-        [*a.size, a.up_error_deg, a.center_error_r, a.n_object_points], [*b.size, b.up_error_deg, b.center_error_r, b.n_object_points], rtol=1e-5
-    )
-
-
-def errors(found: Alignment, truth: np.ndarray) -> tuple[float, float]:
-    """How far up is off, degrees, and the centre, in median camera distances."""
-    up = truth[0][:3, :3] @ found.T_world_cam[0][:3, :3].T @ [0, 0, 1]
-    distance = np.median(np.linalg.norm(truth[:, :3, 3], axis=1))
-    return float(np.degrees(np.arccos(min(up[2], 1.0)))), float(np.linalg.norm(origin_in(truth, found.T_world_cam)) / distance)
-
-
-def test_the_stated_errors_are_as_large_as_the_true_ones() -> None:
-    """Root mean squares over 60 hand-held captures, all around and along an arc."""
-    for arc_deg in (360.0, 120.0):
-        off, stated = [], []
-        for seed in range(60):
-            poses = ring(generator_for(seed, "errors"), 15, roll_deg=3, aim_r=0.06, arc_deg=arc_deg)
-            found = align(poses, lenses(15), NO_POINTS, Limits(max_up_error_deg=30, max_center_error_r=1))
-            off.append(errors(found, poses))
-            stated.append((found.up_error_deg, found.center_error_r))
-        true_up, true_center = np.sqrt(np.mean(np.square(off), axis=0))
-        stated_up, stated_center = np.sqrt(np.mean(np.square(stated), axis=0))
-        assert 0.8 < true_up / stated_up < 1.25 and 0.8 < true_center / stated_center < 1.25
-
-
-def test_points_pull_the_centre_into_the_object_and_give_its_extent() -> None:
-    rng = generator_for(0, "points")
-    poses = ring(rng, 20, aim_r=0.1)
-    box = rng.uniform(-1, 1, (400, 3)) * [0.5, 0.3, 0.2]
-    ground = np.column_stack([rng.uniform(-2, 2, (1500, 2)), rng.normal(-0.2, 0.002, 1500)])
-    far = rng.normal(size=(300, 3)) * 8
-    found = align(poses, lenses(20), np.concatenate([box, ground, far]), Limits())
-    alone = align(poses, lenses(20), NO_POINTS, Limits(max_center_error_r=0.2))
-    assert 300 < found.n_object_points < 450
-    assert errors(found, poses)[1] < 0.02 < errors(alone, poses)[1]
-    assert np.prod(found.size) * np.median(np.linalg.norm(poses[:, :3, 3], axis=1)) ** 3 == pytest.approx(1.0 * 0.6 * 0.4, rel=0.6)  # turned about the vertical
-    assert found.size[2] * 2 == pytest.approx(0.4, rel=0.15)
-
-
-def test_a_point_cloud_elsewhere_does_not_move_the_centre() -> None:
-    rng = generator_for(1, "points")
-    poses = ring(rng, 20)
-    elsewhere = rng.normal(loc=[0.3, 0.2, 0.1], scale=0.05, size=(300, 3))
-    found = align(poses, lenses(20), elsewhere, Limits())
-    assert found.n_object_points == 0 and errors(found, poses)[1] < 1e-6
 
 
 def with_poses(toy: ToyCapture, poses: np.ndarray) -> ToyCapture:
@@ -229,23 +131,8 @@ def test_a_capture_too_poor_to_ask_about_is_refused(toy: ToyCapture, tmp_path: P
     few = replace(toy, names=toy.names[: len(poses)], pictures=toy.pictures[: len(poses)], K=toy.K[: len(poses)])
     write_capture(tmp_path, with_poses(few, poses), "transforms")
     with pytest.raises(RefusedCapture, match=sentence) as refused:
-        ingest_capture(tmp_path, "scene-000000", ORIGIN, Limits())
+        ingest_capture(tmp_path, "scene-000000", ORIGIN, limits())
     assert str(refused.value).startswith(str(tmp_path)) and "\n" not in str(refused.value) and isinstance(refused.value, UserError)
-
-
-def test_cameras_that_differ_in_pitch_only_have_no_centre_of_their_own() -> None:
-    """Up needs more than one heading; the same heading twice with another pitch is not enough."""
-    poses = np.stack([look_at(np.array([0.0, -2, h]), np.zeros(3)) for h in np.linspace(0.1, 2, 8)])
-    with pytest.raises(RefusedCapture, match="up is known to within"):
-        align(poses, lenses(8), NO_POINTS, Limits())
-
-
-def test_parallel_axes_meet_nowhere() -> None:
-    T = look_at(np.array([0.0, -2, 0.5]), np.zeros(3))
-    poses = np.stack([T] * 8)
-    poses[:, :3, 3] += generator_for(0, "shifts").normal(size=(8, 3))
-    with pytest.raises(RefusedCapture, match="the object's centre is not determined: all cameras look the same way"):
-        align(poses, lenses(8), NO_POINTS, Limits(max_up_error_deg=float("inf")))
 
 
 def test_what_is_wrong_with_a_picture_is_counted_and_the_others_stand(toy: ToyCapture, tmp_path: Path) -> None:
@@ -341,7 +228,7 @@ def test_an_undistorted_picture_is_what_a_pinhole_camera_takes(toy: ToyCapture, 
     exact = replace(with_poses(toy, ring(generator_for(5, "ring"), 12)), pictures=[encode_png(seen_through(camera))] * 12, size=(WIDTH_PX, HEIGHT_PX))
     write_pictures(tmp_path / "images", exact)
     write_colmap(tmp_path, colmap_model(exact, model, params), binary=True)
-    (view, picture, _), *others = ingest_capture(tmp_path, "scene-000000", ORIGIN, Limits()).views
+    (view, picture, _), *others = ingest_capture(tmp_path, "scene-000000", ORIGIN, limits()).views
     assert len(others) == 11
     K, pixels = view.camera.intrinsics(), np.asarray(decode_picture(picture, ""))
     assert pixels.shape == (view.camera.height_px, view.camera.width_px, 3) and K[0, 0] == camera.focal_length_x and K[1, 1] == camera.focal_length_y
@@ -362,7 +249,7 @@ def test_a_shrunk_picture_keeps_its_camera(toy: ToyCapture, tmp_path: Path) -> N
     exact = replace(with_poses(toy, ring(generator_for(5, "ring"), 12)), pictures=[encode_png(seen_through(camera))] * 12, size=(WIDTH_PX, HEIGHT_PX))
     write_pictures(tmp_path / "images", exact)
     write_colmap(tmp_path, colmap_model(exact, "PINHOLE", [60.0, 60, 43.1, 30.2]), binary=False)
-    view, picture, _ = ingest_capture(tmp_path, "scene-000000", ORIGIN, Limits(longest_side_px=50)).views[0]
+    view, picture, _ = ingest_capture(tmp_path, "scene-000000", ORIGIN, limits(longest_side_px=50)).views[0]
     pixels = np.asarray(decode_picture(picture, ""))
     assert pixels.shape == (38, 50, 3) and (view.camera.width_px, view.camera.height_px) == (50, 38)
     assert_shows_pattern(pixels, view.camera.intrinsics(), 6)  # the mean over a pixel of 1.7; half a pixel would be 12
@@ -395,7 +282,7 @@ def test_photographs_that_lie_on_their_side_are_turned_upright(toy: ToyCapture, 
     (tmp_path / "images").mkdir()
     for name, picture in zip(toy.names, pictures, strict=True):
         Image.fromarray(np.rot90(picture, quarter_turns).copy()).save(tmp_path / "images" / name, exif=exif)
-    capture = ingest_capture(tmp_path, "scene-000000", ORIGIN, Limits())
+    capture = ingest_capture(tmp_path, "scene-000000", ORIGIN, limits())
     assert capture.quality.up_error_deg < 1
     assert_same_motions(motions(poses, np.zeros(3)), motions(poses_of(capture), np.zeros(3)), 1e-6)
     for (view, data, _), picture in zip(capture.views, pictures, strict=True):

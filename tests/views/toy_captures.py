@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pycolmap
 
+from actial.geometry.angles import Motion, motion_between
 from actial.geometry.conventions import opencv_from_blender
-from actial.geometry.poses import inverse, transformed
+from actial.geometry.poses import inverse, look_at, transformed
+from actial.geometry.projection import intrinsics
+from actial.params import Captures
 from actial.shards import encode_png
 from actial.views import boxes, committed
+from actial.views.capture_formats import Lens
 from actial.views.committed import Plan
 from actial.views.scenes import Scene
 
@@ -131,3 +136,41 @@ def write_capture(folder: Path, capture: ToyCapture, form: str) -> None:
         (folder / "transforms.json").write_text(json.dumps(transforms_of(capture)), encoding="utf-8")
     else:
         write_colmap(folder, colmap_model(capture), binary=form == "colmap-binary")
+
+
+def limits(**changes: Any) -> Captures:
+    """What captures must be like, a little more lenient than the profiles."""
+    return replace(Captures(min_views=6, longest_side_px=448, max_up_error_deg=3.0, max_center_error_r=0.1, licence=""), **changes)
+
+
+def motions(T_world_cam: np.ndarray, center: np.ndarray) -> Motion:
+    i, j = np.nonzero(~np.eye(len(T_world_cam), dtype=bool))
+    return motion_between(T_world_cam[i], T_world_cam[j], center)
+
+
+def assert_same_motions(a: Motion, b: Motion, tolerance: float) -> None:
+    for name, x, y in zip(Motion._fields, a, b, strict=True):
+        off = (x - y + 180) % 360 - 180 if name.endswith("_deg") else x - y
+        assert np.abs(off).max() < tolerance, name
+
+
+def origin_in(T_world_cam: np.ndarray, aligned: np.ndarray) -> np.ndarray:
+    """Where the aligned world's origin is in the world of `T_world_cam`, by what the first camera sees of it."""
+    span = lambda T: np.linalg.norm(T[:, None, :3, 3] - T[None, :, :3, 3], axis=-1).max()
+    return transformed(T_world_cam[0], inverse(aligned[0])[:3, 3] * span(T_world_cam) / span(aligned))
+
+
+def ring(rng: np.random.Generator, n: int, *, roll_deg: float = 0.0, aim_r: float = 0.0, arc_deg: float = 360.0) -> np.ndarray:
+    """Hand-held cameras around the origin at varied heights and distances, with scatter of roll and aim."""
+    azimuth = np.radians(np.linspace(0, arc_deg, n, endpoint=arc_deg < 360) + rng.uniform(-2, 2, n))
+    height = np.radians(rng.uniform(5, 50, n))
+    eyes = np.column_stack([np.cos(height) * np.cos(azimuth), np.cos(height) * np.sin(azimuth), np.sin(height)]) * rng.uniform(1.5, 2.5, (n, 1))
+    rolls = np.radians(roll_deg) * rng.normal(size=n)
+    return np.stack([look_at(eye, 2 * aim_r * rng.normal(size=3), roll) for eye, roll in zip(eyes, rolls, strict=True)])
+
+
+def lenses(n: int, fov_deg: float = 50.0) -> list[Lens]:
+    return [Lens(SIDE_PX, SIDE_PX, tuple(intrinsics(SIDE_PX, SIDE_PX, fov_deg).ravel()), ())] * n
+
+
+NO_POINTS = np.empty((0, 3))
