@@ -8,6 +8,7 @@ ground tells its distance to whoever knows how; how high it appears does not, si
 from __future__ import annotations
 
 import string
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -78,12 +79,11 @@ def reason_2d(asked: Asked, first: View, second: View, grid: Grid) -> str:
     """The short chain of thought of a 2D question: places of the parts asked about; for a shift, of all parts seen in both pictures; for a drift
     also their offsets from the subject's middle, and which way each went against it."""
     if len(asked.pictures) == 2:
-        places = places_in_both(first, second, grid, with_shape=False)
+        located = located_in_both(first, second, grid, with_shape=False)
         if asked.question.kind != DRIFT:
-            return ", ".join(" ".join([name, *at]) for name, at in places.items()) + "."
+            return ", ".join(" ".join([name, *at.places]) for name, at in located.items()) + "."
         ways = {name: _way(share) for name, share in drifts(first, second)}
-        offsets = offsets_in_both(first, second, with_shape=False)
-        told = ", ".join(" ".join([name, *map(with_offset, at, offsets[name]), ways[name]]) for name, at in places.items())
+        told = ", ".join(" ".join([name, *map(with_offset, at.places, at.offsets), ways[name]]) for name, at in located.items())
         return " ".join(["middle", *middle_in_both(first, second, grid)]) + f": {told}."
     view = (first, second)[asked.pictures[0]]
     names = spoken_names(view.objects, with_shape=False)
@@ -105,20 +105,23 @@ def with_offset(place: str, offset: int) -> str:
     return f"{place}{offset:+d}"
 
 
-def places_in_both(first: View, second: View, grid: Grid, with_shape: bool) -> dict[str, tuple[str, str]]:
-    """Place in each picture, by what they are called, of the named parts seen in both; left to right as in the first."""
-    return {name: (place(a, first, grid), place(b, second, grid)) for name, a, b in _named_in_both(first, second, with_shape)}
+@dataclass(frozen=True)
+class Located:
+    """Where a part is in each of two pictures."""
+
+    places: tuple[str, str]
+    offsets: tuple[int, int]
 
 
-def offsets_in_both(first: View, second: View, with_shape: bool) -> dict[str, tuple[int, int]]:
-    """Offset in each picture of the same parts."""
-    return {name: (offset(a, first), offset(b, second)) for name, a, b in _named_in_both(first, second, with_shape)}
-
-
-def _named_in_both(first: View, second: View, with_shape: bool) -> list[tuple[str, np.ndarray, np.ndarray]]:
-    """What they are called, and the centre (3,) in the world when each picture was taken, of the named parts seen in both; left to right as in the first."""
+def located_in_both(first: View, second: View, grid: Grid, with_shape: bool) -> dict[str, Located]:
+    """By what they are called, the named parts seen in both pictures; left to right as in the first."""
     names, there = spoken_names(first.objects, with_shape), sightings(second)
-    return [(names[name], s.part.center(), there[name].part.center()) for name, s in sightings(first).items() if name in names and name in there]
+    located = {}
+    for name, s in sightings(first).items():
+        if name in names and name in there:
+            a, b = s.part.center(), there[name].part.center()
+            located[names[name]] = Located((place(a, first, grid), place(b, second, grid)), (offset(a, first), offset(b, second)))
+    return located
 
 
 def _side(s: Sighting, view: View) -> str:

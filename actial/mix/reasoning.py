@@ -18,7 +18,7 @@ import numpy as np
 
 from actial.geometry.angles import motion_between
 from actial.geometry.projection import about_subject
-from actial.mix.descriptions import Grid, middle_in_both, offsets_in_both, places_in_both
+from actial.mix.descriptions import Grid, located_in_both, middle_in_both
 from actial.questions.sight import has_sides, sightings, spoken_names
 from actial.records import Question, View
 
@@ -102,8 +102,8 @@ def tell(question: Question, first: View, second: View, with_shape: bool, most_p
     told = [e for e in agreeing if e in clearest]
     if not grid:
         return Story(question.kind, (), tuple(told), went, slid, compared, label)
-    places, offsets = places_in_both(first, second, grid, with_shape), offsets_in_both(first, second, with_shape)
-    quoting = tuple(replace(e, places=places[e.name], offsets=offsets[e.name]) for e in told)
+    located = located_in_both(first, second, grid, with_shape)
+    quoting = tuple(replace(e, places=located[e.name].places, offsets=located[e.name].offsets) for e in told)
     return Story(question.kind, middle_in_both(first, second, grid), quoting, went, slid, compared, label)
 
 
