@@ -10,9 +10,8 @@ from actial.mix.card import write_card
 from actial.mix.conversations import Scribe, written_2d, written_chains, written_descriptions
 from actial.mix.lengths import token_counter
 from actial.mix.mixture import OF_PICTURES, mixed, mode_of, rows_of_sorts, shares_of
-from actial.mix.reasoning import FEWEST_PARTS
 from actial.mix.variants import ROWS_NAMED, Told, varied
-from actial.mix.wording import fewest_words, most_parts
+from actial.mix.wording import fewest_words
 from actial.records import Mode, Question
 from actial.rng import generator_for
 from actial.shards import ViewStore
@@ -27,10 +26,10 @@ def make(job: body.Job) -> body.Made:
         UserError: chains have too few words, rows that have a share cannot be made, or they speak of parts where no object has any.
     """
     params, settings = job.params, job.params.cold_start_mix
-    if settings.modes["think"] and most_parts(settings.wording, settings.max_words, settings.quote_places) < FEWEST_PARTS:
+    fewest = fewest_words(settings.wording, settings.quote_places)
+    if settings.modes["think"] and settings.max_words < fewest:
         raise UserError(
-            f"cold_start_mix.max_words is {settings.max_words}: too few for a chain of thought in {settings.wording} wording about {FEWEST_PARTS} parts; "
-            f"it must be at least {fewest_words(settings.wording, FEWEST_PARTS, settings.quote_places)}"
+            f"cold_start_mix.max_words is {settings.max_words}: too few for a chain of thought in {settings.wording} wording; it must be at least {fewest}"
         )
     store = ViewStore(job.inputs["render_views"] / "views")
     train, rl = (read_questions(job.inputs["build_qa"] / f"{name}.parquet") for name in ("train", "rl"))

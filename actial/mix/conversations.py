@@ -12,7 +12,7 @@ from actial.mix.descriptions import describe_pair, reason_2d
 from actial.mix.lengths import TokenCounter
 from actial.mix.reasoning import NoChain, tell
 from actial.mix.verification import FalseClaim, verify
-from actial.mix.wording import in_words, most_parts
+from actial.mix.wording import in_words
 from actial.params import ColdStartMix, Prompt
 from actial.prompts import THINK_CLOSE, THINK_OPEN, completion_text, prompt_messages, prompt_sha
 from actial.questions.kinds_2d import questions_2d
@@ -105,8 +105,7 @@ def written_chains(scribe: Scribe, questions: Sequence[Question], most: int) -> 
 def _verified_chain(scribe: Scribe, question: Question) -> str:
     settings = scribe.settings
     first, second = (scribe.views(v) for v in question.view_ids)
-    parts = most_parts(settings.wording, settings.max_words, settings.quote_places)
-    story = tell(question, first, second, settings.wording == "full", parts, settings.grid if settings.quote_places else None)
+    story = tell(question, first, second, settings.wording == "full", settings.grid if settings.quote_places else None)
     chain = in_words(story, settings.wording, settings.max_words, generator_for(scribe.seed, f"{question.question_id}/chain"))
     verify(chain, question, first, second, settings.grid)
     return chain

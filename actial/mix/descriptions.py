@@ -8,21 +8,17 @@ ground tells its distance to whoever knows how; how high it appears does not, si
 from __future__ import annotations
 
 import string
-from dataclasses import dataclass
 
 import numpy as np
 
 from actial.geometry.poses import box_corners
 from actial.geometry.projection import about_subject, project
-from actial.questions.kinds_2d import DRIFT, NONE_BELOW, Asked, drifts
+from actial.questions.kinds_2d import DRIFT, Asked
 from actial.questions.sight import Sighting, has_sides, sightings, spoken_names
 from actial.records import View
 
 SIDE_SHARE = 0.07
 """A part is called near or far when it is nearer or farther than the subject's middle by more than this share of the subject's extent."""
-
-OFFSETS_PER_EXTENT, LARGEST_OFFSET = 20, 9
-"""Offsets from the subject's middle are told in twentieths of its extent, up to 9: a part that slid has another one in each picture."""
 
 Grid = tuple[int, int]
 """Columns and rows."""
@@ -41,14 +37,6 @@ def place(p_world: np.ndarray, view: View, grid: Grid) -> str:
     column = min(max(int(above[0] / view.camera.width_px * columns), 0), columns - 1)
     row = last_row if np.isnan(below[1]) else min(max(int(below[1] / view.camera.height_px * rows), 0), last_row)
     return string.ascii_lowercase[column] + string.ascii_uppercase[row]
-
-
-def offset(p_world: np.ndarray, view: View) -> int:
-    """How far right of the subject's middle a point (3,) appears, against how large the subject appears; see `OFFSETS_PER_EXTENT`."""
-    subject = view.objects[0]
-    right_m, _ = about_subject(view.camera.pose()[:3, 3], subject.center(), p_world[None])
-    told = round(float(right_m[0]) / max(subject.size_m) * OFFSETS_PER_EXTENT)
-    return min(max(told, -LARGEST_OFFSET), LARGEST_OFFSET)
 
 
 def describe_pair(first: View, second: View, wording: str, grid: Grid, *, sides: bool) -> str:
@@ -76,52 +64,53 @@ def describe_pair(first: View, second: View, wording: str, grid: Grid, *, sides:
 
 
 def reason_2d(asked: Asked, first: View, second: View, grid: Grid) -> str:
-    """The short chain of thought of a 2D question: places of the parts asked about; for a shift, of all parts seen in both pictures; for a drift
-    also their offsets from the subject's middle, and which way each went against it."""
+    """The short chain of thought of a 2D question: places of the parts asked about; for a shift, of all parts seen in both pictures; for a drift also
+    how far apart the two are in each picture, and which way the one went against the other."""
     if len(asked.pictures) == 2:
         located = located_in_both(first, second, grid, with_shape=False)
-        if asked.question.kind != DRIFT:
-            return ", ".join(" ".join([name, *at.places]) for name, at in located.items()) + "."
-        ways = {name: _way(share) for name, share in drifts(first, second)}
-        told = ", ".join(" ".join([name, *map(with_offset, at.places, at.offsets), ways[name]]) for name, at in located.items())
-        return " ".join(["middle", *middle_in_both(first, second, grid)]) + f": {told}."
+        told = asked.parts if asked.question.kind == DRIFT else tuple(located)
+        text = ", ".join(" ".join([name, *located[name]]) for name in told)
+        if asked.question.kind == DRIFT:
+            one, other = (located[name] for name in told)
+            text += f", {in_short(one, other, WAYS[asked.question.label_of(asked.question.truth)])}"
+        return text + "."
     view = (first, second)[asked.pictures[0]]
     names = spoken_names(view.objects, with_shape=False)
     at = {names[name]: place(s.part.center(), view, grid) for name, s in sightings(view).items() if name in names}
     return ", ".join(f"{name} {at[name]}" for name in asked.parts) + "."
 
 
-def _way(share: float) -> str:
-    return "still" if abs(share) < NONE_BELOW else "right" if share > 0 else "left"
+WAYS: dict[str, str] = {"left": "left", "right": "right", "none": "still"}
+
+Places = tuple[str, str]
+"""Where something is in each of two pictures."""
 
 
-def middle_in_both(first: View, second: View, grid: Grid) -> tuple[str, str]:
-    """Place of the subject's middle in each picture."""
+def apart(one: Places, other: Places) -> tuple[int, int]:
+    """How many columns right of the other the one is, in each picture."""
+    a, b = (ord(x[0]) - ord(y[0]) for x, y in zip(one, other, strict=True))
+    return a, b
+
+
+def in_short(one: Places, other: Places, way: str) -> str:
+    """How far apart two parts are, and which way the one went against the other: `apart -2 +1 right`."""
+    before, after = apart(one, other)
+    return f"apart {before:+d} {after:+d} {way}"
+
+
+def middle_in_both(first: View, second: View, grid: Grid) -> Places:
+    """Where the subject's middle is."""
     return place(first.objects[0].center(), first, grid), place(second.objects[0].center(), second, grid)
 
 
-def with_offset(place: str, offset: int) -> str:
-    """A place, and how far right of the middle it is: `cK-3`."""
-    return f"{place}{offset:+d}"
-
-
-@dataclass(frozen=True)
-class Located:
-    """Where a part is in each of two pictures."""
-
-    places: tuple[str, str]
-    offsets: tuple[int, int]
-
-
-def located_in_both(first: View, second: View, grid: Grid, with_shape: bool) -> dict[str, Located]:
-    """By what they are called, the named parts seen in both pictures; left to right as in the first."""
+def located_in_both(first: View, second: View, grid: Grid, with_shape: bool) -> dict[str, Places]:
+    """By what they are called, where the named parts seen in both pictures are; left to right as in the first."""
     names, there = spoken_names(first.objects, with_shape), sightings(second)
-    located = {}
-    for name, s in sightings(first).items():
-        if name in names and name in there:
-            a, b = s.part.center(), there[name].part.center()
-            located[names[name]] = Located((place(a, first, grid), place(b, second, grid)), (offset(a, first), offset(b, second)))
-    return located
+    return {
+        names[name]: (place(s.part.center(), first, grid), place(there[name].part.center(), second, grid))
+        for name, s in sightings(first).items()
+        if name in names and name in there
+    }
 
 
 def _side(s: Sighting, view: View) -> str:

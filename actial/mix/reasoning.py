@@ -1,34 +1,34 @@
 """Chains of thought written from true geometry.
 
-The evidence is motion parallax about the subject. Turn both cameras, in thought, so that they face the subject's middle: whatever aim
-the pictures really have then drops out. When the camera goes to its right around the subject, parts on the near side slide left against the
-subject's middle and parts on the far side slide right; when it does not go sideways, all keep their place. Near and far are meant at the
-middle of the way, so this holds for wide steps too. A turn is the way around plus how the whole subject slid in the picture:
-turn = orbit + slide, with left turns, counter-clockwise orbits and slides to the right positive.
+The evidence is motion parallax between two parts: of those seen in both pictures, the nearest and the farthest. Whichever way a camera turns, the two shift
+together; when it goes to its right, the near one slides left against the far one; when it does not go sideways, they keep their distance. How near a part
+is shows in where the ground below it appears: the lower in the picture, the nearer. A turn is the way around plus how the whole subject slid in the
+picture: turn = orbit + slide, with left turns, counter-clockwise orbits and slides to the right positive.
 
-A chain speaks of parts whose evidence is clear and agrees with its conclusion; it is not written where the others are as many.
-Whether a chain is true is decided elsewhere (`verification`), by other code.
+Where places are quoted, every step follows from what was quoted before it. A chain is written only where its evidence is clear and agrees with the answer.
+Whether it is true is decided elsewhere (`verification`), by other code.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from actial.geometry.angles import motion_between
-from actial.geometry.projection import about_subject
-from actial.mix.descriptions import Grid, located_in_both, middle_in_both
+from actial.geometry.projection import about_subject, project
+from actial.mix.descriptions import Grid, Places, apart, located_in_both, middle_in_both
 from actial.questions.sight import has_sides, sightings, spoken_names
-from actial.records import Question, View
+from actial.records import Question, SceneObject, View
 
-MOVED_SHARE, STILL_SHARE = 0.05, 0.025
-"""A part moved, or kept its place, when it slid by more or less than these shares of the subject's extent."""
-NEAR_SHARE = 0.05
-"""A part is on the near or far side when it is more than this share of the subject's extent from its middle."""
-SLID_DEG, NOT_SLID_DEG = 2.5, 1.2
+SLID_SHARE, STILL_SHARE = 0.05, 0.03
+"""The near part slid against the far one, or did not, when it went more, or less, than these shares of the picture's width beyond it."""
+SLID_COLUMNS = 2
+"""Where places are quoted, their columns must show at least so many for a slide, and fewer for none."""
+NEARER_SHARE = 0.08
+"""In each picture the near part is nearer than the far one by at least this share of the subject's extent."""
+TURNED_DEG, NOT_TURNED_DEG = 2.5, 1.2
 """The whole subject slid, or did not, when its bearing changed by more or less than these."""
-FEWEST_PARTS = 2
 
 
 class NoChain(Exception):
@@ -36,104 +36,95 @@ class NoChain(Exception):
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """What one part tells."""
-
-    name: str
-    near: bool
-    slid: str
-    clarity: float
-    places: tuple[str, ...] = ()
-    """Where it is in each picture; empty where chains do not quote."""
-    offsets: tuple[int, ...] = ()
-    """How far right of the subject's middle it is in each picture (`descriptions.offset`); empty where chains do not quote."""
-
-    @property
-    def implied(self) -> str:
-        """The way the camera went around the subject."""
-        if self.slid == "none":
-            return "none"
-        return "right" if self.near == (self.slid == "left") else "left"
-
-
-@dataclass(frozen=True)
 class Story:
     """What a chain says, before it is put into words."""
 
     kind: str
-    middle: tuple[str, ...]
-    """Where the subject's middle is in each picture; empty where chains do not quote."""
-    evidence: tuple[Evidence, ...]
-    """Left to right as in the first picture."""
+    near: str
+    far: str
+    """What the nearest and the farthest part are called."""
+    slid: str
+    """The way the near part went against the far one in the picture."""
     went: str
     """The way the camera went around the subject, to its own left or right."""
-    slid: str
+    all_slid: str
     """How the whole subject slid in the picture; told for turns, empty otherwise."""
     compared: str
-    """`less`, `more` or `as much`: the slide against the way around, where it counts the other way."""
+    """`less`, `more` or `as much`: that slide against the way around, where it counts the other way."""
     label: str
     """The answer."""
+    places: dict[str, Places] = field(default_factory=dict)
+    """Of all parts seen in both pictures, left to right as in the first; empty where chains do not quote."""
+    middle: Places | None = None
+    """Of the subject's middle, where a chain quotes and tells how it slid."""
 
 
-def tell(question: Question, first: View, second: View, with_shape: bool, most_parts: int, grid: Grid | None = None) -> Story:
+def tell(question: Question, first: View, second: View, with_shape: bool, grid: Grid | None = None) -> Story:
     """The story of a question.
 
     Args:
         with_shape: call parts by colour and shape even where the colour is enough.
-        most_parts: parts whose evidence is told.
         grid: on which places are quoted; None to quote none.
 
     Raises:
         NoChain: too few named parts are seen, their evidence is unclear, or it contradicts the answer.
     """
     label = question.label_of(question.truth)
-    went, slid, compared = label, "", ""
+    went, all_slid, compared = label, "", ""
     if question.kind == "turn":
-        went, slid, compared = _turn_terms(first, second)
+        went, all_slid, compared = _turn_terms(first, second)
     elif question.kind != "lateral":
         went = _OPPOSITE[label]
-    clear = _evidence(first, second, with_shape)
-    agreeing = [e for e in clear if e.implied == went]
-    if len(agreeing) < FEWEST_PARTS or most_parts < FEWEST_PARTS:
-        raise NoChain("too few parts with clear evidence")
-    if 2 * len(agreeing) <= len(clear):
+    if not (has_sides(first) and has_sides(second)):
+        raise NoChain("camera above or below the subject")
+    parts = _seen_in_both(first, second, with_shape)
+    places = located_in_both(first, second, grid, with_shape) if grid else {}
+    near, far = _extremes(parts, places, first, second)
+    slid = _slide(parts[near], parts[far], first, second)
+    if places:
+        before, after = apart(places[near], places[far])
+        if (slid == "none") != (abs(after - before) < SLID_COLUMNS):
+            raise NoChain("slide of the near part unclear")
+    if slid != _OPPOSITE[went]:
         raise NoChain("evidence of the parts contradicts the answer")
-    clearest = sorted(agreeing, key=lambda e: -e.clarity)[:most_parts]
-    told = [e for e in agreeing if e in clearest]
-    if not grid:
-        return Story(question.kind, (), tuple(told), went, slid, compared, label)
-    located = located_in_both(first, second, grid, with_shape)
-    quoting = tuple(replace(e, places=located[e.name].places, offsets=located[e.name].offsets) for e in told)
-    return Story(question.kind, middle_in_both(first, second, grid), quoting, went, slid, compared, label)
+    middle = middle_in_both(first, second, grid) if grid and all_slid else None
+    return Story(question.kind, near, far, slid, went, all_slid, compared, label, places, middle)
 
 
 _OPPOSITE: dict[str, str] = {"left": "right", "right": "left", "none": "none"}
-"""Counter-clockwise (label left) is to the camera's right when it faces the subject; so is the left of an object that faces the camera."""
+"""What is near slides against the camera. Counter-clockwise (label left) is to the camera's right when it faces the subject; so is the left of an object
+that faces the camera."""
 
 
-def _evidence(first: View, second: View, with_shape: bool) -> list[Evidence]:
-    """Clear evidence of the parts seen in both pictures, left to right as in the first."""
-    names = spoken_names(first.objects, with_shape)
-    seen_first, seen_second = sightings(first), sightings(second)
-    parts = [s.part for name, s in seen_first.items() if name in seen_second and name in names]
-    if len(parts) < FEWEST_PARTS:
+def _seen_in_both(first: View, second: View, with_shape: bool) -> dict[str, SceneObject]:
+    """The named parts seen in both pictures by what they are called, left to right as in the first."""
+    names, there = spoken_names(first.objects, with_shape), sightings(second)
+    parts = {names[name]: s.part for name, s in sightings(first).items() if name in there and name in names}
+    if len(parts) < 2:
         raise NoChain("fewer than two named parts seen in both pictures")
-    p_world = np.stack([part.center() for part in parts])
-    subject, extent_m = first.objects[0].center(), max(first.objects[0].size_m)
-    eyes = [view.camera.pose()[:3, 3] for view in (first, second)]
-    if not (has_sides(first) and has_sides(second)):
-        raise NoChain("camera above or below the subject")
-    (x1, near1), (x2, near2) = (about_subject(eye, subject, p_world) for eye in eyes)
-    slide, nearness = (x2 - x1) / extent_m, (near1 + near2) / 2 / extent_m
-    found = []
-    for part, s, n in zip(parts, slide, nearness, strict=True):
-        if abs(n) <= NEAR_SHARE:  # keeps its place whatever the camera does
-            continue
-        if abs(s) < STILL_SHARE:
-            found.append(Evidence(names[part.name], n > 0, "none", abs(n)))
-        elif abs(s) > MOVED_SHARE:
-            found.append(Evidence(names[part.name], n > 0, "right" if s > 0 else "left", min(abs(s), abs(n))))
-    return found
+    return parts
+
+
+def _extremes(parts: dict[str, SceneObject], places: dict[str, Places], first: View, second: View) -> tuple[str, str]:
+    """The nearest and the farthest part over both pictures: by the rows quoted, the first named where several are in one; else by true distance."""
+    names = list(parts)
+    p_world, subject = np.stack([part.center() for part in parts.values()]), first.objects[0]
+    nearness = np.stack([about_subject(view.camera.pose()[:3, 3], subject.center(), p_world)[1] for view in (first, second)]) / max(subject.size_m)
+    lowness = [sum(ord(place[1]) for place in places[name]) for name in names] if places else list(nearness.sum(axis=0))
+    near, far = int(np.argmax(lowness)), int(np.argmin(lowness))
+    if (nearness[:, near] - nearness[:, far] < NEARER_SHARE).any():
+        raise NoChain("no part clearly nearer than another")
+    return names[near], names[far]
+
+
+def _slide(near: SceneObject, far: SceneObject, first: View, second: View) -> str:
+    """Which way the near part went against the far one."""
+    p_world = np.stack([near.center(), far.center()])
+    u = np.stack([project(p_world, view.camera.intrinsics(), view.camera.pose())[0][:, 0] / view.camera.width_px for view in (first, second)])
+    share = float((u[1] - u[0]) @ [1, -1])
+    if STILL_SHARE <= abs(share) <= SLID_SHARE:
+        raise NoChain("slide of the near part unclear")
+    return "none" if abs(share) < STILL_SHARE else "right" if share > 0 else "left"
 
 
 def _turn_terms(first: View, second: View) -> tuple[str, str, str]:
@@ -142,12 +133,12 @@ def _turn_terms(first: View, second: View) -> tuple[str, str, str]:
     there, back = motion_between(T1, T2, O), motion_between(T2, T1, O)
     orbit_deg = float(there.orbit_deg[0])
     slide_deg = float(there.bearing_deg[0] - back.bearing_deg[0])
-    went: str = "none" if abs(orbit_deg) < NOT_SLID_DEG else "right" if orbit_deg > 0 else "left"
-    if NOT_SLID_DEG <= abs(slide_deg) <= SLID_DEG:
+    went: str = "none" if abs(orbit_deg) < NOT_TURNED_DEG else "right" if orbit_deg > 0 else "left"
+    if NOT_TURNED_DEG <= abs(slide_deg) <= TURNED_DEG:
         raise NoChain("slide of the subject unclear")
-    slid: str = "none" if abs(slide_deg) < NOT_SLID_DEG else "right" if slide_deg > 0 else "left"
+    slid: str = "none" if abs(slide_deg) < NOT_TURNED_DEG else "right" if slide_deg > 0 else "left"
     compared = ""
     if went != "none" and slid != "none" and orbit_deg * slide_deg < 0:
         turn_deg = float(there.turn_deg[0])
-        compared = "as much" if abs(turn_deg) < NOT_SLID_DEG else "less" if abs(slide_deg) < abs(orbit_deg) else "more"
+        compared = "as much" if abs(turn_deg) < NOT_TURNED_DEG else "less" if abs(slide_deg) < abs(orbit_deg) else "more"
     return went, slid, compared

@@ -71,11 +71,11 @@ def facts_of(chain: str, kind: str) -> str:
         sentences = re.findall(r"[^.]+\.", chain)
         return "".join(sentences[: len(sentences) - n_conclusions]).strip()
     facts = chain.rsplit(": ", 1)[0] if is_viewpoint(kind) else chain
-    return re.sub(r" so (?:left|right)\b", "", facts).removesuffix(".") + "."
+    return facts.removesuffix(".") + "."
 
 
 def opposite(chain: str) -> str:
-    """The chain of the opposite movement: left and right, clockwise and counter-clockwise change over, and so do the places and offsets quoted from the
+    """The chain of the opposite movement: left and right, clockwise and counter-clockwise change over, and so do the places and distances quoted from the
     first and the second picture; near and far stay. It agrees with itself, and concludes the opposite.
 
     Raises:
@@ -84,12 +84,12 @@ def opposite(chain: str) -> str:
     turned = re.sub(r"\b(?:left|right|counter-clockwise|clockwise)\b", lambda m: _OPPOSITE[m[0]], chain)
     if turned == chain:
         raise ValueError(f"the chain names no direction: {chain!r}")
-    return _OFFSETS.sub(r"\3\2\1", _PLACES.sub(r"\3\2\1", turned))
+    return _APART.sub(r"\3\2\1", _PLACES.sub(r"\3\2\1", turned))
 
 
 _OPPOSITE = {"left": "right", "right": "left", "counter-clockwise": "clockwise", "clockwise": "counter-clockwise"}
-_PLACES = re.compile(r"\b([a-z][A-Z](?:[+-]\d)?)( | in the first picture and at )([a-z][A-Z](?:[+-]\d)?)(?!\w)")
-_OFFSETS = re.compile(r"([+-]\d)( and )([+-]\d)")
+_PLACES = re.compile(r"\b([a-z][A-Z])( | in the first picture and at )([a-z][A-Z])(?!\w)")
+_APART = re.compile(r"([+-]\d+)( | in the first picture and )([+-]\d+)")
 
 
 def _of_others(chains: Sequence[Told], root_seed: int) -> list[Told]:

@@ -15,14 +15,13 @@ import numpy as np
 
 from actial.records import Question, SceneObject, View
 
-SLID_SHARE, KEPT_SHARE = 0.04, 0.035
-"""A part slid, or kept its place, when it is more or less than these shares of the subject's extent from where it was."""
-SIDE_SHARE = 0.03
+SLID_SHARE, KEPT_SHARE = 0.045, 0.035
+"""The near part slid against the far one, or kept its place, when it is more or less than these shares of the picture's width from where it was."""
+NEARER_SHARE = 0.07
+"""It is nearer when it is so by this share of the subject's extent in both pictures."""
 BEARING_DEG, STILL_DEG, STILL_R = 1.5, 2.0, 0.02
 BORDER_PX = 0.01
 """So near the border of two columns or rows, either is true."""
-PER_EXTENT, LARGEST, BORDER = 20, 9, 1e-6
-"""Offsets are told in twentieths of the subject's extent, up to 9; so near the border of two, either is true."""
 
 _NO_DISTORTION = np.zeros(5)
 
@@ -50,8 +49,8 @@ def verify(chain: str, question: Question, first: View, second: View, grid: tupl
                 break
         else:
             raise FalseClaim(f"not understood: {clause!r}")
-    if sum(s.startswith("part") for s in stated) < 2:
-        raise FalseClaim("fewer than two parts as evidence")
+    if sum(s.startswith("slid") for s in stated) != 1:
+        raise FalseClaim("says not once which way the near part went")
     concluded = [s.removeprefix("answer ") for s in stated if s.startswith("answer ")]
     if concluded != [question.label_of(question.truth)]:
         raise FalseClaim(f"concludes {', '.join(concluded) or 'nothing'}")
@@ -94,15 +93,20 @@ class _Scene:
             raise FalseClaim(f"{words!r} names {len(named)} parts")
         return named[0]
 
-    def measured(self, p_world: np.ndarray) -> tuple[float, float]:
-        """How far a point slid right against the subject's middle, and how far it is on the near side, in extents of the subject."""
-        (x1, near1), (x2, near2) = (self._facing(i, p_world) for i in (0, 1))
-        return (x2 - x1) / self.extent_m, (near1 + near2) / 2 / self.extent_m
+    def nearer(self, i: int, one: str, other: str) -> float:
+        """How much nearer than the other the one is to a camera that faces the subject, in extents of the subject."""
+        (_, a), (_, b) = (self._facing(i, self.part(words)) for words in (one, other))
+        return (a - b) / self.extent_m
 
-    def offsets(self, i: int, words: str) -> set[int]:
-        """How far right of the middle a part may be told to be."""
-        exact = self._facing(i, self.part(words))[0] / self.extent_m * PER_EXTENT
-        return {int(np.clip(np.rint(exact + shift), -LARGEST, LARGEST)) for shift in (-BORDER, BORDER)}
+    def slid(self, one: str, other: str) -> float:
+        """How far right the one went beyond the other, in picture widths."""
+        at = [[self._pixel(i, self.part(words))[0] / view.camera.width_px for words in (one, other)] for i, view in enumerate(self.views)]
+        return (at[1][0] - at[0][0]) - (at[1][1] - at[0][1])
+
+    def columns_apart(self, i: int, one: str, other: str) -> set[int]:
+        """How many columns right of the other the one may be told to be."""
+        a, b = ({ord(place[0]) for place in self.places(i, words)} for words in (one, other))
+        return {x - y for x in a for y in b}
 
     def places(self, i: int, words: str) -> set[str]:
         """How the place of a part, or of the middle, may be told: two ways where it lies on a border."""
@@ -160,41 +164,66 @@ Check = Callable[[_Scene, re.Match[str], list[str]], None]
 
 def _quoted(scene: _Scene, match: re.Match[str], stated: list[str]) -> None:
     _require(all(match[place] in scene.places(i, match["name"]) for i, place in enumerate("ab")), match)
-    if "c" in match.groupdict():
-        _require(all(int(match[offset]) in scene.offsets(i, match["name"]) for i, offset in enumerate("cd")), match)
 
 
-def _part_slid(scene: _Scene, match: re.Match[str], stated: list[str]) -> None:
-    if match.groupdict().get("a"):
+def _near(scene: _Scene, match: re.Match[str], stated: list[str]) -> None:
+    if match["a"]:
         _quoted(scene, match, stated)
-    if "so" in match.groupdict():
-        _require((match["so"] == "right") == (match["side"] + match["way"] in ("nearleft", "farright")), match)
-    slid, near = scene.measured(scene.part(match["name"]))
-    _require((slid if match["way"] == "right" else -slid) > SLID_SHARE, match)
-    _require((near if match["side"] == "near" else -near) > SIDE_SHARE, match)
-    stated.append(f"part {match['side']} {match['way']}")
+    scene.part(match["name"])
+    stated.append(f"near {match['name']}")
 
 
-def _part_still(scene: _Scene, match: re.Match[str], stated: list[str]) -> None:
-    if match.groupdict().get("a"):
+def _far(scene: _Scene, match: re.Match[str], stated: list[str]) -> None:
+    if match["a"]:
         _quoted(scene, match, stated)
-    slid, _ = scene.measured(scene.part(match["name"]))
-    _require(abs(slid) < KEPT_SHARE, match)
-    stated.append("part still")
+    near = _named_before(stated, "near", match)
+    _require(all(scene.nearer(i, near, match["name"]) > NEARER_SHARE for i in (0, 1)), match)
+    stated.append(f"far {match['name']}")
+
+
+def _named_before(stated: list[str], which: str, match: re.Match[str]) -> str:
+    named = [s.removeprefix(f"{which} ") for s in stated if s.startswith(f"{which} ")]
+    _require(len(named) == 1, match)
+    return named[0]
+
+
+def _slid(scene: _Scene, match: re.Match[str], stated: list[str]) -> None:
+    """Of the two parts named before, in a short chain."""
+    _slid_between(scene, match, stated, *(_named_before(stated, which, match) for which in ("near", "far")))
+
+
+def _nearer_and_slid(scene: _Scene, match: re.Match[str], stated: list[str]) -> None:
+    if "again" in match.groupdict():
+        _require(match["again"] == match["near"], match)
+    _require(all(scene.nearer(i, match["near"], match["far"]) > NEARER_SHARE for i in (0, 1)), match)
+    _slid_between(scene, match, stated, match["near"], match["far"])
+
+
+def _apart(scene: _Scene, match: re.Match[str], stated: list[str]) -> None:
+    near, far = (match[which] if which in match.groupdict() else _named_before(stated, which, match) for which in ("near", "far"))
+    _require(all(int(match[n]) in scene.columns_apart(i, near, far) for i, n in enumerate("cd")), match)
+
+
+def _slid_between(scene: _Scene, match: re.Match[str], stated: list[str], near: str, far: str) -> None:
+    slid, way = scene.slid(near, far), match.groupdict().get("way") or "still"
+    if match.groupdict().get("c"):
+        _apart(scene, match, stated)
+    _require(abs(slid) < KEPT_SHARE if way == "still" else (slid if way == "right" else -slid) > SLID_SHARE, match)
+    stated.append(f"slid {way}")
 
 
 def _went(scene: _Scene, match: re.Match[str], stated: list[str]) -> None:
-    """The way around the subject must be so, and must be what every part says."""
+    """The way around the subject must be so, and must be against the way the near part slid."""
     way = match["way"]
     _require(scene.orbit_deg * (1 if way == "right" else -1) > 0, match)
-    near, far = ("left", "right") if way == "right" else ("right", "left")
-    _require(all(s in (f"part near {near}", f"part far {far}") for s in stated), match)
-    if "near" in match.groupdict():
-        _require((match["near"], match["far"]) == (near, far), match)
+    against = "left" if way == "right" else "right"
+    _require(f"slid {against}" in stated, match)
+    if "slid" in match.groupdict():
+        _require(match["slid"] == against, match)
 
 
 def _went_nowhere(scene: _Scene, match: re.Match[str], stated: list[str]) -> None:
-    _require(abs(scene.orbit_deg) < STILL_DEG and set(stated) == {"part still"}, match)
+    _require(abs(scene.orbit_deg) < STILL_DEG and "slid still" in stated, match)
 
 
 def _lateral(scene: _Scene, match: re.Match[str], stated: list[str]) -> None:
@@ -267,25 +296,26 @@ def _rules(*rules: tuple[str, Check]) -> list[tuple[re.Pattern[str], Check]]:
 
 
 def _common() -> Iterable[tuple[str, Check]]:
-    name, side, way = r"(?P<name>[a-z]+(?: [a-z_]+)?)", r"(?P<side>near|far)", r"(?P<way>left|right)"
-    a, b, c, d = r"(?P<a>[a-z][A-Z])", r"(?P<b>[a-z][A-Z])", r"(?P<c>[+-]\d)", r"(?P<d>[+-]\d)"
+    words = "[a-z]+(?: [a-z_]+)?"
+    name, near, far, again = (rf"(?P<{group}>{words})" for group in ("name", "near", "far", "again"))
+    way, a, b, c, d = r"(?P<way>left|right)", r"(?P<a>[a-z][A-Z])", r"(?P<b>[a-z][A-Z])", r"(?P<c>[+-]\d+)", r"(?P<d>[+-]\d+)"
+    yield rf"near {name}(?: {a} {b})?", _near
+    yield rf"far {name}(?: {a} {b})?", _far
     yield rf"(?P<name>middle) {a} {b}", _quoted
+    yield rf"(?P<name>{words}) {a} {b}", _quoted
+    yield rf"(?:apart {c} {d} )?(?:{way}|still)", _slid
     yield rf"The (?P<name>middle of the object) is at {a} in the first picture and at {b} in the second\.", _quoted
-    right_of = r"twentieths of the object's extent to the right of its middle"
-    yield rf"The {name} is at {a} in the first picture and at {b} in the second, {c} and {d} {right_of}\.", _quoted
-    yield rf"{name}(?: {a}{c} {b}{d})? {way} {side} so (?P<so>left|right)", _part_slid
-    yield rf"(?!camera\b|all\b|object\b){name}(?: {a}{c} {b}{d})? still", _part_still
-    yield rf"The {name} is on the {side} side of the object and slides {way} against its middle\.", _part_slid
-    yield rf"On the {side} side of the object, the {name} shifts to the {way}\.", _part_slid
-    yield rf"Measured from the object's middle, the {name} drifts {way}; it stands on the {side} side\.", _part_slid
-    yield rf"The {name} keeps its place beside the object's middle\.", _part_still
-    yield rf"Against the object's middle, the {name} does not shift\.", _part_still
+    yield rf"The {name} is at {a} in the first picture and at {b} in the second\.", _quoted
+    yield rf"In columns, the {near} less the {far} is {c} in the first picture and {d} in the second\.", _apart
+    yield rf"The {near} is nearer to the camera than the {far} and (?:slides {way} against it|keeps its place against it)\.", _nearer_and_slid
+    yield rf"Against the {far}, which is farther away than the {near}, the {again} (?:shifts to the {way}|does not shift)\.", _nearer_and_slid
+    yield rf"With the {far} behind it, the {near} stands nearer, and drifts {way} against what is behind\.", _nearer_and_slid
 
 
 _WENT = (
     r"camera (?P<way>left|right)",
-    r"When near parts slide (?P<near>left|right) and far parts (?P<far>left|right), the camera has gone to the (?P<way>left|right)\.",
-    r"Near parts slipping (?P<near>left|right) with far parts slipping (?P<far>left|right) means that the camera moved (?P<way>left|right)\.",
+    r"When what is nearer slides (?P<slid>left|right), the camera has gone to the (?P<way>left|right)\.",
+    r"Near things slip to the (?P<slid>left|right) when the camera moves (?P<way>left|right)\.",
 )
 _NOWHERE = (
     r"camera still",

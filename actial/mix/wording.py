@@ -4,33 +4,29 @@ from __future__ import annotations
 
 import numpy as np
 
-from actial.mix.descriptions import with_offset
-from actial.mix.reasoning import Evidence, NoChain, Story
+from actial.mix.descriptions import WAYS, apart, in_short
+from actial.mix.reasoning import NoChain, Story
 
-WORDS_PER_PART = {"short": 5, "full": 17}
-WORDS_QUOTED = {"short": 2, "full": 29}
-WORDS_MIDDLE = {"short": 3, "full": 17}
-WORDS_AROUND = {"short": 8, "full": 40}
-"""Most words of one part's clause, of the quotation of its places, of that of the middle's, and of all the rest."""
+FEWEST_WORDS = {"short": 14, "full": 77}
+FEWEST_WORDS_QUOTED = {"short": 32, "full": 140}
+"""Most words that a chain about two parts takes; where it quotes places, and not."""
 
 _MIDDLE = "The middle of the object is at {} in the first picture and at {} in the second."
-_QUOTED = (
-    "The {name} is at {a} in the first picture and at {b} in the second, "
-    "{first:+d} and {second:+d} twentieths of the object's extent to the right of its middle."
-)
+_PLACE = "The {} is at {} in the first picture and at {} in the second."
+_APART = "In columns, the {near} less the {far} is {:+d} in the first picture and {:+d} in the second."
 
-_PART = (
-    "The {name} is on the {side} side of the object and slides {slid} against its middle.",
-    "On the {side} side of the object, the {name} shifts to the {slid}.",
-    "Measured from the object's middle, the {name} drifts {slid}; it stands on the {side} side.",
+_SLID = (
+    "The {near} is nearer to the camera than the {far} and slides {slid} against it.",
+    "Against the {far}, which is farther away than the {near}, the {near} shifts to the {slid}.",
+    "With the {far} behind it, the {near} stands nearer, and drifts {slid} against what is behind.",
 )
-_PART_STILL = (
-    "The {name} keeps its place beside the object's middle.",
-    "Against the object's middle, the {name} does not shift.",
+_NOT_SLID = (
+    "The {near} is nearer to the camera than the {far} and keeps its place against it.",
+    "Against the {far}, which is farther away than the {near}, the {near} does not shift.",
 )
 _WENT = (
-    "When near parts slide {near} and far parts {far}, the camera has gone to the {went}.",
-    "Near parts slipping {near} with far parts slipping {far} means that the camera moved {went}.",
+    "When what is nearer slides {slid}, the camera has gone to the {went}.",
+    "Near things slip to the {slid} when the camera moves {went}.",
 )
 _NOT_WENT = ("With nothing shifting sideways, the camera did not go to either side.", "So the camera kept to its line of sight and did not move sideways.")
 
@@ -44,7 +40,7 @@ _PERSPECTIVE = {
     "right": "The object faces the first camera, so the camera's left is the object's right.",
     "none": "For the object, the camera stayed straight ahead.",
 }
-_SLID = "In the picture, the whole object slides {slid}"
+_ALL_SLID = "In the picture, the whole object slides {slid}"
 _TURN = {"left": "so the camera turned left.", "right": "so the camera turned right.", "none": "so the camera did not turn."}
 _COMPARED = {
     "": ", ",
@@ -54,14 +50,9 @@ _COMPARED = {
 }
 
 
-def most_parts(wording: str, max_words: int, quoted: bool) -> int:
-    """Parts that a chain of at most `max_words` may speak of."""
-    return (max_words - fewest_words(wording, 0, quoted)) // (WORDS_PER_PART[wording] + quoted * WORDS_QUOTED[wording])
-
-
-def fewest_words(wording: str, n_parts: int, quoted: bool) -> int:
-    """The smallest `max_words` with which a chain may speak of so many parts."""
-    return WORDS_AROUND[wording] + quoted * WORDS_MIDDLE[wording] + n_parts * (WORDS_PER_PART[wording] + quoted * WORDS_QUOTED[wording])
+def fewest_words(wording: str, quoted: bool) -> int:
+    """The smallest `max_words` with which a chain may be written."""
+    return (FEWEST_WORDS_QUOTED if quoted else FEWEST_WORDS)[wording]
 
 
 def in_words(story: Story, wording: str, max_words: int, generator: np.random.Generator) -> str:
@@ -77,14 +68,11 @@ def in_words(story: Story, wording: str, max_words: int, generator: np.random.Ge
 
 
 def _short(story: Story) -> str:
-    middle = " ".join(["middle", *story.middle]) + ": " if story.middle else ""
-    evidence = ", ".join(" ".join([e.name, *map(with_offset, e.places, e.offsets), _short_evidence(e)]) for e in story.evidence)
-    went = "camera still" if story.went == "none" else f"camera {story.went}"
-    return f"{middle}{evidence}: {went}{_short_conclusion(story)}."
-
-
-def _short_evidence(e: Evidence) -> str:
-    return "still" if e.slid == "none" else f"{e.slid} {'near' if e.near else 'far'} so {e.implied}"
+    listed = ", ".join(" ".join([name, *places]) for name, places in story.places.items())
+    near, far = (" ".join([name, *story.places.get(name, ())]) for name in (story.near, story.far))
+    way = WAYS[story.slid]
+    slid = in_short(story.places[story.near], story.places[story.far], way) if story.places else way
+    return f"{listed}{': ' if listed else ''}near {near}, far {far}, {slid}: camera {WAYS[story.went]}{_short_conclusion(story)}."
 
 
 def _short_conclusion(story: Story) -> str:
@@ -93,36 +81,28 @@ def _short_conclusion(story: Story) -> str:
     if story.kind == "perspective":
         return ", object " + {"left": "left", "right": "right", "none": "ahead"}[story.label]
     if story.kind == "turn":
-        slid = "all still" if story.slid == "none" else " ".join(["all", str(story.slid), *story.compared.split()])
-        return f", {slid}, " + {"left": "turned left", "right": "turned right", "none": "no turn"}[story.label]
+        slid = " ".join(["all", WAYS[story.all_slid], *story.compared.split()])
+        middle = " ".join([", middle", *story.middle]) if story.middle else ""
+        return f"{middle}, {slid}, " + {"left": "turned left", "right": "turned right", "none": "no turn"}[story.label]
     return ""
 
 
 def _full(story: Story, generator: np.random.Generator) -> str:
+    names = {"near": story.near, "far": story.far}
     sentences = [_MIDDLE.format(*story.middle)] if story.middle else []
-    for e in story.evidence:
-        if e.places:
-            (a, b), (first, second) = e.places, e.offsets
-            sentences.append(_QUOTED.format(name=e.name, a=a, b=b, first=first, second=second))
-        sentences.append(_part_sentence(e, generator))
-    if story.went == "none":
-        sentences.append(_one_of(_NOT_WENT, generator))
-    else:
-        near, far = ("left", "right") if story.went == "right" else ("right", "left")
-        sentences.append(_one_of(_WENT, generator).format(near=near, far=far, went=story.went))
+    sentences += [_PLACE.format(name, *places) for name, places in story.places.items()]
+    if story.places:
+        sentences.append(_APART.format(*apart(story.places[story.near], story.places[story.far]), **names))
+    sentences.append(_one_of(_NOT_SLID if story.slid == "none" else _SLID, generator).format(slid=story.slid, **names))
+    sentences.append(_one_of(_NOT_WENT if story.went == "none" else _WENT, generator).format(slid=story.slid, went=story.went))
     if story.kind == "orbit":
         sentences.append(_ORBIT[story.label])
     elif story.kind == "perspective":
         sentences.append(_PERSPECTIVE[story.label])
     elif story.kind == "turn":
-        slid = "In the picture, the whole object keeps its place" if story.slid == "none" else _SLID.format(slid=story.slid)
+        slid = "In the picture, the whole object keeps its place" if story.all_slid == "none" else _ALL_SLID.format(slid=story.all_slid)
         sentences.append(slid + _COMPARED[story.compared] + _TURN[story.label])
     return " ".join(sentences)
-
-
-def _part_sentence(e: Evidence, generator: np.random.Generator) -> str:
-    variants = _PART_STILL if e.slid == "none" else _PART
-    return _one_of(variants, generator).format(name=e.name, side="near" if e.near else "far", slid=e.slid)
 
 
 def _one_of(variants: tuple[str, ...], generator: np.random.Generator) -> str:

@@ -2,10 +2,10 @@
 
     python -m actial.models.pretraining FOLDER --views VIEWS
 
-Rows are dense descriptions of rendered pairs (which part is where in each picture, and how large) and 2D questions about them, thought out and answered
-directly, in the prompts of a profile. What the words of the viewpoint questions' options look like it learns from rows that ask for one of three listed
-options by its place, whatever the pictures show. Half of all pairs are mirrored, pictures and words alike, and tones vary. The scenes are of a seed of
-their own, so no scene of any profile is among them.
+Rows are dense descriptions of rendered pairs (which part is where in each picture) and 2D questions about them, thought out and answered directly, in the
+prompts of a profile. In which words viewpoint questions are asked and answered it learns from rows whose answers are drawn by lot, whatever the pictures
+show. Half of all pairs are mirrored, pictures and words alike, and tones vary. The scenes are of a seed of their own, so no scene of any profile is among
+them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from actial.models.processor import PairProcessor
 from actial.params import Params, load_params
 from actial.prompts import THINK_CLOSE, completion_text, content_parts, prompt_messages
 from actial.questions.kinds import KINDS
-from actial.questions.kinds_2d import DRIFT, OPTIONS, ORDER, PLACE, SHIFT, questions_2d
+from actial.questions.kinds_2d import DRIFT, ORDER, PLACE, SHIFT, questions_2d
 from actial.records import LETTERS, Message, Mode, Question, View
 from actial.rng import generator_for
 from actial.shards import ViewStore
@@ -44,8 +44,8 @@ MUON_RATE, ADAMW_RATE, WARMUP_STEPS = 5e-3, 3e-3, 100
 GAIN, OFFSET, NOISE = 0.1, 0.1, 0.03
 """How far tones vary, in the processor's normalised units: contrast by a factor near 1, brightness by a sum, each uniform; noise normal."""
 LOG_EVERY = 50
-LISTED = "listed"
-"""Rows that ask for an option by its place."""
+LOT = "lot"
+"""Viewpoint questions whose answer is drawn by lot."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +65,10 @@ class Phase:
 
 
 PHASES = (
-    Phase("reading", 1200, {"describe": 0.6, "think": 0.2, "direct": 0.2}, (PLACE, ORDER, SHIFT, LISTED), decay_share=0.0),
-    Phase("answering", 1800, {"describe": 0.4, "think": 0.35, "direct": 0.25}, (PLACE, ORDER, ORDER, SHIFT, DRIFT, DRIFT, LISTED), decay_share=0.5),
-    Phase("measuring", 1000, {"describe": 0.3, "think": 0.5, "direct": 0.2}, (PLACE, ORDER, SHIFT, DRIFT, DRIFT, DRIFT, LISTED), decay_share=0.5),
+    Phase("reading", 2000, {"describe": 0.7, "think": 0.2, "direct": 0.1}, (PLACE, ORDER, SHIFT, DRIFT), decay_share=0.0),
+    Phase("answering", 2400, {"describe": 0.45, "think": 0.4, "direct": 0.15}, (PLACE, ORDER, SHIFT, DRIFT, DRIFT, LOT), decay_share=0.5),
 )
-"""Where things are first; then what is on which side of what, and what moves in the picture against what; then mostly the last, measured."""
+"""Where things are first; then also what is on which side of what, what moves in the picture against what, and in which words the camera is asked about."""
 
 
 @dataclass(frozen=True)
@@ -178,11 +177,10 @@ class _Schooling:
         if not asked_2d:
             return
         questions = [(asked.question, reason_2d(asked, first, second, mix.grid)) for asked in asked_2d]
-        listed = _listed(asked_2d[0].question, generator)
-        for question, reasoning in [*questions, (listed, f"{listed.truth}.")]:
+        for question, reasoning in [*questions, (_by_lot(asked_2d[0].question, generator), "")]:
             answer = question.truth if self.params.prompt.answer == "letter" else question.options[LETTERS.index(question.truth)]
             for mode in modes:
-                row = _Row(question, mode, completion_text(mode, answer, reasoning if mode == "think" else ""), mirrored)
+                row = _Row(question, mode, completion_text(mode, answer, (reasoning or f"{answer}.") if mode == "think" else ""), mirrored)
                 rows.setdefault((mode, question.kind), []).append(row)
         if text := describe_pair(first, second, "short", mix.grid, sides=False):
             rows.setdefault(("describe", ""), []).append(_Row(asked_2d[0].question, "describe", text, mirrored))
@@ -269,15 +267,11 @@ def _mirrored(view: View) -> View:
     return replace(view, camera=replace(view.camera, K=tuple(K.ravel().tolist())))
 
 
-_ORDINALS = ("first", "second", "third")
-_OPTION_TEXTS = sorted({text for options in [*OPTIONS.values(), *(kind.options for kind in KINDS.values())] for text in options})
-
-
-def _listed(question: Question, generator: np.random.Generator) -> Question:
-    """Which of three options, drawn from those of all kinds, stands at a place of the list? The pictures, which are those of `question`, do not matter."""
-    options = tuple(str(text) for text in generator.choice(_OPTION_TEXTS, size=3, replace=False))
-    place = int(generator.integers(3))
-    return replace(question, kind=LISTED, text=f"Which option comes {_ORDINALS[place]}?", options=options, truth=LETTERS[place])
+def _by_lot(question: Question, generator: np.random.Generator) -> Question:
+    """A viewpoint question about the pictures of `question`, in the shortest words, with an answer drawn by lot."""
+    kind = list(KINDS.values())[int(generator.integers(len(KINDS)))]
+    options = tuple(str(text) for text in generator.permutation(kind.options))
+    return replace(question, kind=LOT, text=kind.texts[0], options=options, truth=LETTERS[int(generator.integers(len(options)))])
 
 
 def main() -> None:

@@ -1,5 +1,5 @@
 """Questions that need no third dimension: where a part appears in a picture, on which side of another, which way
-one went in the picture, alone and against the middle of the subject.
+one went in the picture, alone and against another.
 
 They are the tiny base's schooling, and in every test they tell "it cannot see" from "it cannot answer": a model that reads pictures and knows
 the form of question and answer does well here while it stays at chance about the camera.
@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from actial import ids
-from actial.geometry.projection import project
 from actial.questions.sight import sightings, spoken_names
 from actial.records import LETTERS, SUFFIX_2D, Label, Question, View
 from actial.rng import generator_for
@@ -23,14 +22,11 @@ PLACE, ORDER, SHIFT, DRIFT = (name + SUFFIX_2D for name in ("place", "order", "s
 LABELS: tuple[Label, ...] = ("left", "right", "none")
 ASKED_FROM, NONE_BELOW = 0.1, 0.03
 """Shares of the picture's width: sideways distances beyond the first are left or right, those within the second neither; between them nothing is asked."""
-DRIFTED_FROM = 0.06
-"""The same for a part against the middle."""
-
 TEXTS = {
     PLACE: "Where is {a} in picture {n}?",
     ORDER: "In picture {n}, on which side of {a} is {b}?",
     SHIFT: "Which way did {a} go in the picture?",
-    DRIFT: "Which way did {a} go against the middle?",
+    DRIFT: "Which way did {a} go against {b}?",
 }
 OPTIONS = {
     PLACE: ("left", "right", "in the middle"),
@@ -57,19 +53,18 @@ class _Choice:
     pictures: tuple[int, ...]
     value: float
     """What decides: a sideways distance as a share of the picture's width, to the right positive."""
-    asked_from: float = ASKED_FROM
 
     @property
     def label(self) -> Label | None:
         if abs(self.value) < NONE_BELOW:
             return "none"
-        if abs(self.value) < self.asked_from:
+        if abs(self.value) < ASKED_FROM:
             return None
         return "right" if self.value > 0 else "left"
 
     @property
     def margin(self) -> float:
-        return 1 - abs(self.value) / NONE_BELOW if self.label == "none" else abs(self.value) / self.asked_from - 1
+        return 1 - abs(self.value) / NONE_BELOW if self.label == "none" else abs(self.value) / ASKED_FROM - 1
 
 
 def questions_2d(first: View, second: View, seed: int) -> list[Asked]:
@@ -137,53 +132,36 @@ def _question(kind: str, question_id: str, choice: _Choice, label: Label, first:
     )
 
 
-@dataclass(frozen=True)
-class _Seen:
-    """Where things appear in a picture, as shares of its width from the left."""
-
-    parts: dict[str, float]
-    """By what they are called, left to right."""
-    middle: float
-    """The subject's."""
+_Seen = dict[str, float]
 
 
-def _seen(view: View) -> _Seen:
+def _seen(view: View) -> dict[str, float]:
+    """Where parts appear in a picture, as shares of its width from the left, by what they are called; left to right."""
     names, width_px = spoken_names(view.objects, with_shape=False), view.camera.width_px
-    middle, _ = project(view.objects[0].center()[None], view.camera.intrinsics(), view.camera.pose())
-    return _Seen({names[n]: s.pixel[0] / width_px for n, s in sightings(view).items() if n in names}, float(middle[0, 0]) / width_px)
+    return {names[n]: s.pixel[0] / width_px for n, s in sightings(view).items() if n in names}
 
 
 def _places(*pictures: _Seen) -> Iterator[_Choice]:
     for n, seen in enumerate(pictures):
-        for name, share in seen.parts.items():
+        for name, share in seen.items():
             yield _Choice((name,), (n,), share - 0.5)
 
 
 def _orders(*pictures: _Seen) -> Iterator[_Choice]:
     for n, seen in enumerate(pictures):
-        for (a, at_a), (b, at_b) in itertools.permutations(seen.parts.items(), 2):
+        for (a, at_a), (b, at_b) in itertools.permutations(seen.items(), 2):
             yield _Choice((a, b), (n,), at_b - at_a)
 
 
 def _shifts(first: _Seen, second: _Seen) -> Iterator[_Choice]:
-    for name, share in first.parts.items():
-        if name in second.parts:
-            yield _Choice((name,), (0, 1), second.parts[name] - share)
+    for name, share in first.items():
+        if name in second:
+            yield _Choice((name,), (0, 1), second[name] - share)
 
 
 def _drifts(first: _Seen, second: _Seen) -> Iterator[_Choice]:
-    middle = second.middle - first.middle
-    for shift in _shifts(first, second):
-        yield replace(shift, value=shift.value - middle, asked_from=DRIFTED_FROM)
-
-
-def drifts(first: View, second: View) -> list[tuple[str, float]]:
-    """How far right each part went beyond the subject's middle, as a share of the picture's width, of the named parts seen in both pictures.
-
-    Raises:
-        ValueError: a view has no pose.
-    """
-    return [(choice.parts[0], choice.value) for choice in _drifts(_seen(first), _seen(second))]
+    for one, other in itertools.permutations(_shifts(first, second), 2):
+        yield replace(one, parts=one.parts + other.parts, value=one.value - other.value)
 
 
 _CHOICES: dict[str, Callable[[_Seen, _Seen], Iterator[_Choice]]] = {PLACE: _places, ORDER: _orders, SHIFT: _shifts, DRIFT: _drifts}
