@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from actial.errors import PREFIX, USER_ERROR_CODE, UserError
 from flows.results import REPORT, SCORES
-from flows.servers import answers, reach_prefect_server
+from flows.servers import Reached, reach_prefect_server
 from tasks import versioning
 
 LEVEL = "PREFECT_LOGGING_LEVEL"
@@ -26,18 +26,18 @@ def run(only: Sequence[str] | None = None, from_stage: str | None = None, force:
         UserError: a stage refused its params or inputs.
     """
     versioning.require_checkout()
-    api_url = reach_prefect_server()
+    server = reach_prefect_server()
     from flows.pipeline import Outcome, pipeline
     from tasks.stage import REFUSED
 
     if os.environ.get(LEVEL) != "DEBUG":
-        _say_once_that_a_server_is_gone(api_url)
+        _say_once_that_a_server_is_gone(server)
     try:
         state = pipeline(only=_listed(only), from_stage=from_stage, force=_listed(force), return_state=True)
     except Exception as error:
-        if answers(api_url):
+        if server.is_there():
             raise
-        said = f"the Prefect server at {api_url} stopped answering ({type(error).__name__}): what was finished is kept; run again"
+        said = f"the Prefect server at {server.api_url} stopped answering ({type(error).__name__}): what was finished is kept; run again"
         print(f"{PREFIX}{said}", file=sys.stderr, flush=True)
         os._exit(USER_ERROR_CODE)  # Prefect's threads would try for minutes to deliver their last logs
     if state.name == REFUSED:
@@ -51,20 +51,18 @@ def run(only: Sequence[str] | None = None, from_stage: str | None = None, force:
     return 0
 
 
-def _say_once_that_a_server_is_gone(api_url: str) -> None:
+def _say_once_that_a_server_is_gone(server: Reached) -> None:
     """Hold back what Prefect says, for every event and at the end with a traceback, of a server that stopped answering: `run` says it in one sentence."""
-    from httpx import TransportError
-
     gone = False
 
     def is_news(record: logging.LogRecord) -> bool:
         nonlocal gone
-        gone = gone or (record.exc_info is not None and isinstance(record.exc_info[1], TransportError))
+        gone = gone or (record.exc_info is not None and not server.is_there())
         return not gone
 
     logging.getLogger("prefect.flow_runs").addFilter(is_news)
     for name in ("prefect.events.clients", "prefect._internal.concurrency"):
-        logging.getLogger(name).addFilter(lambda record: record.levelno < logging.WARNING or answers(api_url))
+        logging.getLogger(name).addFilter(lambda record: record.levelno < logging.WARNING or server.is_there())
     logging.raiseExceptions = False  # the handler that sends logs to the server writes its own failures to standard error
 
 

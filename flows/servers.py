@@ -11,6 +11,7 @@ import time
 import tomllib
 import urllib.error
 import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
 
 from actial.errors import UserError
@@ -33,7 +34,20 @@ QUIET = {
 """Environment of every server started here: nothing leaves this machine, and MLflow starts no job runners that nobody uses."""
 
 
-def reach_prefect_server() -> str:
+@dataclass(frozen=True)
+class Reached:
+    """The Prefect server of a run."""
+
+    api_url: str
+    own: subprocess.Popen[bytes] | None
+    """Its process, where it ends with this one."""
+
+    def is_there(self) -> bool:
+        """Whether it answers. Where its own process has ended, somebody else may have been given its port."""
+        return (self.own is None or self.own.poll() is None) and answers(self.api_url)
+
+
+def reach_prefect_server() -> Reached:
     """Put the address of a Prefect API that answers into the environment: the configured one, or else a temporary one on this machine.
 
     Prefect must not have been imported before: it reads its settings then. The temporary server ends with this process.
@@ -45,7 +59,7 @@ def reach_prefect_server() -> str:
     configured = configured_api_url()
     if configured and answers(configured):
         os.environ[API_URL] = configured
-        return configured
+        return Reached(configured, None)
     if configured:
         print(f"no Prefect server answers at {configured}: this run uses a temporary one (`actial up` starts a lasting one)", flush=True)
     port = free_port()
@@ -60,7 +74,7 @@ def reach_prefect_server() -> str:
     import prefect  # noqa: F401  # takes seconds, while the server starts
 
     wait_until_answers(os.environ[API_URL], server, "the temporary Prefect server")
-    return os.environ[API_URL]
+    return Reached(os.environ[API_URL], server)
 
 
 def configured_api_url() -> str:

@@ -9,6 +9,8 @@ import shutil
 import signal
 import sys
 import threading
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import psutil
 import pytest
@@ -16,7 +18,7 @@ from project import ALL, REPO, Flow, Project, change_sft, start_up, wait_for
 from test_faults import FRESH
 
 from actial.jobs import stop_job
-from flows.servers import free_port, wait_until_answers
+from flows.servers import answers, free_port, wait_until_answers
 
 REST = ["sft", "grpo", "evaluate"]
 
@@ -167,8 +169,24 @@ def test_a_worker_of_a_work_pool_runs_the_deployment(own_prefect: Project, chang
     assert project.processes() == []
 
 
+class Stranger(BaseHTTPRequestHandler):
+    """Another server that was given a dead one's port: in good health, and it knows nothing of Prefect's pages."""
+
+    def do_GET(self) -> None:
+        self._answer(200 if self.path == "/api/health" else 404)
+
+    def do_POST(self) -> None:
+        self._answer(404)
+
+    def _answer(self, code: int) -> None:
+        self.send_response(code)
+        self.end_headers()
+        self.wfile.write(b"true")
+
+
 @pytest.mark.slow
-def test_a_server_that_is_not_there_and_one_that_dies(own_prefect: Project, changed: Project) -> None:
+@pytest.mark.parametrize("port_is_taken", [False, True])
+def test_a_server_that_is_not_there_and_one_that_dies(own_prefect: Project, changed: Project, port_is_taken: bool) -> None:
     project = own_prefect
     project.env |= {"PREFECT_API_URL": "http://127.0.0.1:9/api", "PREFECT_CLIENT_MAX_RETRIES": "1"}
     change_sft(project)
@@ -177,9 +195,16 @@ def test_a_server_that_is_not_there_and_one_that_dies(own_prefect: Project, chan
     project.wait_until_held("sft")
     assert project.log("run").splitlines()[0].startswith("no Prefect server answers at http://127.0.0.1:9/api: this run uses a temporary one")
     server = next(p for p in psutil.Process(run.pid).children() if "uvicorn" in p.cmdline())
+    port = int(server.cmdline()[-1])
     server.kill()
-    project.release("sft")
-    assert run.wait(300) == 2, project.log("run")
+    with ExitStack() as stack:
+        if port_is_taken:
+            wait_for(lambda: not answers(f"http://127.0.0.1:{port}/api"), "the server's end")
+            stranger = stack.enter_context(ThreadingHTTPServer(("127.0.0.1", port), Stranger))
+            threading.Thread(target=stranger.serve_forever, daemon=True).start()
+            stack.callback(stranger.shutdown)
+        project.release("sft")
+        assert run.wait(300) == 2, project.log("run")
     *before, last = project.log("run").splitlines()
     assert last.startswith("actial: error: the Prefect server at ") and "stopped answering" in last
     assert [line for line in before[1:] if "| INFO " not in line] == [], "Prefect says nothing of its own about it"
