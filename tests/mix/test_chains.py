@@ -12,7 +12,7 @@ from toy_scenes import REPO, toy_settings, toy_views, write_toy_views
 from actial.mix.conversations import Scribe, written_chains
 from actial.mix.reasoning import NoChain, tell
 from actial.mix.verification import FalseClaim, verify
-from actial.mix.wording import in_words, most_parts
+from actial.mix.wording import FEWEST_WORDS, FEWEST_WORDS_QUOTED, in_words
 from actial.params import ColdStartMix, load_params
 from actial.questions.build import build_questions
 from actial.questions.scan import scan_scenes
@@ -49,10 +49,10 @@ def views_of(store: ViewStore, question: Question) -> tuple[View, View]:
 
 
 @pytest.mark.parametrize("wording", ["short", "full"])
-def test_most_questions_get_a_true_chain_that_ends_in_the_truth(made: Made, wording: str) -> None:
+def test_about_half_of_all_questions_get_a_true_chain_that_ends_in_the_truth(made: Made, wording: str) -> None:
     store, questions, chains = made
     rows = chains[wording]
-    assert len(rows) > 0.6 * len(questions)
+    assert len(rows) > 0.45 * len(questions)
     for question, chain in rows:
         verify(chain, question, *views_of(store, question), GRID)
         assert len(chain.split()) <= MAX_WORDS[wording]
@@ -61,7 +61,7 @@ def test_most_questions_get_a_true_chain_that_ends_in_the_truth(made: Made, word
     assert all(counts[kind, "left"] == counts[kind, "right"] == counts[kind, "none"] for kind, _ in counts)
 
 
-SWAPPED = {"left": "right", "right": "left", "near": "far", "far": "near"}
+SWAPPED = {"left": "right", "right": "left", "near": "far", "far": "near", "nearer": "farther", "farther": "nearer"}
 
 
 @pytest.mark.parametrize("wording", ["short", "full"])
@@ -70,7 +70,7 @@ def test_every_single_word_turned_round_is_found_out(made: Made, wording: str) -
     store, _, chains = made
     tried = 0
     for question, chain in chains[wording][::7]:
-        for match in re.finditer(r"\b(left|right|near|far)\b", chain):
+        for match in re.finditer(r"\b(left|right|near|far|nearer|farther)\b", chain):
             edited = chain[: match.start()] + SWAPPED[match[0]] + chain[match.end() :]
             with pytest.raises(FalseClaim):
                 verify(edited, question, *views_of(store, question), GRID)
@@ -114,36 +114,71 @@ def test_a_chain_of_another_pair_or_another_truth_is_false(made: Made) -> None:
 
 def test_claims_about_parts_that_are_not_there_or_not_seen_are_false(made: Made) -> None:
     store, _, chains = made
-    question, chain = next((q, c) for q, c in chains["short"] if "near" in c)
+    question, chain = next((q, c) for q, c in chains["short"] if q.kind == "turn" and "still" not in c)
     first, second = views_of(store, question)
-    quoted = re.findall(r"([a-z]+(?: [a-z]+)?) ([a-z][A-Z](?:[+-]\d)?) ([a-z][A-Z](?:[+-]\d)?)", chain)
-    assert quoted[0][0] == "middle" and len(quoted) >= 3
+    quoted = re.findall(r"([a-z]+) ([a-z][A-Z]) ([a-z][A-Z])", chain)
+    assert quoted[-1][0] == "middle" and len(quoted) >= 5
     for name, *places in quoted:
-        for i, place in enumerate(places):
-            column, row, offset = place[0], place[1], place[2:]
-            others = [chr(ord(column) + 1) + row + offset, column + chr(ord(row) - 1) + offset]
-            for edited in [*others, f"{column}{row}{int(offset) - 1:+d}"] if offset else others:
+        for i, (column, row) in enumerate(places):
+            for edited in (chr(ord(column) + 1) + row, column + chr(ord(row) - 1)):
                 said = [*places[:i], edited, *places[i + 1 :]]
-                with pytest.raises(FalseClaim, match="not so"):
-                    verify(chain.replace(" ".join([name, *places]), " ".join([name, *said]), 1), question, first, second, GRID)
+                for part in range(chain.count(" ".join([name, *places]))):
+                    with pytest.raises(FalseClaim, match="not so"):
+                        verify(replace_nth(chain, " ".join([name, *places]), " ".join([name, *said]), part), question, first, second, GRID)
+    for match in re.finditer(r"[+-]\d+", chain):
+        with pytest.raises(FalseClaim, match="not so"):
+            verify(f"{chain[: match.start()]}{int(match[0]) + 1:+d}{chain[match.end() :]}", question, first, second, GRID)
     with pytest.raises(FalseClaim, match="names 0 parts"):
-        verify(chain.replace(quoted[1][0], "mauve"), question, first, second, GRID)
-    _, evidence, conclusion = re.sub(r" [a-z][A-Z](?:[+-]\d)?", "", chain).split(":")
-    clauses, unquoted = evidence.split(", "), f"{evidence.strip()}:{conclusion}"
+        verify(chain.replace(quoted[0][0], "mauve"), question, first, second, GRID)
+    unquoted = re.sub(r" [a-z][A-Z]| apart [+-]\d+ [+-]\d+", "", chain).replace(", middle,", ",").split(": ", 1)[1]
     verify(unquoted, question, first, second, GRID)
     narrow = replace(first, camera=replace(first.camera, width_px=1))
     with pytest.raises(FalseClaim, match="outside the picture"):
         verify(unquoted, question, narrow, second, GRID)
-    with pytest.raises(FalseClaim, match="fewer than two parts"):
-        verify(f"{clauses[0]}:{conclusion}", question, first, second, GRID)
+    slid = re.search(r", (left|right):", unquoted)
+    assert slid
+    for edited in (unquoted.replace(slid[0], ":"), unquoted.replace(slid[0], f", {slid[1]}, {slid[1]}:")):
+        with pytest.raises(FalseClaim):
+            verify(edited, question, first, second, GRID)
+
+
+def replace_nth(text: str, old: str, new: str, n: int) -> str:
+    at = [m.start() for m in re.finditer(re.escape(old), text)][n]
+    return text[:at] + new + text[at + len(old) :]
+
+
+def test_steps_follow_from_the_places_quoted(made: Made) -> None:
+    """The nearest and the farthest part are those whose rows are lowest and highest; columns tell how far apart they are, and which way the one slid."""
+    _, _, chains = made
+    for _, chain in chains["short"]:
+        listing, compared, _ = chain.split(": ")
+        rows = {part.split()[0]: sum(ord(place[1]) for place in part.split()[1:]) for part in listing.split(", ")}
+        near, far, apart = (clause.split() for clause in compared.split(", "))
+        assert near[0] == "near" and near[1] == max(rows, key=rows.__getitem__) and far[0] == "far" and far[1] == min(rows, key=rows.__getitem__)
+        columns = [ord(a[0]) - ord(b[0]) for a, b in zip(near[2:], far[2:], strict=True)]
+        assert apart[:3] == ["apart", *(f"{n:+d}" for n in columns)]
+        slide = columns[1] - columns[0]
+        assert apart[3] == ("still" if abs(slide) < 2 else "right" if slide > 0 else "left")
+
+
+@pytest.mark.parametrize("quoted", [False, True])
+@pytest.mark.parametrize("wording", ["short", "full"])
+def test_two_parts_fit_into_the_fewest_words(made: Made, wording: str, quoted: bool) -> None:
+    store, questions, _ = made
+    fewest = (FEWEST_WORDS_QUOTED if quoted else FEWEST_WORDS)[wording]
+    scribe = Scribe(PARAMS.prompt, replace(settings(wording), quote_places=quoted), store.__getitem__, None, 7)
+    chains, _ = written_chains(scribe, questions, len(questions))
+    parts = [c.split(": ")[0].count(",") + 1 if wording == "short" else len(re.findall(r"^The|\. The (?!middle|object)", c)) for _, c in chains]
+    lengths = [len(c.split()) for (_, c), n in zip(chains, parts, strict=True) if not quoted or n <= 2]
+    assert 0.7 * fewest < max(lengths) <= fewest
 
 
 def test_words_vary_by_question_and_only_by_the_seed(made: Made) -> None:
     store, _, chains = made
-    question, chain = next((q, c) for q, c in chains["full"] if "near" in c and len(c.split()) < 180)
-    story = tell(question, *views_of(store, question), with_shape=True, most_parts=most_parts("full", 200, quoted=True), grid=GRID)
+    question, chain = next((q, c) for q, c in chains["full"] if "slid" in c)
+    story = tell(question, *views_of(store, question), with_shape=True, grid=GRID)
     texts = {in_words(story, "full", 300, generator_for(seed, "words")) for seed in range(20)}
-    assert len(texts) > 5
+    assert len(texts) > 3
     assert chain == in_words(story, "full", 200, generator_for(7, f"{question.question_id}/chain"))
 
 
@@ -158,7 +193,7 @@ def test_without_named_parts_there_is_no_chain(made: Made) -> None:
     _, questions, _ = made
     bare = [replace(v, objects=v.objects[:1]) for v in toy_views(0)]
     with pytest.raises(NoChain, match="fewer than two named parts"):
-        tell(questions[0], bare[0], bare[1], with_shape=False, most_parts=4)
+        tell(questions[0], bare[0], bare[1], with_shape=False)
     assert sightings(bare[0]) == {}
 
 
@@ -168,7 +203,7 @@ def test_from_above_there_is_no_chain(made: Made) -> None:
     above = np.eye(4)
     above[:3, 3] = first.objects[0].center() + np.array([0.0, 0.0, 3.0])
     with pytest.raises(NoChain, match="above or below"):
-        tell(questions[0], replace(first, camera=replace(first.camera, T_world_cam=tuple(above.ravel()))), second, with_shape=False, most_parts=4)
+        tell(questions[0], replace(first, camera=replace(first.camera, T_world_cam=tuple(above.ravel()))), second, with_shape=False)
 
 
 def part(name: str, x: float, color: str = "", shape: str = "box") -> SceneObject:

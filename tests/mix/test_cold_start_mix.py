@@ -124,8 +124,8 @@ def test_answers_may_be_option_texts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"max_words": 20}, "cold_start_mix.max_words is 20: too few for a chain of thought in short wording about 2 parts; it must be at least 25"),
-        ({"max_words": 148, "wording": "full"}, "it must be at least 149"),
+        ({"max_words": 20}, "cold_start_mix.max_words is 20: too few for a chain of thought in short wording; it must be at least 29"),
+        ({"max_words": 120, "wording": "full"}, "it must be at least 121"),
     ],
 )
 def test_too_few_words_for_a_chain_are_refused_with_the_fewest(project: Path, tmp_path: Path, changes: dict[str, Any], said: str) -> None:

@@ -90,8 +90,8 @@ def test_facts_alone_are_described_in_reply_to_the_question(rows: Rows) -> None:
 
 
 def test_facts_end_where_conclusions_about_the_camera_begin() -> None:
-    facts = "red c412 f523, blue k134 d634: red right near"
-    assert facts_of(f"{facts} so left, blue left far so left: camera left, clockwise.", "orbit") == f"{facts}, blue left far."
+    facts = "red cM fN, blue kI dH: near red cM fN, far blue kI dH, apart -8 +2 right"
+    assert facts_of(f"{facts}: camera left, clockwise.", "orbit") == f"{facts}."
     assert facts_of("red c.", "place_2d") == "red c."
     part, went = (
         "The red box is on the near side of the object and slides left against its middle.",
@@ -140,7 +140,17 @@ def test_shuffled_chains_stand_before_the_true_answer(rows: Rows) -> None:
 
 
 words = st.sampled_from(
-    ["red near left", "blue far right", "camera left", "clockwise", "counter-clockwise", "all right less", "the camera's right is left", "red c412 f523"]
+    [
+        "red near left",
+        "blue far right",
+        "camera left",
+        "clockwise",
+        "counter-clockwise",
+        "all right less",
+        "the camera's right is left",
+        "red cM fN",
+        "apart -2 +11",
+    ]
 )
 
 
@@ -155,11 +165,14 @@ def test_the_opposite_of_the_opposite_is_the_chain(clauses: list[str]) -> None:
 
 
 def test_the_opposite_movement_goes_from_the_second_picture_to_the_first() -> None:
-    assert opposite("middle gK hL: red cM-4 fN-2 right near so left, blue kI+4 dH-4 left far so left: camera left, clockwise.") == (
-        "middle hL gK: red fN-2 cM-4 left near so right, blue dH-4 kI+4 right far so right: camera right, counter-clockwise."
+    short = "red {0} {1}, blue {2} {3}: near red {0} {1}, far blue {2} {3}, apart {4} {5} {6}: camera {7}, middle {8} {9}, all {6}, turned {6}."
+    there, back = ("cM", "fN", "kI", "dH", "-8", "+2", "right", "left", "gK", "hL"), ("fN", "cM", "dH", "kI", "+2", "-8", "left", "right", "hL", "gK")
+    assert opposite(short.format(*there)) == short.format(*back)
+    full = (
+        "The red box is at {0} in the first picture and at {1} in the second. "
+        "In columns, the red box less the blue box is {4} in the first picture and {5} in the second. When what is nearer slides {6}, {7}."
     )
-    full = "The red box is at {} in the first picture and at {} in the second, {} and {} twentieths of it. The red box shifts to the {}."
-    assert opposite(full.format("aK", "cL", "-8", "+2", "right")) == full.format("cL", "aK", "+2", "-8", "left")
+    assert opposite(full.format(*there)) == full.format(*back)
 
 
 @pytest.mark.parametrize(("wording", "max_words"), [("short", 60), ("full", 200)])

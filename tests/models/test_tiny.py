@@ -76,7 +76,7 @@ def test_schooling_goes_on_from_the_last_finished_phase_and_learns(tmp_path: Pat
     log = json.loads((tmp_path / "base" / pretraining.LOG).read_text())
     assert log[phases[0].name] == [{"step": 2}]
     assert [entry["step"] for entry in log[phases[1].name]] == [2, 4]
-    assert {"describe", "think drift_2d", "direct listed"} <= log[phases[1].name][-1].keys()
+    assert {"describe", "think drift_2d", "direct lot"} <= log[phases[1].name][-1].keys()
     after = load_file(tmp_path / "base" / "model.safetensors")
     assert any(not torch.equal(before[name], after[name]) for name in before)
 

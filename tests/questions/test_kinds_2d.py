@@ -13,7 +13,6 @@ from actial.mix.descriptions import SIDE_SHARE, describe_pair, reason_2d
 from actial.questions.kinds_2d import (
     ASKED_FROM,
     DRIFT,
-    DRIFTED_FROM,
     LABELS,
     NONE_BELOW,
     ORDER,
@@ -48,14 +47,6 @@ def share(view: View, name: str) -> float:
     return float(projected(view, centre(view, name))[0]) / view.camera.width_px
 
 
-def offset(view: View, name: str) -> str:
-    """Twentieths of the subject's extent to the right of its middle, from bearings on the map, by complex numbers."""
-    eye = complex(*np.array(view.camera.T_world_cam).reshape(4, 4)[:2, 3])
-    middle, at = (complex(*centre(view, n)[:2]) - eye for n in ("middle", name))
-    right = -abs(middle) * np.tan(np.angle(at / middle)) / max(view.objects[0].size_m)
-    return f"{min(max(round(20 * right), -9), 9):+d}"
-
-
 def place(view: View, name: str) -> str:
     """Column of the centre, row of the ground below, on a grid of 20 by 20."""
     subject = view.objects[0]
@@ -69,7 +60,7 @@ def decisive(asked: Asked, pair: tuple[View, View]) -> float:
     """The sideways share that decides."""
     at = [[share(pair[n], name) for name in asked.parts] for n in asked.pictures]
     if asked.question.kind == DRIFT:
-        return at[1][0] - at[0][0] - (share(pair[1], "middle") - share(pair[0], "middle"))
+        return at[1][0] - at[0][0] - (at[1][1] - at[0][1])
     return {PLACE: at[0][0] - 0.5, ORDER: at[0][-1] - at[0][0], SHIFT: at[-1][0] - at[0][0]}[asked.question.kind]
 
 
@@ -80,8 +71,7 @@ def test_truths_are_what_opencv_projects_and_every_label_is_asked() -> None:
             label = asked.question.label_of(asked.question.truth)
             asked_labels.add((asked.question.kind, label))
             d = decisive(asked, pair)
-            least = DRIFTED_FROM if asked.question.kind == DRIFT else ASKED_FROM
-            assert abs(d) < NONE_BELOW if label == "none" else (d > least if label == "right" else d < -least)
+            assert abs(d) < NONE_BELOW if label == "none" else (d > ASKED_FROM if label == "right" else d < -ASKED_FROM)
             assert asked.question.margin >= 0
             assert all(name in asked.question.text for name in asked.parts)
     assert asked_labels == set(itertools.product(TEXTS, LABELS))
@@ -115,17 +105,14 @@ def test_reasons_quote_the_places_that_decide(kind: str) -> None:
         for asked in questions_2d(*pair, seed=7):
             if asked.question.kind != kind:
                 continue
-            words = reason_2d(asked, *pair, GRID).removesuffix(".").replace(": ", ", ").split(", ")
-            quoted = {w.split()[0]: w.split()[1:] for w in words}
-            for name in asked.parts:
-                if kind == DRIFT:
-                    label = asked.question.label_of(asked.question.truth)
-                    assert quoted[name].pop() == ("still" if label == "none" else label)
-                offsets = [offset(pair[n], name) if kind == DRIFT else "" for n in asked.pictures]
-                assert quoted[name] == [place(pair[n], name) + told for n, told in zip(asked.pictures, offsets, strict=True)]
-            assert ("middle" in quoted) == (kind == DRIFT)
+            words = reason_2d(asked, *pair, GRID).removesuffix(".").split(", ")
             if kind == DRIFT:
-                assert quoted["middle"] == [place(view, "middle") for view in pair]
+                label = asked.question.label_of(asked.question.truth)
+                columns = [[ord(place(view, name)[0]) for name in asked.parts] for view in pair]
+                assert words.pop() == "apart {:+d} {:+d} {}".format(*(a - b for a, b in columns), "still" if label == "none" else label)
+            quoted = {w.split()[0]: w.split()[1:] for w in words}
+            assert list(quoted) == list(asked.parts) or kind == SHIFT
+            assert all(quoted[name] == [place(pair[n], name) for n in asked.pictures] for name in asked.parts)
             told += 1
     assert told > 10
 
