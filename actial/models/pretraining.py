@@ -66,7 +66,7 @@ class Phase:
 
 PHASES = (
     Phase("reading", 2000, {"describe": 0.7, "think": 0.2, "direct": 0.1}, (PLACE, ORDER, SHIFT, DRIFT), decay_share=0.0),
-    Phase("answering", 2400, {"describe": 0.45, "think": 0.4, "direct": 0.15}, (PLACE, ORDER, SHIFT, DRIFT, DRIFT, LOT), decay_share=0.5),
+    Phase("answering", 2400, {"describe": 0.4, "think": 0.45, "direct": 0.15}, (PLACE, ORDER, SHIFT, DRIFT, DRIFT, DRIFT, DRIFT, LOT), decay_share=0.5),
 )
 """Where things are first; then also what is on which side of what, what moves in the picture against what, and in which words the camera is asked about."""
 
@@ -137,6 +137,10 @@ def multiply_patches(model: Any) -> None:
     embed.forward = lambda patches: torch.nn.functional.linear(patches.view(-1, weight[0].numel()), weight.view(len(weight), -1))
 
 
+_Rows = dict[tuple[Mode, str], dict[str, list[_Row]]]
+"""By mode and kind of question, then by label."""
+
+
 class _Schooling:
     """All rows, and the pictures as patches."""
 
@@ -157,8 +161,8 @@ class _Schooling:
             raise UserError(
                 f"the views are of {len(by_scene)} scenes; schooling holds {HELD_OUT_SCENES} apart, so it needs more: render at least a few hundred"
             )
-        self.rows: dict[tuple[Mode, str], list[_Row]] = {}
-        self.held_out: dict[tuple[Mode, str], list[_Row]] = {}
+        self.rows: _Rows = {}
+        self.held_out: _Rows = {}
         for n, (scene_id, views) in enumerate(by_scene.items()):
             rows = self.held_out if n < HELD_OUT_SCENES else self.rows
             pairs = list(itertools.permutations(views, 2))
@@ -166,9 +170,9 @@ class _Schooling:
             for i in generator.permutation(len(pairs))[:PAIRS_PER_SCENE]:
                 first, second = pairs[i]
                 self._add(rows, first, second, bool(generator.integers(2)), generator)
-        print(f"{len(ids)} views, rows: { ({'/'.join(sort): len(rows) for sort, rows in self.rows.items()}) }", flush=True)
+        print(f"{len(ids)} views, rows: { ({'/'.join(sort): sum(map(len, rows.values())) for sort, rows in self.rows.items()}) }", flush=True)
 
-    def _add(self, rows: dict[tuple[Mode, str], list[_Row]], first: View, second: View, mirrored: bool, generator: np.random.Generator) -> None:
+    def _add(self, rows: _Rows, first: View, second: View, mirrored: bool, generator: np.random.Generator) -> None:
         if mirrored:
             first, second = _mirrored(first), _mirrored(second)
         mix = self.params.cold_start_mix
@@ -181,9 +185,9 @@ class _Schooling:
             answer = question.truth if self.params.prompt.answer == "letter" else question.options[LETTERS.index(question.truth)]
             for mode in modes:
                 row = _Row(question, mode, completion_text(mode, answer, (reasoning or f"{answer}.") if mode == "think" else ""), mirrored)
-                rows.setdefault((mode, question.kind), []).append(row)
+                rows.setdefault((mode, question.kind), {}).setdefault(question.label_of(question.truth), []).append(row)
         if text := describe_pair(first, second, "short", mix.grid, sides=False):
-            rows.setdefault(("describe", ""), []).append(_Row(asked_2d[0].question, "describe", text, mirrored))
+            rows.setdefault(("describe", ""), {}).setdefault("", []).append(_Row(asked_2d[0].question, "describe", text, mirrored))
 
     @functools.cache  # noqa: B019  # one schooling a process
     def _tokenized(self, row: _Row) -> _Tokens:
@@ -202,8 +206,10 @@ class _Schooling:
         return tokens
 
     def draw(self, phase: Phase, generator: np.random.Generator) -> _Row:
+        """A row of the phase's modes and kinds; of a kind every label is equally likely."""
         mode: Mode = generator.choice(list(phase.shares), p=list(phase.shares.values()))
-        rows = self.rows[mode, "" if mode == "describe" else str(generator.choice(phase.kinds))]
+        by_label = self.rows[mode, "" if mode == "describe" else str(generator.choice(phase.kinds))]
+        rows = by_label[str(generator.choice(sorted(by_label)))]
         return rows[int(generator.integers(len(rows)))]
 
     def batch(self, rows: list[_Row], generator: np.random.Generator | None = None) -> dict[str, Any]:
@@ -247,8 +253,9 @@ class _Schooling:
         """On scenes held out, teacher-forced: share of right tokens of descriptions; of answers that are right in every token, by mode and kind."""
         model.eval()
         said = {}
-        for (mode, kind), rows in sorted(self.held_out.items()):
-            batch = self.batch(rows[:: max(1, len(rows) // 64)][:64])
+        for (mode, kind), by_label in sorted(self.held_out.items()):
+            most = 66 // len(by_label)
+            batch = self.batch([row for rows in by_label.values() for row in rows[:: max(1, len(rows) // most)][:most]])
             labels = batch.pop("labels")[:, 1:]
             right = model(**batch).logits[:, :-1].argmax(-1) == labels
             told = labels != -100
