@@ -123,10 +123,9 @@ class ColdStartMix:
     wording: str = setting(
         "Chains and descriptions in clipped words (short) or whole sentences (full); reasons of 2D questions are always clipped.", choices=("short", "full")
     )
-    max_words: int = setting("Longest chain of thought, words; longer ones are not written.", ge=12)
     grid_columns: int = setting("Columns, named a, b, c, …, of the grid that descriptions and chains place parts on.", ge=2, le=26)
     grid_rows: int = setting("Rows, named A, B, C, … from the top, of that grid.", ge=1, le=26)
-    quote_places: bool = setting("Chains quote where every part is in both pictures, and then how many columns the nearest and the farthest are apart.")
+    quote_places: bool = setting("Chains quote where the nearest and the farthest part are in both pictures, and how many columns apart.")
 
     @property
     def grid(self) -> tuple[int, int]:

@@ -11,7 +11,6 @@ from actial.mix.conversations import Scribe, written_2d, written_chains, written
 from actial.mix.lengths import token_counter
 from actial.mix.mixture import OF_PICTURES, mixed, mode_of, rows_of_sorts, shares_of
 from actial.mix.variants import ROWS_NAMED, Told, varied
-from actial.mix.wording import fewest_words
 from actial.records import Mode, Question
 from actial.rng import generator_for
 from actial.shards import ViewStore
@@ -23,14 +22,9 @@ def make(job: body.Job) -> body.Made:
     """Write sft.parquet (the mixture of the train split), rl.parquet (prompts of the rl split: think, or direct where no row thinks) and the card.
 
     Raises:
-        UserError: chains have too few words, rows that have a share cannot be made, or they speak of parts where no object has any.
+        UserError: rows that have a share cannot be made, or they speak of parts where no object has any.
     """
     params, settings = job.params, job.params.cold_start_mix
-    fewest = fewest_words(settings.wording, settings.quote_places)
-    if settings.modes["think"] and settings.max_words < fewest:
-        raise UserError(
-            f"cold_start_mix.max_words is {settings.max_words}: too few for a chain of thought in {settings.wording} wording; it must be at least {fewest}"
-        )
     store = ViewStore(job.inputs["render_views"] / "views")
     train, rl = (read_questions(job.inputs["build_qa"] / f"{name}.parquet") for name in ("train", "rl"))
     scribe = Scribe(params.prompt, settings, store.__getitem__, token_counter(params.model), params.seed)

@@ -106,7 +106,7 @@ def _verified_chain(scribe: Scribe, question: Question) -> str:
     settings = scribe.settings
     first, second = (scribe.views(v) for v in question.view_ids)
     story = tell(question, first, second, settings.wording == "full", settings.grid if settings.quote_places else None)
-    chain = in_words(story, settings.wording, settings.max_words, generator_for(scribe.seed, f"{question.question_id}/chain"))
+    chain = in_words(story, settings.wording, generator_for(scribe.seed, f"{question.question_id}/chain"))
     verify(chain, question, first, second, settings.grid)
     return chain
 

@@ -5,13 +5,13 @@ together; when it goes to its right, the near one slides left against the far on
 is shows in where the ground below it appears: the lower in the picture, the nearer. A turn is the way around plus how the whole subject slid in the
 picture: turn = orbit + slide, with left turns, counter-clockwise orbits and slides to the right positive.
 
-Where places are quoted, every step follows from what was quoted before it. A chain is written only where its evidence is clear and agrees with the answer.
-Whether it is true is decided elsewhere (`verification`), by other code.
+Where places are quoted, what follows upon the choice of the two parts follows from what was quoted. A chain is written only where its evidence is clear and
+agrees with the answer. Whether it is true is decided elsewhere (`verification`), by other code.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -53,10 +53,11 @@ class Story:
     """`less`, `more` or `as much`: that slide against the way around, where it counts the other way."""
     label: str
     """The answer."""
-    places: dict[str, Places] = field(default_factory=dict)
-    """Of all parts seen in both pictures, left to right as in the first; empty where chains do not quote."""
-    middle: Places | None = None
-    """Of the subject's middle, where a chain quotes and tells how it slid."""
+    near_at: Places | None = None
+    far_at: Places | None = None
+    """Where the two parts are; None where chains do not quote."""
+    middle_at: Places | None = None
+    """Where the subject's middle is, if a chain quotes and tells how the whole subject slid."""
 
 
 def tell(question: Question, first: View, second: View, with_shape: bool, grid: Grid | None = None) -> Story:
@@ -78,17 +79,18 @@ def tell(question: Question, first: View, second: View, with_shape: bool, grid: 
     if not (has_sides(first) and has_sides(second)):
         raise NoChain("camera above or below the subject")
     parts = _seen_in_both(first, second, with_shape)
-    places = located_in_both(first, second, grid, with_shape) if grid else {}
-    near, far = _extremes(parts, places, first, second)
+    located = located_in_both(first, second, grid, with_shape) if grid else {}
+    near, far = _extremes(parts, located, first, second)
     slid = _slide(parts[near], parts[far], first, second)
-    if places:
-        before, after = apart(places[near], places[far])
-        if (slid == "none") != (abs(after - before) < SLID_COLUMNS):
-            raise NoChain("slide of the near part unclear")
     if slid != _OPPOSITE[went]:
         raise NoChain("evidence of the parts contradicts the answer")
-    middle = middle_in_both(first, second, grid) if grid and all_slid else None
-    return Story(question.kind, near, far, slid, went, all_slid, compared, label, places, middle)
+    story = Story(question.kind, near, far, slid, went, all_slid, compared, label)
+    if not grid:
+        return story
+    before, after = apart(located[near], located[far])
+    if (slid == "none") != (abs(after - before) < SLID_COLUMNS):
+        raise NoChain("slide of the near part unclear")
+    return replace(story, near_at=located[near], far_at=located[far], middle_at=middle_in_both(first, second, grid) if all_slid else None)
 
 
 _OPPOSITE: dict[str, str] = {"left": "right", "right": "left", "none": "none"}
@@ -105,12 +107,12 @@ def _seen_in_both(first: View, second: View, with_shape: bool) -> dict[str, Scen
     return parts
 
 
-def _extremes(parts: dict[str, SceneObject], places: dict[str, Places], first: View, second: View) -> tuple[str, str]:
-    """The nearest and the farthest part over both pictures: by the rows quoted, the first named where several are in one; else by true distance."""
+def _extremes(parts: dict[str, SceneObject], located: dict[str, Places], first: View, second: View) -> tuple[str, str]:
+    """The nearest and the farthest part over both pictures: by their rows where they are located, of those in one row the leftmost; else by true distance."""
     names = list(parts)
     p_world, subject = np.stack([part.center() for part in parts.values()]), first.objects[0]
     nearness = np.stack([about_subject(view.camera.pose()[:3, 3], subject.center(), p_world)[1] for view in (first, second)]) / max(subject.size_m)
-    lowness = [sum(ord(place[1]) for place in places[name]) for name in names] if places else list(nearness.sum(axis=0))
+    lowness = [sum(ord(place[1]) for place in located[name]) for name in names] if located else list(nearness.sum(axis=0))
     near, far = int(np.argmax(lowness)), int(np.argmin(lowness))
     if (nearness[:, near] - nearness[:, far] < NEARER_SHARE).any():
         raise NoChain("no part clearly nearer than another")

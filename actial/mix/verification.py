@@ -302,7 +302,6 @@ def _common() -> Iterable[tuple[str, Check]]:
     yield rf"near {name}(?: {a} {b})?", _near
     yield rf"far {name}(?: {a} {b})?", _far
     yield rf"(?P<name>middle) {a} {b}", _quoted
-    yield rf"(?P<name>{words}) {a} {b}", _quoted
     yield rf"(?:apart {c} {d} )?(?:{way}|still)", _slid
     yield rf"The (?P<name>middle of the object) is at {a} in the first picture and at {b} in the second\.", _quoted
     yield rf"The {name} is at {a} in the first picture and at {b} in the second\.", _quoted

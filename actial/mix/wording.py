@@ -5,11 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from actial.mix.descriptions import WAYS, apart, in_short
-from actial.mix.reasoning import NoChain, Story
-
-FEWEST_WORDS = {"short": 13, "full": 55}
-FEWEST_WORDS_QUOTED = {"short": 29, "full": 121}
-"""Most words that a chain about two parts takes; without quoted places, and with them."""
+from actial.mix.reasoning import Story
 
 _MIDDLE = "The middle of the object is at {} in the first picture and at {} in the second."
 _PLACE = "The {} is at {} in the first picture and at {} in the second."
@@ -50,29 +46,16 @@ _COMPARED = {
 }
 
 
-def fewest_words(wording: str, quoted: bool) -> int:
-    """The smallest `max_words` with which a chain may be written."""
-    return (FEWEST_WORDS_QUOTED if quoted else FEWEST_WORDS)[wording]
-
-
-def in_words(story: Story, wording: str, max_words: int, generator: np.random.Generator) -> str:
-    """The chain of thought, without tags.
-
-    Raises:
-        NoChain: it would be longer than `max_words`.
-    """
-    text = _short(story) if wording == "short" else _full(story, generator)
-    if len(text.split()) > max_words:
-        raise NoChain("longer than max_words")
-    return text
+def in_words(story: Story, wording: str, generator: np.random.Generator) -> str:
+    """The chain of thought, without tags."""
+    return _short(story) if wording == "short" else _full(story, generator)
 
 
 def _short(story: Story) -> str:
-    listed = ", ".join(" ".join([name, *places]) for name, places in story.places.items())
-    near, far = (" ".join([name, *story.places.get(name, ())]) for name in (story.near, story.far))
+    near, far = (" ".join([name, *(at or ())]) for name, at in ((story.near, story.near_at), (story.far, story.far_at)))
     way = WAYS[story.slid]
-    slid = in_short(story.places[story.near], story.places[story.far], way) if story.places else way
-    return f"{listed}{': ' if listed else ''}near {near}, far {far}, {slid}: camera {WAYS[story.went]}{_short_conclusion(story)}."
+    slid = in_short(story.near_at, story.far_at, way) if story.near_at and story.far_at else way
+    return f"near {near}, far {far}, {slid}: camera {WAYS[story.went]}{_short_conclusion(story)}."
 
 
 def _short_conclusion(story: Story) -> str:
@@ -82,17 +65,17 @@ def _short_conclusion(story: Story) -> str:
         return ", object " + {"left": "left", "right": "right", "none": "ahead"}[story.label]
     if story.kind == "turn":
         slid = " ".join(["all", WAYS[story.all_slid], *story.compared.split()])
-        middle = " ".join([", middle", *story.middle]) if story.middle else ""
+        middle = " ".join([", middle", *story.middle_at]) if story.middle_at else ""
         return f"{middle}, {slid}, " + {"left": "turned left", "right": "turned right", "none": "no turn"}[story.label]
     return ""
 
 
 def _full(story: Story, generator: np.random.Generator) -> str:
     names = {"near": story.near, "far": story.far}
-    sentences = [_MIDDLE.format(*story.middle)] if story.middle else []
-    sentences += [_PLACE.format(name, *places) for name, places in story.places.items()]
-    if story.places:
-        sentences.append(_APART.format(*apart(story.places[story.near], story.places[story.far]), **names))
+    sentences = [_MIDDLE.format(*story.middle_at)] if story.middle_at else []
+    if story.near_at and story.far_at:
+        sentences += [_PLACE.format(name, *at) for name, at in ((story.near, story.near_at), (story.far, story.far_at))]
+        sentences.append(_APART.format(*apart(story.near_at, story.far_at), **names))
     sentences.append(_one_of(_NOT_SLID if story.slid == "none" else _SLID, generator).format(slid=story.slid, **names))
     sentences.append(_one_of(_NOT_WENT if story.went == "none" else _WENT, generator).format(slid=story.slid, went=story.went))
     if story.kind == "orbit":

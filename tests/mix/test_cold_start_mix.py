@@ -7,7 +7,6 @@ import json
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 from toy_scenes import REPO, make_project, run_stage
@@ -119,23 +118,6 @@ def test_answers_may_be_option_texts(tmp_path: Path) -> None:
     for c in read_conversations(root / "outputs/cold_start_mix/sft.parquet"):
         assert c.messages[2].content.endswith(f"<answer>{c.options['ABC'.index(c.truth)]}</answer>")
         assert c.mode != "describe"
-
-
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"max_words": 20}, "cold_start_mix.max_words is 20: too few for a chain of thought in short wording; it must be at least 29"),
-        ({"max_words": 120, "wording": "full"}, "it must be at least 121"),
-    ],
-)
-def test_too_few_words_for_a_chain_are_refused_with_the_fewest(project: Path, tmp_path: Path, changes: dict[str, Any], said: str) -> None:
-    root = make_project(tmp_path / "project", 0, **{f"cold_start_mix__{key}": value for key, value in changes.items()})
-    (root / "outputs").mkdir()
-    for stage in ("render_views", "build_qa"):
-        (root / "outputs" / stage).symlink_to(project / "outputs" / stage)
-    done = run_stage(root, "cold_start_mix")
-    assert done.returncode == 2 and said in done.stderr and len(done.stderr.strip().splitlines()) == 1
-    assert not (root / "outputs/cold_start_mix").exists()
 
 
 def test_a_store_that_lacks_a_view_is_refused_in_one_sentence(project: Path, tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def test_facts_alone_are_described_in_reply_to_the_question(rows: Rows) -> None:
 
 
 def test_facts_end_where_conclusions_about_the_camera_begin() -> None:
-    facts = "red cM fN, blue kI dH: near red cM fN, far blue kI dH, apart -8 +2 right"
+    facts = "near red cM fN, far blue kI dH, apart -8 +2 right"
     assert facts_of(f"{facts}: camera left, clockwise.", "orbit") == f"{facts}."
     assert facts_of("red c.", "place_2d") == "red c."
     part, went = (
@@ -165,7 +165,7 @@ def test_the_opposite_of_the_opposite_is_the_chain(clauses: list[str]) -> None:
 
 
 def test_the_opposite_movement_goes_from_the_second_picture_to_the_first() -> None:
-    short = "red {0} {1}, blue {2} {3}: near red {0} {1}, far blue {2} {3}, apart {4} {5} {6}: camera {7}, middle {8} {9}, all {6}, turned {6}."
+    short = "near red {0} {1}, far blue {2} {3}, apart {4} {5} {6}: camera {7}, middle {8} {9}, all {6}, turned {6}."
     there, back = ("cM", "fN", "kI", "dH", "-8", "+2", "right", "left", "gK", "hL"), ("fN", "cM", "dH", "kI", "+2", "-8", "left", "right", "hL", "gK")
     assert opposite(short.format(*there)) == short.format(*back)
     full = (
@@ -175,12 +175,12 @@ def test_the_opposite_movement_goes_from_the_second_picture_to_the_first() -> No
     assert opposite(full.format(*there)) == full.format(*back)
 
 
-@pytest.mark.parametrize(("wording", "max_words"), [("short", 60), ("full", 200)])
-def test_the_opposite_of_every_true_chain_with_a_direction_is_false(tmp_path: Path, wording: str, max_words: int) -> None:
+@pytest.mark.parametrize("wording", ["short", "full"])
+def test_the_opposite_of_every_true_chain_with_a_direction_is_false(tmp_path: Path, wording: str) -> None:
     params = load_params(REPO / "profiles/tiny.yaml")
     write_toy_views(tmp_path / "views", 16)
     build_questions(scan_scenes(tmp_path / "views"), tmp_path / "out", toy_settings(), 7)
-    views, settings = ViewStore(tmp_path / "views"), dataclasses.replace(params.cold_start_mix, wording=wording, max_words=max_words, chains=None)
+    views, settings = ViewStore(tmp_path / "views"), dataclasses.replace(params.cold_start_mix, wording=wording, chains=None)
     train = read_questions(tmp_path / "out/train.parquet")
     chains, _ = written_chains(Scribe(params.prompt, settings, views.__getitem__, None, 7), train, len(train))
     directed = [(q, chain) for q, chain in chains if q.label_of(q.truth) != "none" and is_viewpoint(q.kind)]
