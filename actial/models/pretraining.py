@@ -67,8 +67,10 @@ class Phase:
 PHASES = (
     Phase("reading", 2000, {"describe": 0.7, "think": 0.2, "direct": 0.1}, (PLACE, ORDER, SHIFT, DRIFT), decay_share=0.0),
     Phase("answering", 2400, {"describe": 0.4, "think": 0.45, "direct": 0.15}, (PLACE, ORDER, SHIFT, DRIFT, DRIFT, DRIFT, DRIFT, LOT), decay_share=0.5),
+    Phase("at once", 1000, {"describe": 0.3, "think": 0.2, "direct": 0.5}, (PLACE, ORDER, ORDER, SHIFT, DRIFT, DRIFT, LOT), decay_share=0.5),
 )
-"""Where things are first; then also what is on which side of what, what moves in the picture against what, and in which words the camera is asked about."""
+"""Where things are first; then also what is on which side of what, what moves in the picture against what, and in which words the camera is asked about;
+then mostly answers without a thought before them."""
 
 
 @dataclass(frozen=True)
