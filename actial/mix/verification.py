@@ -95,8 +95,8 @@ class _Scene:
 
     def nearer(self, i: int, one: str, other: str) -> float:
         """How much nearer than the other the one is to a camera that faces the subject, in extents of the subject."""
-        (_, a), (_, b) = (self._facing(i, self.part(words)) for words in (one, other))
-        return (a - b) / self.extent_m
+        a, b = (self._depth_facing(i, self.part(words)) for words in (one, other))
+        return (b - a) / self.extent_m
 
     def slid(self, one: str, other: str) -> float:
         """How far right the one went beyond the other, in picture widths."""
@@ -128,13 +128,12 @@ class _Scene:
         ahead = -T[:3, 2] * [1.0, 1.0, 0.0]
         return float(np.degrees(np.arctan(self._seen_by_level(i, self.subject, ahead)[0])))
 
-    def _facing(self, i: int, p_world: np.ndarray) -> tuple[float, float]:
-        way = (self.subject - self.eyes[i]) * [1.0, 1.0, 0.0]
-        distance_m = float(np.hypot(*way[:2]))
-        x, depth_m = self._seen_by_level(i, p_world, way)
+    def _depth_facing(self, i: int, p_world: np.ndarray) -> float:
+        """Depth of a point, metres, for a level camera that faces the subject's middle."""
+        _, depth_m = self._seen_by_level(i, p_world, (self.subject - self.eyes[i]) * [1.0, 1.0, 0.0])
         if depth_m <= 0:
             raise FalseClaim("speaks of a part behind the camera")
-        return x * distance_m, distance_m - depth_m
+        return depth_m
 
     def _seen_by_level(self, i: int, p_world: np.ndarray, ahead: np.ndarray) -> tuple[float, float]:
         """Normalised image column, and depth, of a point for a level camera that looks along `ahead`, by way of its pixel in the real picture."""
