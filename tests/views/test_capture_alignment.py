@@ -15,7 +15,7 @@ from actial.views.capture_alignment import Alignment, align
 
 
 @given(st.integers(0, 2**32), st.integers(6, 40))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_level_cameras_that_look_at_the_object_give_up_and_centre_exactly_in_any_world(seed: int, n: int) -> None:
     rng = generator_for(seed, "ring")
     poses = ring(rng, n)
@@ -25,7 +25,7 @@ def test_level_cameras_that_look_at_the_object_give_up_and_centre_exactly_in_any
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_the_world_that_a_reconstruction_chose_does_not_matter(seed: int) -> None:
     """Neither for a hand-held capture with points: the aligned world is the same."""
     rng = generator_for(seed, "hand-held")

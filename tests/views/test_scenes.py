@@ -11,7 +11,7 @@ from actial.views.scenes import PALETTE, SURROUNDINGS_FROM_M, compose_scene
 SCENES = [compose_scene(seed, ids.scene_id(seed)) for seed in range(100)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**40), st.integers(0, 999_999))
 def test_nothing_overlaps_and_nothing_is_sunk(root_seed: int, index: int) -> None:
     scene = compose_scene(root_seed, ids.scene_id(index))
@@ -21,7 +21,7 @@ def test_nothing_overlaps_and_nothing_is_sunk(root_seed: int, index: int) -> Non
     assert not [(a.name, b.name) for i, a in enumerate(solids) for b in solids[:i] if overlap(a, b)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**40))
 def test_rows_name_the_subject_and_its_parts(root_seed: int) -> None:
     scene = compose_scene(root_seed, "scene-000000")
