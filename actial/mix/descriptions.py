@@ -15,13 +15,19 @@ from actial.geometry.poses import box_corners
 from actial.geometry.projection import about_subject, project
 from actial.questions.kinds_2d import DRIFT, Asked
 from actial.questions.sight import Sighting, has_sides, sightings, spoken_names
-from actial.records import View
+from actial.records import SceneObject, View
 
 SIDE_SHARE = 0.07
 """A part is called near or far when it is nearer or farther than the subject's middle by more than this share of the subject's extent."""
 
 Grid = tuple[int, int]
 """Columns and rows."""
+
+Places = tuple[str, str]
+"""Where something is in each of two pictures."""
+
+WAYS: dict[str, str] = {"left": "left", "right": "right", "none": "still"}
+"""What short texts call the way that something went."""
 
 
 def place(p_world: np.ndarray, view: View, grid: Grid) -> str:
@@ -67,23 +73,17 @@ def reason_2d(asked: Asked, first: View, second: View, grid: Grid) -> str:
     """The short chain of thought of a 2D question: places of the parts asked about; for a shift, of all parts seen in both pictures; for a drift also
     how far apart the two are in each picture, and which way the one went against the other."""
     if len(asked.pictures) == 2:
-        located = located_in_both(first, second, grid, with_shape=False)
-        told = asked.parts if asked.question.kind == DRIFT else tuple(located)
-        text = ", ".join(" ".join([name, *located[name]]) for name in told)
+        places = located(seen_in_both(first, second, with_shape=False), first, second, grid)
+        told = asked.parts if asked.question.kind == DRIFT else tuple(places)
+        text = ", ".join(" ".join([name, *places[name]]) for name in told)
         if asked.question.kind == DRIFT:
-            one, other = (located[name] for name in told)
+            one, other = (places[name] for name in told)
             text += f", {in_short(one, other, WAYS[asked.question.label_of(asked.question.truth)])}"
         return text + "."
     view = (first, second)[asked.pictures[0]]
     names = spoken_names(view.objects, with_shape=False)
     at = {names[name]: place(s.part.center(), view, grid) for name, s in sightings(view).items() if name in names}
     return ", ".join(f"{name} {at[name]}" for name in asked.parts) + "."
-
-
-WAYS: dict[str, str] = {"left": "left", "right": "right", "none": "still"}
-
-Places = tuple[str, str]
-"""Where something is in each of two pictures."""
 
 
 def apart(one: Places, other: Places) -> tuple[int, int]:
@@ -103,14 +103,19 @@ def middle_in_both(first: View, second: View, grid: Grid) -> Places:
     return place(first.objects[0].center(), first, grid), place(second.objects[0].center(), second, grid)
 
 
-def located_in_both(first: View, second: View, grid: Grid, with_shape: bool) -> dict[str, Places]:
-    """By what they are called, where the named parts seen in both pictures are; left to right as in the first."""
+Both = dict[str, tuple[SceneObject, SceneObject]]
+"""The named parts seen in both of two pictures, as each has them, by what they are called; left to right as in the first."""
+
+
+def seen_in_both(first: View, second: View, with_shape: bool) -> Both:
+    """The parts of which a pair can be told, see `Both`."""
     names, there = spoken_names(first.objects, with_shape), sightings(second)
-    return {
-        names[name]: (place(s.part.center(), first, grid), place(there[name].part.center(), second, grid))
-        for name, s in sightings(first).items()
-        if name in names and name in there
-    }
+    return {names[name]: (s.part, there[name].part) for name, s in sightings(first).items() if name in names and name in there}
+
+
+def located(parts: Both, first: View, second: View, grid: Grid) -> dict[str, Places]:
+    """Where they are."""
+    return {name: (place(a.center(), first, grid), place(b.center(), second, grid)) for name, (a, b) in parts.items()}
 
 
 def _side(s: Sighting, view: View) -> str:

@@ -17,8 +17,8 @@ import numpy as np
 
 from actial.geometry.angles import motion_between
 from actial.geometry.projection import about_subject, project
-from actial.mix.descriptions import Grid, Places, apart, located_in_both, middle_in_both
-from actial.questions.sight import has_sides, sightings, spoken_names
+from actial.mix.descriptions import Grid, Places, apart, located, middle_in_both, seen_in_both
+from actial.questions.sight import has_sides
 from actial.records import Question, SceneObject, View
 
 SLID_SHARE, STILL_SHARE = 0.05, 0.03
@@ -78,19 +78,22 @@ def tell(question: Question, first: View, second: View, with_shape: bool, grid: 
         went = _OPPOSITE[label]
     if not (has_sides(first) and has_sides(second)):
         raise NoChain("camera above or below the subject")
-    parts = _seen_in_both(first, second, with_shape)
-    located = located_in_both(first, second, grid, with_shape) if grid else {}
-    near, far = _extremes(parts, located, first, second)
+    both = seen_in_both(first, second, with_shape)
+    if len(both) < 2:
+        raise NoChain("fewer than two named parts seen in both pictures")
+    parts = {name: part for name, (part, _) in both.items()}
+    places = located(both, first, second, grid) if grid else {}
+    near, far = _extremes(parts, places, first, second)
     slid = _slide(parts[near], parts[far], first, second)
     if slid != _OPPOSITE[went]:
         raise NoChain("evidence of the parts contradicts the answer")
     story = Story(question.kind, near, far, slid, went, all_slid, compared, label)
     if not grid:
         return story
-    before, after = apart(located[near], located[far])
+    before, after = apart(places[near], places[far])
     if (slid == "none") != (abs(after - before) < SLID_COLUMNS):
         raise NoChain("slide of the near part unclear")
-    return replace(story, near_at=located[near], far_at=located[far], middle_at=middle_in_both(first, second, grid) if all_slid else None)
+    return replace(story, near_at=places[near], far_at=places[far], middle_at=middle_in_both(first, second, grid) if all_slid else None)
 
 
 _OPPOSITE: dict[str, str] = {"left": "right", "right": "left", "none": "none"}
@@ -98,21 +101,12 @@ _OPPOSITE: dict[str, str] = {"left": "right", "right": "left", "none": "none"}
 that faces the camera."""
 
 
-def _seen_in_both(first: View, second: View, with_shape: bool) -> dict[str, SceneObject]:
-    """The named parts seen in both pictures by what they are called, left to right as in the first."""
-    names, there = spoken_names(first.objects, with_shape), sightings(second)
-    parts = {names[name]: s.part for name, s in sightings(first).items() if name in there and name in names}
-    if len(parts) < 2:
-        raise NoChain("fewer than two named parts seen in both pictures")
-    return parts
-
-
-def _extremes(parts: dict[str, SceneObject], located: dict[str, Places], first: View, second: View) -> tuple[str, str]:
-    """The nearest and the farthest part over both pictures: by their rows where they are located, of those in one row the leftmost; else by true distance."""
+def _extremes(parts: dict[str, SceneObject], places: dict[str, Places], first: View, second: View) -> tuple[str, str]:
+    """The nearest and the farthest part over both pictures: by their rows where there are places, of those in one row the leftmost; else by true distance."""
     names = list(parts)
     p_world, subject = np.stack([part.center() for part in parts.values()]), first.objects[0]
     nearness = np.stack([about_subject(view.camera.pose()[:3, 3], subject.center(), p_world)[1] for view in (first, second)]) / max(subject.size_m)
-    lowness = [sum(ord(place[1]) for place in located[name]) for name in names] if located else list(nearness.sum(axis=0))
+    lowness = [sum(ord(place[1]) for place in places[name]) for name in names] if places else list(nearness.sum(axis=0))
     near, far = int(np.argmax(lowness)), int(np.argmin(lowness))
     if (nearness[:, near] - nearness[:, far] < NEARER_SHARE).any():
         raise NoChain("no part clearly nearer than another")

@@ -22,6 +22,7 @@ PLACE, ORDER, SHIFT, DRIFT = (name + SUFFIX_2D for name in ("place", "order", "s
 LABELS: tuple[Label, ...] = ("left", "right", "none")
 ASKED_FROM, NONE_BELOW = 0.1, 0.03
 """Shares of the picture's width: sideways distances beyond the first are left or right, those within the second neither; between them nothing is asked."""
+
 TEXTS = {
     PLACE: "Where is {a} in picture {n}?",
     ORDER: "In picture {n}, on which side of {a} is {b}?",
@@ -133,10 +134,10 @@ def _question(kind: str, question_id: str, choice: _Choice, label: Label, first:
 
 
 _Seen = dict[str, float]
+"""Where parts appear in a picture, as shares of its width from the left, by what they are called; left to right."""
 
 
-def _seen(view: View) -> dict[str, float]:
-    """Where parts appear in a picture, as shares of its width from the left, by what they are called; left to right."""
+def _seen(view: View) -> _Seen:
     names, width_px = spoken_names(view.objects, with_shape=False), view.camera.width_px
     return {names[n]: s.pixel[0] / width_px for n, s in sightings(view).items() if n in names}
 

@@ -109,7 +109,7 @@ def test_sides_seen_in_pixels_are_the_sides_that_are_asked(orbit_deg: float, dis
     if codes["lateral"] in ("left", "right"):
         assert codes["lateral"] == ("right" if column(first, second[:3, 3] + 50 * ahead) > 0 else "left")
     turned_beacon = _column(second[:3, 3] + 100 * ahead, second)
-    if codes["turn"] in ("left", "right") and abs(orbit_deg) < 50:  # with both aims the turn is below 85 degrees: the beacon is ahead
+    if codes["turn"] in ("left", "right") and abs(orbit_deg) + abs(aim1_deg - aim2_deg) < 85:  # the beacon is ahead of both
         assert codes["turn"] == ("left" if turned_beacon > 0 else "right")
     from_subject = look_at(CENTER, first[:3, 3])
     if abs(orbit_deg) < 85:
