@@ -7,14 +7,14 @@ ground tells its distance to whoever knows how; how high it appears does not, si
 
 from __future__ import annotations
 
+import itertools
 import string
 
 import numpy as np
 
-from actial.geometry.poses import box_corners
 from actial.geometry.projection import about_subject, project
-from actial.questions.kinds_2d import DRIFT, Asked
-from actial.questions.sight import Sighting, has_sides, sightings, spoken_names
+from actial.questions.kinds_2d import DRIFT, LEAN, Asked
+from actial.questions.sight import Sighting, has_sides, lowness, sightings, spoken_names
 from actial.records import SceneObject, View
 
 SIDE_SHARE = 0.07
@@ -34,14 +34,12 @@ def place(p_world: np.ndarray, view: View, grid: Grid) -> str:
     """Column of a point and row of the ground straight below it; what lies beyond the picture's edge is told as its last column or row.
 
     Args:
-        p_world: (3,) metres, before the camera. The ground is at the lowest point of the subject's box.
+        p_world: (3,) metres, before the camera.
     """
-    subject = view.objects[0]
-    ground_m = box_corners(np.array(subject.T_world_obj).reshape(4, 4), subject.size_m)[:, 2].min()
-    (above, below), _ = project(np.stack([p_world, [*p_world[:2], ground_m]]), view.camera.intrinsics(), view.camera.pose())
-    (columns, rows), last_row = grid, grid[1] - 1
-    column = min(max(int(above[0] / view.camera.width_px * columns), 0), columns - 1)
-    row = last_row if np.isnan(below[1]) else min(max(int(below[1] / view.camera.height_px * rows), 0), last_row)
+    uv, _ = project(p_world[None], view.camera.intrinsics(), view.camera.pose())
+    columns, rows = grid
+    column = min(max(int(uv[0, 0] / view.camera.width_px * columns), 0), columns - 1)
+    row = min(int(lowness(p_world, view) * rows), rows - 1)
     return string.ascii_lowercase[column] + string.ascii_uppercase[row]
 
 
@@ -70,13 +68,15 @@ def describe_pair(first: View, second: View, wording: str, grid: Grid, *, sides:
 
 
 def reason_2d(asked: Asked, first: View, second: View, grid: Grid) -> str:
-    """The short chain of thought of a 2D question: places of the parts asked about; for a shift, of all parts seen in both pictures; for a drift also
-    how far apart the two are in each picture, and which way the one went against the other."""
+    """The short chain of thought of a 2D question: places of the parts asked about; for a shift, of all parts seen in both pictures; where one part is
+    asked about against another also how far apart the two are in each picture, and which way the one went against the other."""
     if len(asked.pictures) == 2:
         places = located(seen_in_both(first, second, with_shape=False), first, second, grid)
-        told = asked.parts if asked.question.kind == DRIFT else tuple(places)
-        text = ", ".join(" ".join([name, *places[name]]) for name in told)
-        if asked.question.kind == DRIFT:
+        against = asked.question.kind in (DRIFT, LEAN)
+        called = [f"{which} " for which in ("lowest", "highest")] if asked.question.kind == LEAN else itertools.repeat("")
+        told = asked.parts if against else tuple(places)
+        text = ", ".join(which + " ".join([name, *places[name]]) for which, name in zip(called, told, strict=False))
+        if against:
             one, other = (places[name] for name in told)
             text += f", {in_short(one, other, WAYS[asked.question.label_of(asked.question.truth)])}"
         return text + "."

@@ -18,7 +18,7 @@ import numpy as np
 from actial.geometry.angles import motion_between
 from actial.geometry.projection import about_subject, project
 from actial.mix.descriptions import Grid, Places, apart, located, middle_in_both, seen_in_both
-from actial.questions.sight import has_sides
+from actial.questions.sight import has_sides, lowness
 from actial.records import Question, SceneObject, View
 
 SLID_SHARE, STILL_SHARE = 0.05, 0.03
@@ -83,7 +83,7 @@ def tell(question: Question, first: View, second: View, with_shape: bool, grid: 
         raise NoChain("fewer than two named parts seen in both pictures")
     parts = {name: part for name, (part, _) in both.items()}
     places = located(both, first, second, grid) if grid else {}
-    near, far = _extremes(parts, places, first, second)
+    near, far = _extremes(parts, first, second)
     slid = _slide(parts[near], parts[far], first, second)
     if slid != _OPPOSITE[went]:
         raise NoChain("evidence of the parts contradicts the answer")
@@ -101,13 +101,13 @@ _OPPOSITE: dict[str, str] = {"left": "right", "right": "left", "none": "none"}
 that faces the camera."""
 
 
-def _extremes(parts: dict[str, SceneObject], places: dict[str, Places], first: View, second: View) -> tuple[str, str]:
-    """The nearest and the farthest part over both pictures: by their rows where there are places, of those in one row the leftmost; else by true distance."""
+def _extremes(parts: dict[str, SceneObject], first: View, second: View) -> tuple[str, str]:
+    """The nearest and the farthest part: the ground below which is lowest and highest on the mean of both pictures."""
     names = list(parts)
     p_world, subject = np.stack([part.center() for part in parts.values()]), first.objects[0]
     nearness = np.stack([about_subject(view.camera.pose()[:3, 3], subject.center(), p_world)[1] for view in (first, second)]) / max(subject.size_m)
-    lowness = [sum(ord(place[1]) for place in places[name]) for name in names] if places else list(nearness.sum(axis=0))
-    near, far = int(np.argmax(lowness)), int(np.argmin(lowness))
+    low = [lowness(p, first) + lowness(p, second) for p in p_world]
+    near, far = int(np.argmax(low)), int(np.argmin(low))
     if (nearness[:, near] - nearness[:, far] < NEARER_SHARE).any():
         raise NoChain("no part clearly nearer than another")
     return names[near], names[far]

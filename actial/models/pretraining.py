@@ -31,7 +31,7 @@ from actial.models.processor import PairProcessor
 from actial.params import Params, load_params
 from actial.prompts import THINK_CLOSE, completion_text, content_parts, prompt_messages
 from actial.questions.kinds import KINDS
-from actial.questions.kinds_2d import DRIFT, ORDER, PLACE, SHIFT, questions_2d
+from actial.questions.kinds_2d import DRIFT, LEAN, ORDER, PLACE, SHIFT, questions_2d
 from actial.records import LETTERS, Message, Mode, Question, View
 from actial.rng import generator_for
 from actial.shards import ViewStore
@@ -65,12 +65,12 @@ class Phase:
 
 
 PHASES = (
-    Phase("reading", 2000, {"describe": 0.7, "think": 0.2, "direct": 0.1}, (PLACE, ORDER, SHIFT, DRIFT), decay_share=0.0),
-    Phase("answering", 2400, {"describe": 0.4, "think": 0.45, "direct": 0.15}, (PLACE, ORDER, SHIFT, DRIFT, DRIFT, DRIFT, DRIFT, LOT), decay_share=0.5),
-    Phase("at once", 1000, {"describe": 0.3, "think": 0.2, "direct": 0.5}, (PLACE, ORDER, ORDER, SHIFT, DRIFT, DRIFT, LOT), decay_share=0.5),
+    Phase("reading", 1800, {"describe": 0.65, "think": 0.25, "direct": 0.1}, (PLACE, ORDER, SHIFT, DRIFT, LEAN), decay_share=0.0),
+    Phase("answering", 2200, {"describe": 0.3, "think": 0.55, "direct": 0.15}, (PLACE, ORDER, SHIFT, DRIFT, DRIFT, *[LEAN] * 4, LOT), decay_share=0.5),
+    Phase("at once", 800, {"describe": 0.25, "think": 0.3, "direct": 0.45}, (PLACE, ORDER, ORDER, SHIFT, DRIFT, LEAN, LEAN, LOT), decay_share=0.5),
 )
-"""Where things are first; then also what is on which side of what, what moves in the picture against what, and in which words the camera is asked about;
-then mostly answers without a thought before them."""
+"""Where things are first; then also what is on which side of what, what moves in the picture against what, the lowest part against the highest above
+all, and in which words the camera is asked about; then mostly answers without a thought before them."""
 
 
 @dataclass(frozen=True)

@@ -51,13 +51,13 @@ CHAT_TEMPLATE = """\
 """
 
 WORDS = """
-a about above across after again against ahead aim all also an and Answer answer appears arc arch are around As as aside asked at away back background
+a about above across after again against ahead aim all also an and Answer answer apart appears arc arch are around As as aside asked at away back background
 ball base be because before behind below beside between black block blue Both both bottom bowl box brown but by came Camera camera camera's cannot
 center circle clock clockwise close closer coloured column comes Compare compare compared compass composite cone corner counter covers cube cuboid cup
 cyan cylinder dark degrees depth Did did differ direction directions disc disk do does dome down drifts Each each edge either end ended every exactly
-except face faced faces facing far farther First first floor for forward From from front further Give give go goes gold gray green grey half hand
-handle hands has have head hence here higher horizontal How how I if image Imagine in inside instead into is It it Its its itself Judged just keeps
-kept kind larger last least Leave Left left leg less letter level lid light like line Look look looked looking looks low lower magenta map mast means
+except face faced faces facing far farther First first floor for forward From from front further Give give go goes gold gray green grey ground half hand
+handle hands has have head hence here higher highest horizontal How how I if image Imagine in inside instead into is It it Its its itself Judged just keeps
+kept kind larger last least Leave Left left leg less letter level lid light like line Look look looked looking looks low lower lowest magenta map mast means
 middle might more most motion move moved movement moves moving much navy near nearer Neither neither No no None none nor not Nothing nothing now
 object object's objects of off olive On on once one only onto opposite option options or orange order other out outside over own part parted parts
 path person Picture picture pictures pillar pink place places plate point position positions post prism purple Put put pyramid question reason red
@@ -65,14 +65,14 @@ Relative relative Right right ring rise rod roof rotate rotated rotation round s
 shifting shorter show shows side sides sideways sight silver since size slab slides slipping small smaller So so Someone sphere stack standing stands
 stay stayed step stepped stick still stood straight Suppose suppose swing swung table taken teal tells than that The the their them Then then there
 Therefore therefore these they thing third This this those though three through thus tile To to together took top torus towards tower travel tube turn
-turned turning turquoise two under up upper us view viewing views violet wall was way wedge were what wheel when where whether Which which while white
+turned turning turquoise two under up upper us view viewing views violet wall was way wedge went were what wheel when where whether Which which while white
 who whole whose wide will wing with without would yellow Yes yes you your
 """
 """Words of our prompts, questions, options, descriptions and chains: each is one token where a space stands before it."""
 
 OPENING_WORDS = """
 all Answer As assistant At Between black blue Both both box brown But By Camera camera Choose clockwise closer Compare Compared counter cyan
-Describe down Each far farther First first From Give gold gray green grey How I If Image Imagine In It it Its Leave Left left Look Looking magenta
+Describe down Each far farther First first From Give gold gray green grey How I If Image Imagine In It it Its Leave Left left Look Looking lowest magenta
 middle near Neither neither No no None none not Nothing nothing Now object olive On Option orange Picture picture pink purple Put Question Reason red Right
 right same Say Second second Seen silver Since So Someone subject Suppose system teal That The Their Then There Therefore This To turquoise up user
 violet What When Where Which While white yellow Yes yes You

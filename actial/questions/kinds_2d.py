@@ -1,5 +1,5 @@
 """Questions that need no third dimension: where a part appears in a picture, on which side of another, which way
-one went in the picture, alone and against another.
+one went in the picture, alone and against another, and how the part that stands lowest in the pictures went against the one that stands highest.
 
 They are the tiny base's schooling, and in every test they tell "it cannot see" from "it cannot answer": a model that reads pictures and knows
 the form of question and answer does well here while it stays at chance about the camera.
@@ -14,26 +14,30 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from actial import ids
-from actial.questions.sight import sightings, spoken_names
+from actial.questions.sight import lowness, sightings, spoken_names
 from actial.records import LETTERS, SUFFIX_2D, Label, Question, View
 from actial.rng import generator_for
 
-PLACE, ORDER, SHIFT, DRIFT = (name + SUFFIX_2D for name in ("place", "order", "shift", "drift"))
+PLACE, ORDER, SHIFT, DRIFT, LEAN = (name + SUFFIX_2D for name in ("place", "order", "shift", "drift", "lean"))
 LABELS: tuple[Label, ...] = ("left", "right", "none")
 ASKED_FROM, NONE_BELOW = 0.1, 0.03
 """Shares of the picture's width: sideways distances beyond the first are left or right, those within the second neither; between them nothing is asked."""
+LOWER_BY = 0.02
+"""So much of the picture's height, on the mean of both pictures, the part lowest on the ground is lower than any other, and the highest is higher."""
 
 TEXTS = {
     PLACE: "Where is {a} in picture {n}?",
     ORDER: "In picture {n}, on which side of {a} is {b}?",
     SHIFT: "Which way did {a} go in the picture?",
     DRIFT: "Which way did {a} go against {b}?",
+    LEAN: "Which way did the lowest part on the ground go against the highest?",
 }
 OPTIONS = {
     PLACE: ("left", "right", "in the middle"),
     ORDER: ("left", "right", "straight above or below"),
     SHIFT: ("left", "right", "it stayed in place"),
     DRIFT: ("left", "right", "it went with it"),
+    LEAN: ("left", "right", "it went with it"),
 }
 
 
@@ -133,31 +137,40 @@ def _question(kind: str, question_id: str, choice: _Choice, label: Label, first:
     )
 
 
-_Seen = dict[str, float]
-"""Where parts appear in a picture, as shares of its width from the left, by what they are called; left to right."""
+@dataclass(frozen=True)
+class _Spot:
+    """Where a part appears in a picture, as shares of its width from the left and of its height from the top."""
+
+    across: float
+    ground: float
+    """Of the ground straight below it."""
+
+
+_Seen = dict[str, _Spot]
+"""The parts in a picture, by what they are called; left to right."""
 
 
 def _seen(view: View) -> _Seen:
     names, width_px = spoken_names(view.objects, with_shape=False), view.camera.width_px
-    return {names[n]: s.pixel[0] / width_px for n, s in sightings(view).items() if n in names}
+    return {names[n]: _Spot(s.pixel[0] / width_px, lowness(s.part.center(), view)) for n, s in sightings(view).items() if n in names}
 
 
 def _places(*pictures: _Seen) -> Iterator[_Choice]:
     for n, seen in enumerate(pictures):
-        for name, share in seen.items():
-            yield _Choice((name,), (n,), share - 0.5)
+        for name, spot in seen.items():
+            yield _Choice((name,), (n,), spot.across - 0.5)
 
 
 def _orders(*pictures: _Seen) -> Iterator[_Choice]:
     for n, seen in enumerate(pictures):
         for (a, at_a), (b, at_b) in itertools.permutations(seen.items(), 2):
-            yield _Choice((a, b), (n,), at_b - at_a)
+            yield _Choice((a, b), (n,), at_b.across - at_a.across)
 
 
 def _shifts(first: _Seen, second: _Seen) -> Iterator[_Choice]:
-    for name, share in first.items():
+    for name, spot in first.items():
         if name in second:
-            yield _Choice((name,), (0, 1), second[name] - share)
+            yield _Choice((name,), (0, 1), second[name].across - spot.across)
 
 
 def _drifts(first: _Seen, second: _Seen) -> Iterator[_Choice]:
@@ -165,4 +178,11 @@ def _drifts(first: _Seen, second: _Seen) -> Iterator[_Choice]:
         yield replace(one, parts=one.parts + other.parts, value=one.value - other.value)
 
 
-_CHOICES: dict[str, Callable[[_Seen, _Seen], Iterator[_Choice]]] = {PLACE: _places, ORDER: _orders, SHIFT: _shifts, DRIFT: _drifts}
+def _leans(first: _Seen, second: _Seen) -> Iterator[_Choice]:
+    low = {name: (first[name].ground + second[name].ground) / 2 for name in first if name in second}
+    down = sorted(low, key=lambda name: low[name], reverse=True)
+    if len(down) > 1 and min(low[down[0]] - low[down[1]], low[down[-2]] - low[down[-1]]) >= LOWER_BY:
+        yield next(choice for choice in _drifts(first, second) if choice.parts == (down[0], down[-1]))
+
+
+_CHOICES: dict[str, Callable[[_Seen, _Seen], Iterator[_Choice]]] = {PLACE: _places, ORDER: _orders, SHIFT: _shifts, DRIFT: _drifts, LEAN: _leans}

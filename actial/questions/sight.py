@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from actial.geometry.poses import box_corners
 from actial.geometry.projection import project
 from actial.records import SceneObject, View
 
@@ -38,6 +39,18 @@ def sightings(view: View) -> dict[str, Sighting]:
     hidden = hidden_by_others(T_world_cam[:3, 3], parts)
     seen = [Sighting(part, (float(u), float(v))) for part, (u, v), ok in zip(parts, uv, inside & ~hidden, strict=True) if ok]
     return {s.part.name: s for s in sorted(seen, key=lambda s: s.pixel)}
+
+
+def lowness(p_world: np.ndarray, view: View) -> float:
+    """How low in the picture the ground straight below a point appears, as a share of the height: 0 at the upper edge or beyond, 1 at the lower.
+
+    Args:
+        p_world: (3,) metres. The ground is at the lowest point of the subject's box.
+    """
+    subject = view.objects[0]
+    ground_m = box_corners(np.array(subject.T_world_obj).reshape(4, 4), subject.size_m)[:, 2].min()
+    uv, _ = project(np.array([[*p_world[:2], ground_m]]), view.camera.intrinsics(), view.camera.pose())
+    return 1.0 if np.isnan(uv[0, 1]) else float(np.clip(uv[0, 1] / view.camera.height_px, 0.0, 1.0))
 
 
 def has_sides(view: View) -> bool:

@@ -1,5 +1,8 @@
 """The ways in which the parts of a subject stand together: each function draws parts and the stands that carry them.
 
+Parts stand on every side of the middle, so that from wherever a subject is looked at, some are clearly nearer than others. A row of them has no depth seen
+from its front: nothing would shift against anything, and no one could tell how the camera went.
+
 Lengths in metres, before the whole is scaled, turned and coloured. Nothing overlaps and nothing reaches below the ground: things that touch
 keep a gap of a few millimetres, since faces in one plane render as black patches.
 """
@@ -90,29 +93,29 @@ Subject = tuple[list[Solid], list[Solid]]
 
 
 def cluster(rng: np.random.Generator) -> Subject:
-    """Parts beside one another, most of them on posts of their own, each at another height."""
+    """Parts around a middle, most of them on posts of their own, each at another height."""
     parts: list[Solid] = []
     stands: list[Solid] = []
-    for _ in range(int(rng.integers(3, 6))):
-        _add_on_post(parts, stands, rng, reach_m=(0.1, 0.75), lift_m=(0.0, 1.05))
+    for azimuth_rad in _around(rng, int(rng.integers(4, 6))):
+        _add_on_post(parts, stands, rng, azimuth_rad, reach_m=(0.5, 0.9), lift_m=(0.0, 1.3))
     return parts, stands
 
 
 def tower(rng: np.random.Generator) -> Subject:
-    """Three parts on top of one another, off centre, and one or two beside them on posts."""
+    """Three parts on top of one another, off centre, and two or three around them on posts."""
     parts = [_on((0.0, 0.0), 0.0, "box", (rng.uniform(0.5, 0.75), rng.uniform(0.4, 0.6), rng.uniform(0.25, 0.45)), rng)]
     for shape, width in ((str(rng.choice(["box", "cylinder"])), (0.32, 0.42)), (_shape(rng), (0.24, 0.34))):
         below = parts[-1]
         shift = rng.uniform(-0.22, 0.22, size=2) * min(below.size_m[:2])
         parts.append(_on(np.array(below.center_m[:2]) + shift, below.top_m + GAP_M, shape, _size(rng, shape, width), rng))
     stands: list[Solid] = []
-    for _ in range(int(rng.integers(1, 3))):
-        _add_on_post(parts, stands, rng, reach_m=(0.5, 0.85), lift_m=(0.0, 1.0))
+    for azimuth_rad in _around(rng, 3)[: int(rng.integers(2, 4))]:
+        _add_on_post(parts, stands, rng, azimuth_rad, reach_m=(0.65, 0.95), lift_m=(0.0, 1.25))
     return parts, stands
 
 
 def table(rng: np.random.Generator) -> Subject:
-    """A slab on four legs, one or two parts on it, one or two under or beside it."""
+    """A slab on four legs, one or two parts on it, one at or under its one long edge and one beside the other."""
     length, width, height = rng.uniform(0.9, 1.15), rng.uniform(0.55, 0.75), rng.uniform(0.5, 0.8)
     top = Solid("box", (length, width, 0.1), (0.0, 0.0, height + 0.05), 0.0)
     leg = 0.07
@@ -126,13 +129,13 @@ def table(rng: np.random.Generator) -> Subject:
         shape = _shape(rng)
         at = (side * rng.uniform(0.2, 0.32) * length, rng.uniform(-0.12, 0.12))
         parts.append(_on(at, top.top_m + GAP_M, shape, _size(rng, shape, (0.26, 0.36)), rng))
-    for _ in range(int(rng.integers(1, 3))):
-        _add_on_post(parts, stands, rng, reach_m=(0.0, 0.95), lift_m=(0.0, 0.3), width_m=(0.26, 0.36))
+    for azimuth_rad, reach_m in zip(_either_side(rng), ((0.3, 0.9), (0.7, 0.95)), strict=True):
+        _add_on_post(parts, stands, rng, azimuth_rad, reach_m, lift_m=(0.0, 0.4), width_m=(0.26, 0.36))
     return parts, stands
 
 
 def bridge(rng: np.random.Generator) -> Subject:
-    """A beam across two pillars, something on the beam, and perhaps something before it."""
+    """A beam across two pillars, something on the beam or not, and something on either side of it."""
     height, span = rng.uniform(0.45, 0.75), rng.uniform(0.4, 0.5)
     parts: list[Solid] = []
     for side in (-1, 1):
@@ -142,12 +145,12 @@ def bridge(rng: np.random.Generator) -> Subject:
     beam = Solid("box", (2 * span + rng.uniform(0.3, 0.45), 0.32, rng.uniform(0.12, 0.18)), (rng.uniform(-0.05, 0.05), 0.0, 0.0), 0.0)
     beam = replace(beam, center_m=(beam.center_m[0], 0.0, height + GAP_M + beam.size_m[2] / 2))
     parts.append(beam)
-    shape = _shape(rng)
-    side = rng.choice([-1.0, 1.0])
-    parts.append(_on((side * rng.uniform(0.2, 0.45), 0.0), beam.top_m + GAP_M, shape, _size(rng, shape, (0.26, 0.34)), rng))
-    stands: list[Solid] = []
     if rng.random() < 0.6:
-        _add_on_post(parts, stands, rng, reach_m=(0.4, 0.8), lift_m=(0.0, 0.9))
+        shape, side = _shape(rng), rng.choice([-1.0, 1.0])
+        parts.append(_on((side * rng.uniform(0.2, 0.45), 0.0), beam.top_m + GAP_M, shape, _size(rng, shape, (0.26, 0.34)), rng))
+    stands: list[Solid] = []
+    for azimuth_rad in _either_side(rng):
+        _add_on_post(parts, stands, rng, azimuth_rad, reach_m=(0.5, 0.85), lift_m=(0.0, 1.1))
     return parts, stands
 
 
@@ -161,15 +164,14 @@ def mast(rng: np.random.Generator) -> Subject:
 
 
 def _mast(rng: np.random.Generator) -> Subject:
-    n, height, pole = int(rng.integers(3, 6)), rng.uniform(1.25, 1.5), 0.08
+    n, height, pole = int(rng.integers(4, 6)), rng.uniform(1.25, 1.5), 0.08
     stands = [Solid("cylinder", (pole, pole, height - GAP_M), (0.0, 0.0, height / 2 + GAP_M / 2), 0.0)]
     levels = np.linspace(0.26, height - 0.14, n) + rng.uniform(-0.03, 0.03, size=n)
-    azimuths = rng.uniform(-np.pi, np.pi) + 2 * np.pi * (np.arange(n) + rng.uniform(-0.25, 0.25, size=n)) / n
     parts = []
-    for level, azimuth in zip(levels, rng.permutation(azimuths), strict=True):
+    for level, azimuth in zip(levels, rng.permutation(_around(rng, n)), strict=True):
         shape = str(rng.choice(["box", "sphere", "cylinder"]))
         size = _size(rng, shape, (0.27, 0.36), (0.27, 0.36))
-        reach = rng.uniform(0.36, 0.6)
+        reach = rng.uniform(0.45, 0.65)
         direction = np.array([np.cos(azimuth), np.sin(azimuth)])
         x, y = reach * direction
         parts.append(Solid(shape, size, (float(x), float(y), float(level)), float(azimuth)))
@@ -180,20 +182,19 @@ def _mast(rng: np.random.Generator) -> Subject:
 
 
 def steps(rng: np.random.Generator) -> Subject:
-    """Three blocks of rising height in a row, something on one of them, and perhaps something beside them."""
+    """Three blocks of varied height in a row, something on one of them or not, and something on either side of the row."""
     parts = []
     x = 0.0
     for height in rng.permutation([rng.uniform(0.16, 0.26), rng.uniform(0.42, 0.55), rng.uniform(0.75, 0.95)]):
         width, depth = rng.uniform(0.3, 0.38), rng.uniform(0.36, 0.5)
         parts.append(Solid("box", (width, depth, float(height)), (x + width / 2, float(rng.uniform(-0.1, 0.1)), float(height) / 2 + GAP_M), 0.0))
         x += width + 0.03
-    below = parts[int(rng.integers(3))]
-    shape = _shape(rng)
-    parts.append(_on(np.array(below.center_m[:2]), below.top_m + GAP_M, shape, _size(rng, shape, (0.24, 0.3)), rng, yaw_rad=0.0))
+    if rng.random() < 0.6:
+        below, shape = parts[int(rng.integers(3))], _shape(rng)
+        parts.append(_on(np.array(below.center_m[:2]), below.top_m + GAP_M, shape, _size(rng, shape, (0.24, 0.3)), rng, yaw_rad=0.0))
     stands: list[Solid] = []
-    if rng.random() < 0.7:
-        middle = np.array([x / 2, 0.0])
-        _add_on_post(parts, stands, rng, reach_m=(0.45, 0.85), lift_m=(0.2, 1.0), around=middle)
+    for azimuth_rad in _either_side(rng):
+        _add_on_post(parts, stands, rng, azimuth_rad, reach_m=(0.55, 0.9), lift_m=(0.2, 1.2), around=np.array([x / 2, 0.0]))
     return parts, stands
 
 
@@ -225,25 +226,39 @@ def _on(at: tuple[float, float] | np.ndarray, floor_m: float, shape: str, size: 
     return Solid(shape, (float(size[0]), float(size[1]), float(size[2])), (float(at[0]), float(at[1]), float(floor_m + GAP_M + size[2] / 2)), yaw_rad)
 
 
+def _around(rng: np.random.Generator, n: int) -> np.ndarray:
+    """(n,) directions that leave no side empty, rad."""
+    return rng.uniform(-np.pi, np.pi) + 2 * np.pi * (np.arange(n) + rng.uniform(-0.25, 0.25, size=n)) / n
+
+
+def _either_side(rng: np.random.Generator) -> np.ndarray:
+    """(2,) directions to the one and to the other side of what stands along the x axis, rad."""
+    return rng.permutation([-1.0, 1.0]) * (np.pi / 2 + rng.uniform(-0.6, 0.6, size=2))
+
+
 def _add_on_post(
     parts: list[Solid],
     stands: list[Solid],
     rng: np.random.Generator,
+    azimuth_rad: float,
     reach_m: tuple[float, float],
     lift_m: tuple[float, float],
     width_m: tuple[float, float] = (0.28, 0.42),
     around: np.ndarray | None = None,
 ) -> None:
-    """Add a part at a free place, on a post where it is lifted by more than a hand's breadth."""
+    """Add a part at a free place in about that direction, on a post with a foot where it is lifted by more than a hand's breadth."""
     around = np.zeros(2) if around is None else around
     while True:
-        shape, azimuth, lift = _shape(rng), rng.uniform(-np.pi, np.pi), rng.uniform(*lift_m)
+        shape, azimuth, lift = _shape(rng), azimuth_rad + rng.uniform(-0.3, 0.3), rng.uniform(*lift_m)
         lift = lift if lift > 0.1 else 0.0
         at = around + rng.uniform(*reach_m) * np.array([np.cos(azimuth), np.sin(azimuth)])
         part = _on(at, lift, shape, _size(rng, shape, width_m), rng)
         new = [part]
         if lift:
-            new.append(Solid("cylinder", (0.09, 0.09, lift - GAP_M), (part.center_m[0], part.center_m[1], lift / 2 + GAP_M / 2), 0.0))
+            foot_m = 0.03
+            new.append(Solid("cylinder", (0.24, 0.24, foot_m), (part.center_m[0], part.center_m[1], GAP_M + foot_m / 2), 0.0))
+            low_m, high_m = 2 * GAP_M + foot_m, lift
+            new.append(Solid("cylinder", (0.09, 0.09, high_m - low_m), (part.center_m[0], part.center_m[1], (low_m + high_m) / 2), 0.0))
         if not any(overlap(a, b, clearance_m=0.05) for a in new for b in parts + stands):
             parts.append(part)
             stands.extend(new[1:])

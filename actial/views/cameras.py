@@ -31,15 +31,17 @@ ROLES = ("anchor", "turned", "orbit", "shifted", "still", "radial", "counter", "
 
 ORBIT_STEP_DEG = (16.0, 60.0)
 COUNTER_STEP_DEG = (9.5, 14.5)
+COUNTER_TURN_FROM_DEG = 10.2
 TURN_STEP_DEG = (11.0, 30.0)
 SHIFT_R = (0.17, 0.30)
-ELEVATION_DEG = (6.0, 40.0)
+ELEVATION_DEG = (4.0, 34.0)
 RANGE_FACTOR = (0.9, 1.15)
-AIM_DEG = (13.0, 8.0)
+AIM_DEG = (12.0, 7.0)
 """Largest angle between the viewing direction and the subject's centre, sideways and up or down."""
 FOV_DEG = (64.0, 72.0)
-SPHERE_SHARE = (0.36, 0.46)
-"""Half the angle under which a scene's cameras see the sphere around the subject, as a share of the field of view: near cameras see parallax, far ones none."""
+SPHERE_SHARE = (0.41, 0.51)
+"""Half the angle under which a scene's cameras see the sphere around the subject, as a share of the field of view across: near cameras see
+parallax, far ones none."""
 MARGIN = 0.03
 """Share of the picture's shorter side that stays free around the subject."""
 SMALLEST = 0.45
@@ -89,7 +91,7 @@ def sample_cameras(scene: Scene, settings: SceneSettings, rng: np.random.Generat
         NoCameras: none was found in many tries (the scene is set aside).
     """
     sampler = _Sampler(scene, settings, rng)
-    for _ in range(100):
+    for _ in range(300):
         stances = sampler.stances()
         if stances is None:
             continue
@@ -143,7 +145,9 @@ class _Sampler:
     def stances(self) -> list[_Stance] | None:
         """One set of stances, or None where a relation could not be met."""
         found: list[_Stance] = []
-        self.range_m = self.radius_m / np.sin(np.radians(self.fov_deg * self.rng.uniform(*SPHERE_SHARE)))
+        width_px, height_px = self.settings.width_px, self.settings.height_px
+        across_rad = 2 * np.arctan(np.tan(np.radians(self.fov_deg) / 2) * width_px / max(width_px, height_px))
+        self.range_m = self.radius_m / np.sin(across_rad * self.rng.uniform(*SPHERE_SHARE))
         for i in range(self.settings.views_per_scene):
             draw = getattr(self, f"_{_role(i)}")
             for _ in range(150):
@@ -204,7 +208,7 @@ class _Sampler:
         step_rad = self._either(*np.radians(COUNTER_STEP_DEG))
         stance = self._around(self._azimuth(base) + step_rad)
         turn_deg = np.degrees(_wrapped(stance.yaw_rad - base.yaw_rad)) * np.sign(step_rad)
-        return stance if turn_deg < -TURN_STEP_DEG[0] else None
+        return stance if turn_deg < -COUNTER_TURN_FROM_DEG else None
 
     def _free(self, found: list[_Stance]) -> _Stance:
         return self._around(self._azimuth(self._base(found)) + self.rng.uniform(-1, 1) * np.radians(ORBIT_STEP_DEG[1]))

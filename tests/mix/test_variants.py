@@ -34,7 +34,7 @@ Rows = dict[str, list[Conversation]]
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = make_project(tmp_path_factory.mktemp("variants") / "project", 16, cold_start_mix__n_rows=400, cold_start_mix__modes=MODES, prompt__answer="letter")
+    root = make_project(tmp_path_factory.mktemp("variants") / "project", 16, cold_start_mix__n_rows=800, cold_start_mix__modes=MODES, prompt__answer="letter")
     assert run_stage(root, "build_qa").returncode == 0
     return root
 
@@ -51,7 +51,7 @@ def rows(project: Path) -> Rows:
         assert done.returncode == 0, done.stderr
         out = project / "outputs/cold_start_mix"
         counts = json.loads((out / "manifest.json").read_text())["made"]
-        assert {name: n for name, n in counts.items() if name in ROWS_NAMED.values()} == ({} if variant == "chain" else {ROWS_NAMED[variant]: 200})
+        assert {name: n for name, n in counts.items() if name in ROWS_NAMED.values()} == ({} if variant == "chain" else {ROWS_NAMED[variant]: 400})
         assert {c.mode for c in read_conversations(out / "rl.parquet")} == {"direct" if variant == "auxiliary" else "think"}
         made[variant] = read_conversations(out / "sft.parquet")
     return made

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from toy_scenes import toy_views
 
-from actial.mix.descriptions import SIDE_SHARE, describe_pair, reason_2d
+from actial.mix.descriptions import SIDE_SHARE, describe_pair, reason_2d, seen_in_both
 from actial.questions.kinds_2d import (
     ASKED_FROM,
     DRIFT,
     LABELS,
+    LEAN,
+    LOWER_BY,
     NONE_BELOW,
     ORDER,
     PLACE,
@@ -26,7 +28,7 @@ from actial.questions.kinds_2d import (
 from actial.records import View
 
 GRID = (20, 20)
-PAIRS = [pair for scene in range(12) for pair in itertools.permutations(toy_views(scene), 2)]
+PAIRS = [pair for scene in range(24) for pair in itertools.permutations(toy_views(scene), 2)]
 
 
 def projected(view: View, p_world: np.ndarray) -> np.ndarray:
@@ -47,19 +49,22 @@ def share(view: View, name: str) -> float:
     return float(projected(view, centre(view, name))[0]) / view.camera.width_px
 
 
+def ground(view: View, name: str) -> float:
+    """Where the ground below a part appears, as a share of the height from the top."""
+    x, y, _ = centre(view, name)
+    return float(projected(view, np.array([x, y, centre(view, "middle")[2] - view.objects[0].size_m[2] / 2]))[1]) / view.camera.height_px
+
+
 def place(view: View, name: str) -> str:
     """Column of the centre, row of the ground below, on a grid of 20 by 20."""
-    subject = view.objects[0]
-    x, y, _ = centre(view, name)
-    row = projected(view, np.array([x, y, centre(view, "middle")[2] - subject.size_m[2] / 2]))[1] / view.camera.height_px
-    column, row = (min(max(int(20 * at), 0), 19) for at in (share(view, name), row))
+    column, row = (min(max(int(20 * at), 0), 19) for at in (share(view, name), ground(view, name)))
     return chr(ord("a") + column) + chr(ord("A") + row)
 
 
 def decisive(asked: Asked, pair: tuple[View, View]) -> float:
     """The sideways share that decides."""
     at = [[share(pair[n], name) for name in asked.parts] for n in asked.pictures]
-    if asked.question.kind == DRIFT:
+    if asked.question.kind in (DRIFT, LEAN):
         return at[1][0] - at[0][0] - (at[1][1] - at[0][1])
     return {PLACE: at[0][0] - 0.5, ORDER: at[0][-1] - at[0][0], SHIFT: at[-1][0] - at[0][0]}[asked.question.kind]
 
@@ -73,8 +78,21 @@ def test_truths_are_what_opencv_projects_and_every_label_is_asked() -> None:
             d = decisive(asked, pair)
             assert abs(d) < NONE_BELOW if label == "none" else (d > ASKED_FROM if label == "right" else d < -ASKED_FROM)
             assert asked.question.margin >= 0
-            assert all(name in asked.question.text for name in asked.parts)
+            assert all(name in asked.question.text for name in asked.parts) != (asked.question.kind == LEAN)
     assert asked_labels == set(itertools.product(TEXTS, LABELS))
+
+
+def test_a_lean_is_asked_of_the_lowest_and_the_highest_part_on_the_ground() -> None:
+    asked_of = 0
+    for pair in PAIRS:
+        for asked in questions_2d(*pair, seed=7):
+            if asked.question.kind == LEAN:
+                low = {name: sum(ground(view, name) for view in pair) / 2 for name in seen_in_both(*pair, with_shape=False)}
+                one, other = asked.parts
+                assert all(low[one] - low[name] >= LOWER_BY - 1e-9 for name in low if name != one)
+                assert all(low[name] - low[other] >= LOWER_BY - 1e-9 for name in low if name != other)
+                asked_of += 1
+    assert asked_of > 20
 
 
 def test_the_other_order_turns_a_shift_round() -> None:
@@ -90,15 +108,15 @@ def test_the_other_order_turns_a_shift_round() -> None:
 
 
 def test_a_balanced_choice_has_as_many_of_every_kind_and_label() -> None:
-    chosen = balanced_2d(PAIRS, 36, seed=7)
+    chosen = balanced_2d(PAIRS, 45, seed=7)
     counts = {(kind, label): sum((q.kind, q.label_of(q.truth)) == (kind, label) for q in chosen) for kind in TEXTS for label in LABELS}
     assert set(counts.values()) == {3}
-    assert len({q.question_id for q in chosen}) == 36
-    few = balanced_2d(PAIRS[:4], 36, seed=7)
+    assert len({q.question_id for q in chosen}) == 45
+    few = balanced_2d(PAIRS[:4], 45, seed=7)
     assert all(len({sum((q.kind, q.label_of(q.truth)) == (kind, label) for q in few) for label in LABELS}) == 1 for kind in TEXTS)
 
 
-@pytest.mark.parametrize("kind", [PLACE, ORDER, SHIFT, DRIFT])
+@pytest.mark.parametrize("kind", list(TEXTS))
 def test_reasons_quote_the_places_that_decide(kind: str) -> None:
     told = 0
     for pair in PAIRS[::5]:
@@ -106,10 +124,13 @@ def test_reasons_quote_the_places_that_decide(kind: str) -> None:
             if asked.question.kind != kind:
                 continue
             words = reason_2d(asked, *pair, GRID).removesuffix(".").split(", ")
-            if kind == DRIFT:
+            if kind in (DRIFT, LEAN):
                 label = asked.question.label_of(asked.question.truth)
                 columns = [[ord(place(view, name)[0]) for name in asked.parts] for view in pair]
                 assert words.pop() == "apart {:+d} {:+d} {}".format(*(a - b for a, b in columns), "still" if label == "none" else label)
+            if kind == LEAN:
+                assert [w.split()[0] for w in words] == ["lowest", "highest"]
+                words = [w.split(" ", 1)[1] for w in words]
             quoted = {w.split()[0]: w.split()[1:] for w in words}
             assert list(quoted) == list(asked.parts) or kind == SHIFT
             assert all(quoted[name] == [place(pair[n], name) for n in asked.pictures] for name in asked.parts)

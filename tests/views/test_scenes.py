@@ -27,7 +27,7 @@ def test_rows_name_the_subject_and_its_parts(root_seed: int) -> None:
     scene = compose_scene(root_seed, "scene-000000")
     subject, *parts = scene.objects()
     assert (subject.name, subject.shape, subject.part_of) == ("subject", "composite", None)
-    assert 3 <= len(parts) <= 5
+    assert 3 <= len(parts) <= 6
     assert len({p.color for p in parts}) == len(parts) and {p.color for p in parts} <= set(PALETTE)
     assert {p.part_of for p in parts} == {"subject"} and {o.family for o in (subject, *parts)} == {scene.family}
     low, high = scene.subject_box()
@@ -40,6 +40,17 @@ def test_parts_stand_at_varied_heights() -> None:
     lifted = [p.bottom_m > 0.1 for s in SCENES for p in s.parts]
     assert np.quantile(spread, 0.1) > 0.2
     assert 0.4 < np.mean(lifted) < 0.9
+
+
+def test_a_subject_has_depth_from_wherever_it_is_looked_at() -> None:
+    directions = np.exp(1j * np.linspace(0, np.pi, 36, endpoint=False))
+    spreads = []
+    for scene in SCENES:
+        on_map = np.array([complex(*p.center_m[:2]) for p in scene.parts])
+        spread_m = min(np.ptp((on_map * d.conjugate()).real) for d in directions)
+        low, high = scene.subject_box()
+        spreads.append(spread_m / max(high - low))
+    assert min(spreads) > 0.04 and np.quantile(spreads, 0.1) > 0.14
 
 
 def test_surroundings_stand_outside_the_ring_of_cameras() -> None:
