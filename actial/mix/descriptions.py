@@ -92,6 +92,17 @@ def apart(one: Places, other: Places) -> tuple[int, int]:
     return a, b
 
 
+def columns_gone(at: Places) -> int:
+    """How many columns something went between two pictures."""
+    return abs(ord(at[1][0]) - ord(at[0][0]))
+
+
+def columns_slid(one: Places, other: Places) -> int:
+    """How many columns the one went against the other."""
+    before, after = apart(one, other)
+    return abs(after - before)
+
+
 def in_short(one: Places, other: Places, way: str) -> str:
     """How far apart two parts are, and which way the one went against the other: `apart -2 +1 right`."""
     before, after = apart(one, other)

@@ -3,7 +3,8 @@
 The evidence is motion parallax between two parts: of those seen in both pictures, the nearest and the farthest. Whichever way a camera turns, the two shift
 together; when it goes to its right, the near one slides left against the far one; when it does not go sideways, they keep their distance. How near a part
 is shows in where the ground below it appears: the lower in the picture, the nearer. A turn is the way around plus how the whole subject slid in the
-picture: turn = orbit + slide, with left turns, counter-clockwise orbits and slides to the right positive.
+picture: turn = orbit + slide, with left turns, counter-clockwise orbits and slides to the right positive. Where the two are against each other, their sizes
+decide; what there is to go by is how far the subject slid, held against how far the near part slid against the far one.
 
 Where places are quoted, what follows upon the choice of the two parts follows from what was quoted. A chain is written only where its evidence is clear and
 agrees with the answer. Whether it is true is decided elsewhere (`verification`), by other code.

@@ -203,6 +203,15 @@ def _apart(scene: _Scene, match: re.Match[str], stated: list[str]) -> None:
     _require(all(int(match[n]) in scene.columns_apart(i, near, far) for i, n in enumerate("cd")), match)
 
 
+def _counted(scene: _Scene, match: re.Match[str], stated: list[str]) -> None:
+    """How many columns the subject's middle went, and the near part against the far one."""
+    near, far = (match[which] if which in match.groupdict() else _named_before(stated, which, match) for which in ("near", "far"))
+    middle = [{ord(place[0]) for place in scene.places(i, "middle")} for i in (0, 1)]
+    beside = [scene.columns_apart(i, near, far) for i in (0, 1)]
+    for n, (before, after) in (("m", middle), ("n", beside)):
+        _require(int(match[n]) in {abs(b - a) for a in before for b in after}, match)
+
+
 def _slid_between(scene: _Scene, match: re.Match[str], stated: list[str], near: str, far: str) -> None:
     slid, way = scene.slid(near, far), match.groupdict().get("way") or "still"
     if match.groupdict().get("c"):
@@ -260,6 +269,8 @@ def _not_around(scene: _Scene, match: re.Match[str], stated: list[str]) -> None:
 
 def _all_slid(scene: _Scene, match: re.Match[str], stated: list[str]) -> None:
     """Slide of the whole subject: its bearings, read off the pictures; `less`, `more`, `as much` against the way around."""
+    if match.groupdict().get("m"):
+        _counted(scene, match, stated)
     slide_deg = scene.bearing_deg(1) - scene.bearing_deg(0)
     if match["slid"] in ("still", None):
         _require(abs(slide_deg) < BEARING_DEG, match)
@@ -340,7 +351,8 @@ _RULES = {
     "turn": _rules(
         *_common(),
         *_AROUND,
-        (r"all (?P<slid>left|right|still)(?: (?P<size>less|more|as much))?", _all_slid),
+        (r"all (?P<slid>left|right|still)(?: (?P<m>\d+) against (?P<n>\d+))?(?: (?P<size>less|more|as much))?", _all_slid),
+        (r"In columns, the middle of the object moves (?P<m>\d+), and the (?P<near>[a-z ]+) moves (?P<n>\d+) against the (?P<far>[a-z ]+)\.", _counted),
         (r"(?:no turn|turned (?P<turn>left|right))", _turned),
         (
             r"In the picture, the whole object (?:keeps its place|slides (?P<slid>left|right))"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from actial.mix.descriptions import WAYS, apart, in_short
+from actial.mix.descriptions import WAYS, apart, columns_gone, columns_slid, in_short
 from actial.mix.reasoning import Story
 
 _MIDDLE = "The middle of the object is at {} in the first picture and at {} in the second."
 _PLACE = "The {} is at {} in the first picture and at {} in the second."
 _APART = "In columns, the {near} less the {far} is {:+d} in the first picture and {:+d} in the second."
+_COUNTED = "In columns, the middle of the object moves {}, and the {near} moves {} against the {far}."
 
 _SLID = (
     "The {near} is nearer to the camera than the {far} and slides {slid} against it.",
@@ -64,8 +65,11 @@ def _short_conclusion(story: Story) -> str:
     if story.kind == "perspective":
         return ", object " + {"left": "left", "right": "right", "none": "ahead"}[story.label]
     if story.kind == "turn":
-        slid = " ".join(["all", WAYS[story.all_slid], *story.compared.split()])
-        middle = " ".join([", middle", *story.middle_at]) if story.middle_at else ""
+        middle, counted = "", []
+        if story.middle_at and story.near_at and story.far_at:
+            middle = " ".join([", middle", *story.middle_at])
+            counted = [str(columns_gone(story.middle_at)), "against", str(columns_slid(story.near_at, story.far_at))]
+        slid = " ".join(["all", WAYS[story.all_slid], *counted, *story.compared.split()])
         return f"{middle}, {slid}, " + {"left": "turned left", "right": "turned right", "none": "no turn"}[story.label]
     return ""
 
@@ -83,6 +87,8 @@ def _full(story: Story, generator: np.random.Generator) -> str:
     elif story.kind == "perspective":
         sentences.append(_PERSPECTIVE[story.label])
     elif story.kind == "turn":
+        if story.middle_at and story.near_at and story.far_at:
+            sentences.append(_COUNTED.format(columns_gone(story.middle_at), columns_slid(story.near_at, story.far_at), **names))
         slid = "In the picture, the whole object keeps its place" if story.all_slid == "none" else _ALL_SLID.format(slid=story.all_slid)
         sentences.append(slid + _COMPARED[story.compared] + _TURN[story.label])
     return " ".join(sentences)
