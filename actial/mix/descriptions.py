@@ -7,7 +7,6 @@ ground tells its distance to whoever knows how; how high it appears does not, si
 
 from __future__ import annotations
 
-import itertools
 import string
 
 import numpy as np
@@ -73,9 +72,9 @@ def reason_2d(asked: Asked, first: View, second: View, grid: Grid) -> str:
     if len(asked.pictures) == 2:
         places = located(seen_in_both(first, second, with_shape=False), first, second, grid)
         against = asked.question.kind in (DRIFT, LEAN)
-        called = [f"{which} " for which in ("lowest", "highest")] if asked.question.kind == LEAN else itertools.repeat("")
         told = asked.parts if against else tuple(places)
-        text = ", ".join(which + " ".join([name, *places[name]]) for which, name in zip(called, told, strict=False))
+        called = ("lowest ", "highest ") if asked.question.kind == LEAN else ("",) * len(told)
+        text = ", ".join(which + " ".join([name, *places[name]]) for which, name in zip(called, told, strict=True))
         if against:
             one, other = (places[name] for name in told)
             text += f", {in_short(one, other, WAYS[asked.question.label_of(asked.question.truth)])}"

@@ -18,7 +18,7 @@ import numpy as np
 
 from actial.geometry.angles import motion_between
 from actial.geometry.projection import about_subject, project
-from actial.mix.descriptions import Grid, Places, apart, located, middle_in_both, seen_in_both
+from actial.mix.descriptions import Grid, Places, columns_slid, located, middle_in_both, seen_in_both
 from actial.questions.sight import has_sides, lowness
 from actial.records import Question, SceneObject, View
 
@@ -91,8 +91,7 @@ def tell(question: Question, first: View, second: View, with_shape: bool, grid: 
     story = Story(question.kind, near, far, slid, went, all_slid, compared, label)
     if not grid:
         return story
-    before, after = apart(places[near], places[far])
-    if (slid == "none") != (abs(after - before) < SLID_COLUMNS):
+    if (slid == "none") != (columns_slid(places[near], places[far]) < SLID_COLUMNS):
         raise NoChain("slide of the near part unclear")
     return replace(story, near_at=places[near], far_at=places[far], middle_at=middle_in_both(first, second, grid) if all_slid else None)
 

@@ -126,6 +126,7 @@ def test_claims_about_parts_that_are_not_there_or_not_seen_are_false(made: Made)
     for match in re.finditer(r"[+-]\d+", chain):
         with pytest.raises(FalseClaim, match="not so"):
             verify(f"{chain[: match.start()]}{int(match[0]) + 1:+d}{chain[match.end() :]}", question, first, second, GRID)
+    assert re.search(r"all \w+ \d+ against \d+", chain)
     with pytest.raises(FalseClaim, match="names 0 parts"):
         verify(chain.replace(quoted[0][0], "mauve"), question, first, second, GRID)
     unquoted = re.sub(r" [a-z][A-Z]| apart [+-]\d+ [+-]\d+", "", chain).replace(", middle,", ",")
@@ -138,6 +139,20 @@ def test_claims_about_parts_that_are_not_there_or_not_seen_are_false(made: Made)
     for edited in (unquoted.replace(slid[0], ":"), unquoted.replace(slid[0], f", {slid[1]}, {slid[1]}:")):
         with pytest.raises(FalseClaim):
             verify(edited, question, first, second, GRID)
+
+
+@pytest.mark.parametrize(("wording", "counts"), [("short", r"all \w+ (\d+) against (\d+)"), ("full", r"moves (\d+), and the [a-z ]+ moves (\d+) against")])
+def test_columns_counted_wrongly_are_false(made: Made, wording: str, counts: str) -> None:
+    store, _, chains = made
+    edited = 0
+    for question, chain in chains[wording]:
+        for match in re.finditer(counts, chain):
+            assert question.kind == "turn"
+            for n in (1, 2):
+                with pytest.raises(FalseClaim, match="not so"):
+                    verify(f"{chain[: match.start(n)]}{int(match[n]) + 1}{chain[match.end(n) :]}", question, *views_of(store, question), GRID)
+                edited += 1
+    assert edited > 20
 
 
 def test_what_is_concluded_follows_from_the_places_quoted(made: Made) -> None:
