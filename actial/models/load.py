@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+import types
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -126,11 +127,22 @@ def load_model(source: str | Path, model: Model, dtype: str | None = None) -> Pr
     from transformers import Qwen2_5_VLForConditionalGeneration
 
     try:
-        return Qwen2_5_VLForConditionalGeneration.from_pretrained(
+        loaded = Qwen2_5_VLForConditionalGeneration.from_pretrained(
             str(source), revision=_revision(source, model), dtype=getattr(torch, dtype or model.dtype), attn_implementation=model.attention
         )
     except (OSError, ImportError, ValueError) as error:  # ImportError: flash_attention_2 is not installed
         raise UserError(f"the model of {source} cannot be loaded: {error}") from None
+    embed = loaded.model.visual.patch_embed
+    embed.forward = types.MethodType(_embed_patches, embed)
+    return loaded
+
+
+def _embed_patches(embed: Any, patches: Any) -> Any:
+    """(n, channels x frames x rows x columns) -> (n, width): one matrix product makes the same sums as the library's convolution, which is slow."""
+    from torch.nn.functional import linear
+
+    weight = embed.proj.weight
+    return linear(patches.to(weight.dtype), weight.flatten(1))
 
 
 def freeze_vision(model: Any) -> None:
