@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from actial.errors import UnreadablePicture, UserError
+from actial.mirror import mirrored_view, original_id
 from actial.records import Camera, SceneObject, View
 
 if TYPE_CHECKING:
@@ -60,6 +61,21 @@ def decode_picture(data: bytes, view_id: str) -> Image.Image:
             return picture.convert("RGB")
     except (OSError, SyntaxError, ValueError) as error:
         raise UnreadablePicture(f"the picture of {view_id} cannot be read: {error}") from None
+
+
+def _mirrored_png(data: bytes, view_id: str) -> bytes:
+    """PNG bytes of a picture or a mask as in a mirror.
+
+    Raises:
+        UnreadablePicture: the bytes are truncated or no picture.
+    """
+    import cv2
+    import numpy as np
+
+    pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None:
+        raise UnreadablePicture(f"the picture of {view_id} cannot be read")
+    return encode_png(np.ascontiguousarray(np.flip(pixels, axis=1)[..., 2::-1] if pixels.ndim == 3 else pixels[:, ::-1]))
 
 
 class ViewWriter:
@@ -130,6 +146,8 @@ class ViewWriter:
 class ViewStore:
     """Reads the views of a folder of shards by id: opening it reads the ids, a record or a picture is read when it is asked for.
 
+    Of every view it also opens the mirror image, by its id (`mirror.mirrored_id`); these are not counted, nor met when it is gone through.
+
     Raises:
         UserError: the folder holds no shard, a shard is not readable, or a view stands there twice.
     """
@@ -155,7 +173,7 @@ class ViewStore:
         return len(self._rows)
 
     def __contains__(self, view_id: str) -> bool:
-        return view_id in self._rows
+        return view_id in self._rows or self._mirrored_from(view_id) is not None
 
     def __getitem__(self, view_id: str) -> View:
         return self._view(view_id)
@@ -173,6 +191,9 @@ class ViewStore:
 
     def picture_bytes(self, view_id: str, column: str = "image") -> bytes | None:
         """Encoded bytes of a view's picture, or of its `mask` (None where it has none)."""
+        if original := self._mirrored_from(view_id):
+            encoded = self.picture_bytes(original, column)
+            return encoded and _mirrored_png(encoded, original)
         group, row = self._place(view_id)
         cell = self._row_group(group, (column,)).column(0)[row]
         return cell["bytes"].as_py() if cell.is_valid else None
@@ -185,6 +206,11 @@ class ViewStore:
         """
         return decode_picture(self.picture_bytes(view_id) or b"", view_id)
 
+    def _mirrored_from(self, view_id: str) -> str | None:
+        """Of which view here this is the mirror image, if it is one."""
+        original = None if view_id in self._rows else original_id(view_id)
+        return original if original in self._rows else None
+
     def _place(self, view_id: str) -> tuple[int, int]:
         """A view's row group and row in it."""
         if view_id not in self._rows:
@@ -194,6 +220,8 @@ class ViewStore:
         return group, row - self._starts[group]
 
     def _read_view(self, view_id: str) -> View:
+        if original := self._mirrored_from(view_id):
+            return mirrored_view(self[original])
         group, row = self._place(view_id)
         return _view_of(self._row_group(group, RECORD_COLUMNS).slice(row, 1).to_pylist()[0])
 

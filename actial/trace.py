@@ -17,6 +17,7 @@ import numpy as np
 from actial import ids
 from actial.errors import UserError, exit_on_user_error
 from actial.geometry.angles import motion_between
+from actial.mirror import mirrored_id, mirrored_view
 from actial.records import LETTERS, Conversation, Question, Rollout, Verdict, View, is_viewpoint
 from actial.report.outputs import STAND_INS, Outputs, in_order
 
@@ -34,7 +35,7 @@ def trace(identifier: str, outputs: Path) -> str:
     found = Outputs(outputs, scene)
     if found.views is None:
         raise UserError(f"{outputs} holds no views to trace: run `actial run` or `dvc repro` first")
-    views = [v for v in found.views if v.scene_id == scene]
+    views = [v for v in found.views if v.scene_id == scene] or [mirrored_view(v) for v in found.views if mirrored_id(v.scene_id) == scene]
     parts = _known_parts(identifier, views, found)
     questions = [(split, q) for split, of_split in found.questions.items() for q in of_split]
     if parts.first is None:

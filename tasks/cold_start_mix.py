@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from actial.errors import UserError
+from actial.mirror import mirrored_question
 from actial.mix.card import write_card
 from actial.mix.conversations import Scribe, written_2d, written_chains, written_descriptions
 from actial.mix.lengths import token_counter
@@ -27,6 +28,8 @@ def make(job: body.Job) -> body.Made:
     params, settings = job.params, job.params.cold_start_mix
     store = ViewStore(job.inputs["render_views"] / "views")
     train, rl = (read_questions(job.inputs["build_qa"] / f"{name}.parquet") for name in ("train", "rl"))
+    if settings.mirror_images:
+        train += [mirrored_question(question) for question in train]
     scribe = Scribe(params.prompt, settings, store.__getitem__, token_counter(params.model), params.seed)
 
     shares = shares_of(settings)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from toy_outputs import HOSTILE, toy_conversation, write_toy_outputs
 from actial import ids
 from actial.errors import UserError
 from actial.geometry.angles import motion_between
+from actial.mirror import mirrored_question
 from actial.records import Question
 from actial.report.outputs import Outputs
 from actial.tables import read_conversations, write_conversations
@@ -120,6 +122,18 @@ def test_a_pair_is_told_with_its_questions_and_descriptions(outputs: Path, tmp_p
     assert of_pair.count("true motion") == 1
     assert "mode describe" in trace(f"{pair}.describe", tmp_path)
     assert "mode describe" not in trace(question.question_id, tmp_path)
+
+
+def test_a_row_about_a_mirror_image_is_told_with_its_mirrored_cameras(outputs: Path, tmp_path: Path) -> None:
+    shutil.copytree(outputs, tmp_path, dirs_exist_ok=True)
+    question = Outputs(outputs).questions["train"][0]
+    image = mirrored_question(question)
+    write_conversations(tmp_path / "cold_start_mix" / "sft.parquet", [toy_conversation(image, "think", "sft")])
+    told, plain = trace(image.question_id, tmp_path), trace(question.question_id, tmp_path)
+    turn = re.compile(r"^  turn_deg +([+-])([\d.]+)$", re.MULTILINE)
+    (sign, size), (plain_sign, plain_size) = (turn.findall(text)[0] for text in (told, plain))
+    assert size == plain_size and sign != plain_sign
+    assert "mode think" in told and "mode think" not in trace(f"{image.scene_id}.v00", tmp_path)
 
 
 def test_control_characters_of_a_model_do_not_reach_the_terminal(outputs: Path, asked: Question, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-BASE = {"records", "ids", "rng", "params", "typed_yaml", "machine", "shards", "tables", "json_files", "errors", "prompts", "jobs"}
+BASE = {"records", "mirror", "ids", "rng", "params", "typed_yaml", "machine", "shards", "tables", "json_files", "errors", "prompts", "jobs"}
 ALLOWED = {  # what each room of actial may import from, besides itself
     "geometry": BASE,
     "views": BASE | {"geometry"},

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from toy_scenes import REPO, make_project, run_stage
 
+from actial.mirror import mirrored_question, original_id
 from actial.mix.descriptions import describe_pair
 from actial.mix.lengths import TokenCounter, token_counter
 from actial.params import load_params
@@ -56,8 +57,11 @@ def test_shares_and_repeats_are_as_stated(project: Path, sft: list[Conversation]
 
 def test_rows_say_what_their_questions_say(project: Path, sft: list[Conversation]) -> None:
     params = load_params(project / "params.yaml")
-    questions = {q.question_id: q for q in read_questions(project / "outputs/build_qa/train.parquet")}
+    train = read_questions(project / "outputs/build_qa/train.parquet")
+    questions = {q.question_id: q for q in (*train, *map(mirrored_question, train))}
     store = ViewStore(project / "outputs/render_views/views")
+    mirrored = [c.scene_id for c in sft if original_id(c.scene_id)]
+    assert 0.4 * len(sft) < len(mirrored) < 0.6 * len(sft) and set(map(original_id, mirrored)) <= {q.scene_id for q in train}
     for c in sft:
         assert [m.role for m in c.messages] == ["system", "user", "assistant"]
         assert c.prompt_sha == prompt_sha(params.prompt) and c.messages[1].content.count(IMAGE_MARK) == 2
@@ -82,7 +86,7 @@ def test_prompts_for_grpo_are_of_fresh_scenes_and_unanswered(project: Path, sft:
     questions = read_questions(project / "outputs/build_qa/rl.parquet")
     assert sorted(c.question_id for c in rl) == sorted(q.question_id for q in questions)
     assert all([m.role for m in c.messages] == ["system", "user"] and c.mode == "think" for c in rl)
-    assert not {c.scene_id for c in rl} & {c.scene_id for c in sft}
+    assert not {c.scene_id for c in rl} & {original_id(c.scene_id) or c.scene_id for c in sft}
 
 
 def test_descriptions_place_parts_where_they_are(project: Path) -> None:
