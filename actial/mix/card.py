@@ -19,7 +19,7 @@ configs:
 # Conversations for a cold start
 
 `sft.parquet`: {n_rows:,} rows of the train split, made by stage `cold_start_mix` with seed {seed}. `rl.parquet`: {n_rl:,} prompts of the rl split, other
-scenes, without an answer. Pictures are named by `view_ids`; each `<image>` stands for the next one.
+scenes, without an answer. Pictures are named by `view_ids`; each `<image>` stands for the next one.{mirrored}
 
 Rule: every sort of rows gets its share. Within a sort each distinct row stands equally often, once more for those that a seeded permutation
 puts first where the number does not divide; then all rows are shuffled together by the seed.
@@ -40,6 +40,11 @@ the projected parts. Reasons of 2D questions are read off the projected parts an
 {samples}"""
 
 
+_MIRRORED = """
+Half of the pairs to draw from are mirror images: `scene-000042_mirrored.v03` is the picture of `scene-000042.v03` turned over left to right; what is said of
+it is true of that mirror image. No picture of it is stored."""
+
+
 def write_card(
     path: Path,
     settings: ColdStartMix,
@@ -57,6 +62,7 @@ def write_card(
         n_rows=settings.n_rows,
         seed=seed,
         n_rl=n_rl,
+        mirrored=_MIRRORED if settings.mirror_images else "",
         reasoning=SAID[settings.reasoning],
         table=table,
         refused="\n".join(f"- {n:,} {reason}" for reason, n in sorted(refused.items()) if n) or "- nothing",
