@@ -23,6 +23,7 @@ import numpy as np
 import torch
 
 from actial.errors import UserError, exit_on_user_error
+from actial.mirror import mirrored_view
 from actial.mix.descriptions import describe_pair, reason_2d
 from actial.models import tiny
 from actial.models.load import folder_sha256, load_model, load_processor
@@ -65,12 +66,11 @@ class Phase:
 
 
 PHASES = (
-    Phase("reading", 1800, {"describe": 0.65, "think": 0.25, "direct": 0.1}, (PLACE, ORDER, SHIFT, DRIFT, LEAN), decay_share=0.0),
-    Phase("answering", 2200, {"describe": 0.3, "think": 0.55, "direct": 0.15}, (PLACE, ORDER, SHIFT, DRIFT, DRIFT, *[LEAN] * 4, LOT), decay_share=0.5),
-    Phase("at once", 800, {"describe": 0.25, "think": 0.3, "direct": 0.45}, (PLACE, ORDER, ORDER, SHIFT, DRIFT, LEAN, LEAN, LOT), decay_share=0.5),
+    Phase("reading", 3600, {"describe": 0.65, "think": 0.25, "direct": 0.1}, (PLACE, ORDER, SHIFT, DRIFT, LEAN), decay_share=0.0),
+    Phase("answering", 2600, {"describe": 0.3, "think": 0.5, "direct": 0.2}, (PLACE, ORDER, SHIFT, DRIFT, DRIFT, *[LEAN] * 4, LOT), decay_share=0.5),
 )
 """Where things are first; then also what is on which side of what, what moves in the picture against what, the lowest part against the highest above
-all, and in which words the camera is asked about; then mostly answers without a thought before them."""
+all, and in which words the camera is asked about."""
 
 
 @dataclass(frozen=True)
@@ -262,10 +262,8 @@ class _Schooling:
 
 
 def _mirrored(view: View) -> View:
-    """The view in a mirror: the camera's picture columns run the other way."""
-    K = np.array(view.camera.K).reshape(3, 3) * [[-1.0, 1.0, 1.0], [1.0, 1.0, 1.0], [1.0, 1.0, 1.0]]
-    K[0, 2] = view.camera.width_px - K[0, 2]
-    return replace(view, camera=replace(view.camera, K=tuple(K.ravel().tolist())))
+    """The view's mirror image, under the view's own name: patches are stored once, and mirrored when they are used."""
+    return replace(mirrored_view(view), view_id=view.view_id, scene_id=view.scene_id)
 
 
 def _by_lot(question: Question, generator: np.random.Generator) -> Question:
