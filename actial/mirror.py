@@ -32,7 +32,9 @@ def mirrored_view(view: View) -> View:
     """The view of the mirror image of its scene: the world's x axis turned around, columns of the picture counted from its other side."""
     fx, skew, cx, *below = view.camera.K
     pose = view.camera.T_world_cam
-    camera = Camera(view.camera.width_px, view.camera.height_px, (fx, -skew, view.camera.width_px - cx, *below), None if pose is None else _mirrored_pose(pose))
+    camera = Camera(
+        view.camera.width_px, view.camera.height_px, (fx, 0.0 - skew, view.camera.width_px - cx, *below), None if pose is None else _mirrored_pose(pose)
+    )
     return replace(
         view, view_id=mirrored_id(view.view_id), scene_id=mirrored_id(view.scene_id), camera=camera, objects=tuple(map(_mirrored_object, view.objects))
     )
@@ -60,4 +62,4 @@ def _mirrored_object(o: SceneObject) -> SceneObject:
 def _mirrored_pose(pose: Floats) -> Floats:
     """Row-major 4x4: seen in the world's mirror image, and with its own x axis turned around, so that it stays right-handed."""
     signs = (1.0, -1.0, -1.0, -1.0, -1.0, 1.0, 1.0, 1.0, -1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
-    return tuple(s * x for s, x in zip(signs, pose, strict=True))
+    return tuple(s * x + 0.0 for s, x in zip(signs, pose, strict=True))  # + 0.0: no negative zeros

@@ -115,8 +115,8 @@ class ColdStartMix:
         "Most questions that get a chain of thought, evenly over kinds and labels (at least one of each); null for as many as rows.", ge=1
     )
     mirror_images: bool = setting(
-        "Rows are made of the train split's pairs and of their mirror images, where left and right are exchanged: as good as twice the scenes, unless pictures "
-        "show writing or other things that have but one right way around."
+        "Rows and prompts are made of a split's pairs and of their mirror images, where left and right are exchanged: as good as twice the scenes, unless "
+        "pictures show writing or other things that have but one right way around."
     )
     reasoning: str = setting(
         "What think rows carry. chain: a true chain of thought, then the answer. auxiliary: the chain's facts without an answer, asked apart, so that nothing "

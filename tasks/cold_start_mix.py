@@ -29,7 +29,7 @@ def make(job: body.Job) -> body.Made:
     store = ViewStore(job.inputs["render_views"] / "views")
     train, rl = (read_questions(job.inputs["build_qa"] / f"{name}.parquet") for name in ("train", "rl"))
     if settings.mirror_images:
-        train += [mirrored_question(question) for question in train]
+        train, rl = ([*asked, *map(mirrored_question, asked)] for asked in (train, rl))
     scribe = Scribe(params.prompt, settings, store.__getitem__, token_counter(params.model), params.seed)
 
     shares = shares_of(settings)

@@ -44,6 +44,7 @@ def test_boxes_are_the_mirror_images_of_boxes(view: View) -> None:
     expected, found = (_corners(o) for o in (tilted, image))
     assert np.allclose(_in_order(expected * FLIPPED), _in_order(found))
     assert image.front == (-0.6, 0.0, 0.8)
+    assert "-0.0," not in str(mirrored_view(view))
 
 
 def test_questions_have_the_truth_of_the_mirrored_cameras() -> None:

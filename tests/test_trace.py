@@ -128,11 +128,13 @@ def test_a_row_about_a_mirror_image_is_told_with_its_mirrored_cameras(outputs: P
     shutil.copytree(outputs, tmp_path, dirs_exist_ok=True)
     question = Outputs(outputs).questions["train"][0]
     image = mirrored_question(question)
+    assert image.question_id not in trace(image.scene_id, tmp_path)
     write_conversations(tmp_path / "cold_start_mix" / "sft.parquet", [toy_conversation(image, "think", "sft")])
     told, plain = trace(image.question_id, tmp_path), trace(question.question_id, tmp_path)
     turn = re.compile(r"^  turn_deg +([+-])([\d.]+)$", re.MULTILINE)
     (sign, size), (plain_sign, plain_size) = (turn.findall(text)[0] for text in (told, plain))
     assert size == plain_size and sign != plain_sign
+    assert re.search(rf"^    {image.truth}\. .* <- truth$", told, re.MULTILINE) and image.question_id in trace(image.scene_id, tmp_path)
     assert "mode think" in told and "mode think" not in trace(f"{image.scene_id}.v00", tmp_path)
 
 

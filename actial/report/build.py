@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from actial.errors import UserError, exit_on_user_error
+from actial.mirror import mirrored_question, original_id
 from actial.report import gallery
 from actial.report.curves import curves_section
 from actial.report.outputs import Outputs
@@ -42,6 +43,7 @@ def report(outputs: Outputs, n_questions: int = N_QUESTIONS) -> str:
     questions = gallery.sample_of(test, verdicts, n_questions)
     groups = groups_shown(outputs.rollouts)
     by_id = {q.question_id: q for of_split in outputs.questions.values() for q in of_split}
+    by_id |= {question_id: mirrored_question(by_id[original]) for _, question_id, _ in groups if (original := original_id(question_id)) in by_id}
     shown = [*questions, *(by_id[question_id] for _, question_id, _ in groups if question_id in by_id)]
     encoded = {} if views is None else gallery.pictures((v for q in shown for v in q.view_ids if v in views), views)
     sections = [

@@ -13,6 +13,7 @@ import yaml
 
 from actial.errors import UserError
 from actial.json_files import read_jsonl
+from actial.mirror import mirrored_question, original_id
 from actial.params import STAGES
 from actial.records import Conversation, Question, Rollout, Verdict
 from actial.shards import ViewStore
@@ -61,9 +62,12 @@ class Outputs:
 
     @cached_property
     def questions(self) -> dict[str, list[Question]]:
-        """By split."""
+        """By split; those about a mirror image if conversations are about it."""
         paths = {split: self.folder / "build_qa" / f"{split}.parquet" for split in SPLITS}
-        return {split: read_questions(path, self.scene_id) for split, path in paths.items() if path.exists()}
+        scene_id, original = self.scene_id, original_id(self.scene_id or "")
+        mirrored = original is not None and any(self.conversations.values())
+        found = {split: read_questions(path, original if mirrored else scene_id) for split, path in paths.items() if path.exists()}
+        return {split: list(map(mirrored_question, questions)) for split, questions in found.items()} if mirrored else found
 
     @cached_property
     def conversations(self) -> dict[str, list[Conversation]]:

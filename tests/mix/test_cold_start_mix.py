@@ -84,9 +84,10 @@ def asked_2d(store: ViewStore, c: Conversation) -> Question:
 def test_prompts_for_grpo_are_of_fresh_scenes_and_unanswered(project: Path, sft: list[Conversation]) -> None:
     rl = read_conversations(project / "outputs/cold_start_mix/rl.parquet")
     questions = read_questions(project / "outputs/build_qa/rl.parquet")
-    assert sorted(c.question_id for c in rl) == sorted(q.question_id for q in questions)
+    assert sorted(c.question_id for c in rl) == sorted(q.question_id for q in (*questions, *map(mirrored_question, questions)))
     assert all([m.role for m in c.messages] == ["system", "user"] and c.mode == "think" for c in rl)
-    assert not {c.scene_id for c in rl} & {original_id(c.scene_id) or c.scene_id for c in sft}
+    scenes = [{original_id(c.scene_id) or c.scene_id for c in rows} for rows in (rl, sft)]
+    assert not scenes[0] & scenes[1]
 
 
 def test_descriptions_place_parts_where_they_are(project: Path) -> None:

@@ -18,11 +18,14 @@ from toy_outputs import HOSTILE, write_toy_outputs
 
 from actial.errors import UserError
 from actial.evaluation.standins import STANDINS
+from actial.mirror import mirrored_question
 from actial.params import STAGES
+from actial.records import Rollout
 from actial.report import outputs as report_outputs
 from actial.report.build import write_report
 from actial.report.outputs import Outputs
 from actial.shards import ViewWriter
+from actial.tables import write_rollouts
 
 PROJECT = Path(__file__).parents[2]
 
@@ -104,6 +107,15 @@ def test_controls_and_samples_stand_with_their_question_and_give_no_mark_in_the_
     n = len(re.findall(r'<article id="', text))
     assert len(folds) == n + 1
     assert all("where none is right" in fold and "sampled, " in fold.split("</details>")[0] for fold in folds[1:])
+
+
+def test_a_rollout_about_a_mirror_image_is_shown_with_its_pictures(project: Path, tmp_path: Path) -> None:
+    shutil.copytree(project / "outputs", tmp_path / "outputs")
+    question = Outputs(project / "outputs").questions["rl"][0]
+    image = mirrored_question(question)
+    write_rollouts(tmp_path / "outputs/grpo/rollouts.parquet", [Rollout(image.question_id, 1, "<answer>A</answer>", {"accuracy": 1.0})])
+    report = write_report(tmp_path / "outputs", tmp_path / "index.html")
+    assert set(image.view_ids) <= pictures_of(report).keys() and f"Truth: {image.truth}." in text_of(report).split('id="rollouts"')[1]
 
 
 def test_stand_ins_are_folded_away_and_not_among_the_answers(report: Path) -> None:
