@@ -5,12 +5,8 @@ scene-000042.v03 also opens scene-000042_mirrored.v03.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from actial.records import Camera, Floats, Question, SceneObject, View
-
-if TYPE_CHECKING:
-    pass
 
 _SUFFIX = "_mirrored"
 _OTHER_SIDE = {"left": "right", "right": "left"}

@@ -204,7 +204,11 @@ class ViewStore:
         Raises:
             UnreadablePicture: its bytes do not decode.
         """
-        return decode_picture(self.picture_bytes(view_id) or b"", view_id)
+        from PIL import ImageOps
+
+        stored_id = self._mirrored_from(view_id) or view_id
+        picture = decode_picture(self.picture_bytes(stored_id) or b"", stored_id)
+        return picture if stored_id == view_id else ImageOps.mirror(picture)
 
     def _mirrored_from(self, view_id: str) -> str | None:
         """Of which view here this is the mirror image, if it is one."""
