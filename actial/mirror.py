@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from actial.records import Camera, Floats, Question, SceneObject, View
+from actial.records import Floats, Question, SceneObject, View
 
 _SUFFIX = "_mirrored"
 _OTHER_SIDE = {"left": "right", "right": "left"}
@@ -28,9 +28,8 @@ def mirrored_view(view: View) -> View:
     """The view of the mirror image of its scene: the world's x axis turned around, columns of the picture counted from its other side."""
     fx, skew, cx, *below = view.camera.K
     pose = view.camera.T_world_cam
-    camera = Camera(
-        view.camera.width_px, view.camera.height_px, (fx, 0.0 - skew, view.camera.width_px - cx, *below), None if pose is None else _mirrored_pose(pose)
-    )
+    K = (fx, 0.0 - skew, view.camera.width_px - cx, *below)
+    camera = replace(view.camera, K=K, T_world_cam=None if pose is None else _mirrored_pose(pose))
     return replace(
         view, view_id=mirrored_id(view.view_id), scene_id=mirrored_id(view.scene_id), camera=camera, objects=tuple(map(_mirrored_object, view.objects))
     )

@@ -63,21 +63,6 @@ def decode_picture(data: bytes, view_id: str) -> Image.Image:
         raise UnreadablePicture(f"the picture of {view_id} cannot be read: {error}") from None
 
 
-def _mirrored_png(data: bytes, view_id: str) -> bytes:
-    """PNG bytes of a picture or a mask as in a mirror.
-
-    Raises:
-        UnreadablePicture: the bytes are truncated or no picture.
-    """
-    import cv2
-    import numpy as np
-
-    pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
-    if pixels is None:
-        raise UnreadablePicture(f"the picture of {view_id} cannot be read")
-    return encode_png(np.ascontiguousarray(np.flip(pixels, axis=1)[..., 2::-1] if pixels.ndim == 3 else pixels[:, ::-1]))
-
-
 class ViewWriter:
     """Writes views into numbered shards of about `shard_mb` each. Use as a context manager.
 
@@ -146,7 +131,7 @@ class ViewWriter:
 class ViewStore:
     """Reads the views of a folder of shards by id: opening it reads the ids, a record or a picture is read when it is asked for.
 
-    Of every view it also opens the mirror image, by its id (`mirror.mirrored_id`); these are not counted, nor met when it is gone through.
+    Of every view it also opens the mirror image, record and picture, by its id (`mirror.mirrored_id`); these are not counted, nor met when it is gone through.
 
     Raises:
         UserError: the folder holds no shard, a shard is not readable, or a view stands there twice.
@@ -190,10 +175,7 @@ class ViewStore:
         return scenes
 
     def picture_bytes(self, view_id: str, column: str = "image") -> bytes | None:
-        """Encoded bytes of a view's picture, or of its `mask` (None where it has none)."""
-        if original := self._mirrored_from(view_id):
-            encoded = self.picture_bytes(original, column)
-            return encoded and _mirrored_png(encoded, original)
+        """Encoded bytes of a view's picture, or of its `mask` (None where it has none), as they are stored; of mirror images none are."""
         group, row = self._place(view_id)
         cell = self._row_group(group, (column,)).column(0)[row]
         return cell["bytes"].as_py() if cell.is_valid else None
