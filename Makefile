@@ -46,7 +46,7 @@ bench: $(VENV)/.installed  ## every benchmark: ratios against a peer or a floor 
 
 # scenes of a seed of their own, then the schooling; what comes out belongs into assets/tiny-base, its checksum into the profiles
 tiny-base: $(VENV)/.installed  ## make the tiny base anew in runs/tiny-base/model (rendering 12 minutes on two cores, schooling 80 on one)
-	mkdir -p runs/tiny-base/data/captures && cp dvc.yaml runs/tiny-base/ && ln -sfn $(CURDIR)/actial $(CURDIR)/tasks runs/tiny-base/
+	mkdir -p runs/tiny-base/data/assets runs/tiny-base/data/captures && cp dvc.yaml runs/tiny-base/ && ln -sfn $(CURDIR)/actial $(CURDIR)/tasks runs/tiny-base/
 	sed -e 's/^seed: .*/seed: 1007/' -e 's/n_scenes: .*/n_scenes: 5000/' -e 's/views_per_scene: .*/views_per_scene: 4/' profiles/tiny.yaml > runs/tiny-base/params.yaml
 	cd runs/tiny-base && ACTIAL_TRACKING=off $(CURDIR)/$(BIN)/python -m tasks.render_views
 	$(BIN)/python -m actial.models.pretraining runs/tiny-base/model --params profiles/tiny.yaml --views runs/tiny-base/outputs/render_views/views

@@ -33,6 +33,19 @@ class RefusedCapture(UserError):
         self.reason = reason
 
 
+class RefusedAsset(Exception):
+    """An asset that is broken, unsafe or too poor to ask about. It is always set aside and counted.
+
+    Args:
+        reason: in a few words, for counting.
+        why: the same as a sentence about "it", with the number and the limit.
+    """
+
+    def __init__(self, reason: str, why: str) -> None:
+        super().__init__(why)
+        self.reason, self.why = reason, why
+
+
 def exit_on_user_error(main: Callable[[], int | None]) -> int:
     """Run `main`; print a `UserError` as one line on standard error.
 

@@ -34,6 +34,11 @@ def scene_id(index: int) -> str:
     return f"scene-{index:06d}"
 
 
+def scene_index(scene: str) -> int:
+    """The number in the id of a scene."""
+    return int(scene.rpartition("-")[2])
+
+
 def view_id(scene: str, index: int) -> str:
     return f"{scene}.v{index:02d}"
 

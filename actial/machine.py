@@ -7,6 +7,7 @@ stage's output beyond what floating point does when a batch is split differently
 from __future__ import annotations
 
 import os
+import typing
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,21 @@ MACHINE_FILE = "machine.yaml"
 class Machine:
     """Settings of this computer."""
 
-    workers: int = setting("Rendering processes; 0 means one a CPU core.", ge=0)
+    workers: int = setting("Processes that render, or read captures; 0 means one a CPU core, or one a GPU where pictures are rendered on GPUs.", ge=0)
+    worker_memory_mb: int = setting(
+        "Resident memory beyond which a rendering process is stopped and its scene tried once more, megabytes; "
+        "0 means an equal part of 80 % of this machine's (or container's) memory for each of them.",
+        ge=0,
+    )
+    render_device: str = setting(
+        "Where Cycles renders: auto (GPUs where there are any, one to a process; else the CPU), cpu, optix, cuda, hip, oneapi or metal. Pictures of a GPU "
+        "differ from a CPU's by what floating point does in a path tracer: invisible, but not the same bytes.",
+        choices=("auto", "cpu", "optix", "cuda", "hip", "oneapi", "metal"),
+    )
+    launcher: str = setting("Who runs the rendering processes: local (this machine) or ray (a Ray cluster, the same pictures).", choices=("local", "ray"))
+    ray_address: str | None = setting(
+        "Ray cluster to render on: host:port, or auto for the one that this machine belongs to; null takes RAY_ADDRESS, or starts one here for the run."
+    )
     train_processes: int = setting("Training processes (one a GPU).", ge=1)
     device: str = setting("Where models run: auto, cpu or cuda.", choices=("auto", "cpu", "cuda"))
     rows_per_device: int = setting("Training rows a process takes at once; the batch of params is split into these.", ge=1)
@@ -36,6 +51,10 @@ class Machine:
 
 _DEFAULTS = Machine(
     workers=0,
+    worker_memory_mb=0,
+    render_device="auto",
+    launcher="local",
+    ray_address=None,
     train_processes=1,
     device="auto",
     rows_per_device=32,
@@ -55,15 +74,16 @@ def load_machine(folder: str | Path = ".") -> Machine:
     """
     path = Path(folder) / MACHINE_FILE
     machine = load_typed(Machine, path, asdict(_DEFAULTS)) if path.exists() else _DEFAULTS
+    kinds = typing.get_type_hints(Machine)
     for f in fields(Machine):
         name = f"ACTIAL_{f.name.upper()}"
         if (text := os.environ.get(name)) is not None:
-            change: dict[str, Any] = {f.name: _from_text(type(getattr(machine, f.name)), text, name)}
+            change: dict[str, Any] = {f.name: _from_text(kinds[f.name], text, name)}
             machine = replace(machine, **change)
     return machine
 
 
-def _from_text(kind: type, text: str, name: str) -> Any:
+def _from_text(kind: Any, text: str, name: str) -> Any:
     try:
         return parse_typed(kind, yaml.safe_load(text), name, "environment")
     except yaml.YAMLError as error:

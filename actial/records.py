@@ -20,6 +20,10 @@ Label = Literal["left", "right", "none"]
 Cue = Literal["aligned", "conflict", "none"]
 """Whether what the pictures suggest without depth agrees with the truth; none where either has no direction."""
 
+SUBJECT_IN_MASK = 255
+"""In masks: a subject that has no parts. Else a pixel has the place in `View.objects` of what it shows, 0 where that is none of them."""
+MESH = "mesh"
+"""`SceneObject.shape` of an asset; the view's `source` is then the asset's name."""
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 SUFFIX_2D = "_2d"
 """Every kind of question about the pictures alone ends with it; see `is_viewpoint`."""
@@ -92,7 +96,7 @@ class View:
     camera: Camera
     objects: tuple[SceneObject, ...]
     source: str
-    """Where the picture comes from: `blender`, `boxes`, the name of a capture or a data set."""
+    """Where the picture comes from: `blender`, `boxes`, the name of an asset, of a capture or of a data set."""
     licence: str
 
 

@@ -11,7 +11,7 @@ import functools
 import io
 import json
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +46,40 @@ def encode_png(pixels: np.ndarray) -> bytes:
         return cv2.imencode(".png", pixels)[1].tobytes()
     # Rendered pictures hardly repeat themselves: Huffman codes alone take a third of Pillow's time and are smaller
     return cv2.imencode(".png", pixels[..., ::-1], [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY])[1].tobytes()
+
+
+def encode_depth(depth_m: np.ndarray) -> bytes:
+    """16-bit PNG of (h, w) depth along the viewing direction, millimetres; 0 where there is none (not finite, or beyond 65.5 m)."""
+    import cv2
+    import numpy as np
+
+    known = np.isfinite(depth_m) & (depth_m > 0) & (depth_m * 1000 < 65535.5)
+    return cv2.imencode(".png", np.where(known, np.round(depth_m * 1000), 0).astype(np.uint16))[1].tobytes()
+
+
+def decode_depth(data: bytes) -> np.ndarray:
+    """(h, w) float32, metres; NaN where there is no depth."""
+    import cv2
+    import numpy as np
+
+    millimetres = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED).astype(np.float32)
+    return np.where(millimetres > 0, millimetres / 1000, np.nan).astype(np.float32)
+
+
+def encode_normals(normals: np.ndarray) -> bytes:
+    """PNG of (h, w, 3) unit normals in the camera's axes: -1 to 1 of x, y, z as 1 to 255 of red, green, blue; 0 where there is none."""
+    import numpy as np
+
+    known = np.linalg.norm(normals, axis=-1) > 0.5
+    return encode_png(np.where(known[..., None], np.round(np.clip(normals, -1, 1) * 127 + 128), 0).astype(np.uint8))
+
+
+def decode_normals(data: bytes) -> np.ndarray:
+    """(h, w, 3) float32 in the camera's axes, as long as 8 bits have it; NaN where there is none."""
+    import numpy as np
+
+    levels = np.asarray(decode_picture(data, "normals"), np.float32)
+    return np.where(levels.any(axis=-1, keepdims=True), (levels - 128) / 127, np.nan)
 
 
 def decode_picture(data: bytes, view_id: str) -> Image.Image:
@@ -118,7 +152,7 @@ class ViewWriter:
         self._gather()
         if self._writer is None:
             path = self.folder / f"views-{self._n_shards:05d}.parquet"
-            self._writer = pq.ParquetWriter(path, _view_schema())
+            self._writer = pq.ParquetWriter(path, self._tables[0].schema if self._tables else _view_schema())
             self._n_shards += 1
         if self._tables:
             self._writer.write_table(pa.concat_tables(self._tables))
@@ -167,6 +201,10 @@ class ViewStore:
         for group in range(len(self._groups)):
             yield from map(_view_of, self._row_group(group, RECORD_COLUMNS).to_pylist())
 
+    def view_ids(self) -> list[str]:
+        """The ids of all views, in the order stored."""
+        return list(self._rows)
+
     def scenes(self) -> dict[str, list[View]]:
         """Views by scene, in the order stored."""
         scenes: dict[str, list[View]] = {}
@@ -175,8 +213,10 @@ class ViewStore:
         return scenes
 
     def picture_bytes(self, view_id: str, column: str = "image") -> bytes | None:
-        """Encoded bytes of a view's picture, or of its `mask` (None where it has none), as they are stored; of mirror images none are."""
+        """Encoded bytes of a view's picture, or of its `mask`, `depth` or `normals` (None where it has none), as they are stored; of mirror images none are."""
         group, row = self._place(view_id)
+        if column not in self._columns_of(group):
+            return None
         cell = self._row_group(group, (column,)).column(0)[row]
         return cell["bytes"].as_py() if cell.is_valid else None
 
@@ -204,6 +244,9 @@ class ViewStore:
         row = self._rows[view_id]
         group = bisect.bisect_right(self._starts, row) - 1
         return group, row - self._starts[group]
+
+    def _columns_of(self, group: int) -> list[str]:
+        return list(self._shards[self._groups[group][0]].schema_arrow.names)
 
     def _read_view(self, view_id: str) -> View:
         if original := self._mirrored_from(view_id):
@@ -257,11 +300,19 @@ def _readable(path: Path) -> Iterator[None]:
         raise UserError(f"{path} is not a readable shard of views: {error}") from None
 
 
-def view_table(views: Iterable[EncodedView]) -> pa.Table:
-    """Views with their encoded pictures and masks as rows of a shard."""
+def view_table(views: Iterable[EncodedView], passes: Mapping[str, Sequence[bytes]] | None = None) -> pa.Table:
+    """Views with their encoded pictures and masks as rows of a shard.
+
+    Args:
+        passes: further encoded pictures, in the order of the views, by the name of their column: `depth`, `normals`.
+    """
     import pyarrow as pa
 
-    return pa.Table.from_pylist([_view_row(*encoded) for encoded in views], schema=_view_schema())
+    rows = [_view_row(*encoded) for encoded in views]
+    for name, pictures in (passes or {}).items():
+        for row, picture in zip(rows, pictures, strict=True):
+            row[name] = {"bytes": picture, "path": None}
+    return pa.Table.from_pylist(rows, schema=_view_schema(tuple(passes or ())))
 
 
 def encoded_views(table: pa.Table) -> list[EncodedView]:
@@ -303,7 +354,7 @@ def _view_of(row: Mapping[str, Any]) -> View:
 
 
 @functools.cache
-def _view_schema() -> pa.Schema:
+def _view_schema(passes: tuple[str, ...] = ()) -> pa.Schema:
     import pyarrow as pa
 
     floats, text, number = pa.list_(pa.float64()), pa.string(), pa.int64()
@@ -335,12 +386,13 @@ def _view_schema() -> pa.Schema:
             ("mask", image),
             ("source", text),
             ("licence", text),
+            *((name, image) for name in passes),
         ]
     )
     value = lambda dtype: {"dtype": dtype, "_type": "Value"}
     as_list = lambda feature: {"feature": feature, "_type": "List"}
     features = {name: value("string") for name in ("view_id", "scene_id", "source", "licence")}
-    features |= {"image": {"_type": "Image"}, "mask": {"_type": "Image"}, "width": value("int64"), "height": value("int64")}
+    features |= {name: {"_type": "Image"} for name in ("image", "mask", *passes)} | {"width": value("int64"), "height": value("int64")}
     features |= {name: as_list(value("float64")) for name in ("K", "T_world_cam")}
     features["objects"] = as_list(
         {name: value("string") for name in ("name", "shape", "family", "color", "part_of")}

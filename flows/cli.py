@@ -37,6 +37,12 @@ def parser() -> argparse.ArgumentParser:
     up.add_argument("--prefect-port", type=int, default=4200, metavar="PORT")
     up.add_argument("--mlflow-port", type=int, default=5000, metavar="PORT")
     commands.add_parser("report", help="write the report on outputs/ anew and print its path")
+    gallery = commands.add_parser("gallery", help="write a page on the rendered views, with what their cameras say drawn over them, and print its path")
+    which = gallery.add_mutually_exclusive_group()
+    which.add_argument("--scenes", type=int, default=24, metavar="N", help="scenes shown, drawn by a hash of their ids (default: 24)")
+    which.add_argument("--scene", nargs="+", action="extend", default=[], metavar="ID", help="just these scenes")
+    gallery.add_argument("--views", type=int, default=12, metavar="N", help="views shown of each scene (default: 12)")
+    gallery.add_argument("--out", metavar="FILE", help="file to write (default: runs/gallery/index.html)")
     compare = commands.add_parser("compare", help="params, scores and changed answers of two MLflow runs")
     compare.add_argument("first", metavar="A", help="id of a run, or its beginning")
     compare.add_argument("second", metavar="B", help="id of a run, or its beginning")
@@ -84,6 +90,13 @@ def dispatch(options: argparse.Namespace) -> int:
             from flows.results import REPORT
 
             print(write_report(Path("outputs"), REPORT))
+        case "gallery":
+            from pathlib import Path
+
+            from actial.report.views import write_gallery
+            from flows.results import GALLERY
+
+            print(write_gallery(Path("outputs"), Path(options.out or GALLERY), options.scenes, options.scene, options.views))
         case "compare":
             from flows.compare import compare
 

@@ -122,17 +122,26 @@ def check_libraries(libraries: dict[str, str] | None = None) -> Finding:
     return Finding("ok", f"system libraries that Blender links to ({len(libraries)})")
 
 
+GPUS_OF_BLENDER = """
+import os, bpy
+preferences = bpy.context.preferences.addons["cycles"].preferences
+kinds = [kind for kind, *_ in preferences.get_device_types(bpy.context) if kind != "NONE"]
+gpus = sorted({f"{name} ({kind})" for k in kinds for name, kind, *_ in preferences.get_device_list(k) if kind != "CPU"})
+print(f"{bpy.app.version_string} as a Python module, rendering on", ", ".join(gpus) or "the CPU", flush=True)
+os._exit(0)
+"""
+
+
 def check_blender() -> Finding:
-    """Whether the wheel really loads; in a process of its own, which it may take down."""
-    code = "import os, bpy; print(bpy.app.version_string, flush=True); os._exit(0)"
+    """Whether the wheel really loads, and which GPUs it could render on; in a process of its own, which it may take down."""
     try:
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run([sys.executable, "-c", GPUS_OF_BLENDER], capture_output=True, text=True, timeout=60, check=False)
     except subprocess.TimeoutExpired:
         return Finding("FAIL", "Blender's wheel (bpy) did not load within 60 s: is the disk or the machine overloaded?")
     if done.returncode:
         reason = _last_line(done.stderr) or f"exit code {done.returncode}"
         return Finding("FAIL", f"Blender's wheel (bpy) does not load: {reason}; mend the lines above, or reinstall it with `make demo`")
-    return Finding("ok", f"Blender {_last_line(done.stdout)} as a Python module")
+    return Finding("ok", f"Blender {_last_line(done.stdout)}")
 
 
 def check_git() -> Finding:

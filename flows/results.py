@@ -4,3 +4,4 @@ from pathlib import Path
 
 SCORES = Path("outputs/evaluate/scores.md")
 REPORT = Path("runs/report/index.html")
+GALLERY = Path("runs/gallery/index.html")

@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,8 @@ class Made:
     """What was set aside, by reason."""
     look: str
     """File or folder below the output that a person would open first; empty for the folder itself."""
+    facts: dict[str, str] = field(default_factory=dict)
+    """Of this run on this machine: tags of the tracked run, never written into the output."""
 
 
 @dataclass(frozen=True)

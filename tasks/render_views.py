@@ -1,11 +1,11 @@
-"""Stage render_views: procedural scenes, their cameras, their pictures; or captures, read from photographs."""
+"""Stage render_views: scenes of procedural objects or of assets, their cameras, their pictures; or captures, read from photographs."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,16 +17,22 @@ from actial.json_files import write_json
 from actial.params import RenderViews
 from actial.shards import ViewWriter, decode_picture, encode_png, encoded_views
 from actial.views import boxes, committed
-from actial.views.blender import SceneDone, Supervisor
+from actial.views.asset_shelf import look_at_assets, summary
+from actial.views.assets import pybullet_folder
+from actial.views.blender import Done, rendering
 from actial.views.cameras import NoCameras
 from actial.views.capture_scenes import ingest_captures
 from actial.views.committed import Plan
+from actial.views.launcher import Launcher
 from actial.views.progress import ViewProgress
+from actial.views.scenes import Scene
 from tasks import body
 from tasks.body import Job, Made
 
 CONTACT_SHEET = "contact_sheet.png"
 SHEET_SCENES, SHEET_VIEWS = 12, 8
+ASSET_LIMIT_S = 180.0
+"""An asset that takes Blender longer to read counts as hung."""
 Thing = TypeVar("Thing")
 
 
@@ -35,41 +41,66 @@ def make(job: Job) -> Made:
     folder = job.scratch / "scenes"
     folder.mkdir(parents=True, exist_ok=True)
     committed.sweep(folder)
-    whole, refused = (_photographed if job.params.render_views.backend == "captures" else _composed)(job, folder)
+    whole, refused, facts = (_photographed if job.params.render_views.backend == "captures" else _composed)(job, folder)
     with ViewWriter(job.out / "views", job.params.render_views.shard_mb) as writer:
         for scene_id in whole:
             writer.add_table(committed.read(folder, scene_id))
     (job.out / CONTACT_SHEET).write_bytes(encode_png(contact_sheet(folder, whole)))
-    return Made(counts={"scenes": len(whole), "views": writer.n_views}, refused=dict(sorted(refused.items())), look=CONTACT_SHEET)
+    return Made(counts={"scenes": len(whole), "views": writer.n_views}, refused=dict(sorted(refused.items())), look=CONTACT_SHEET, facts=facts)
 
 
-def _composed(job: Job, folder: Path) -> tuple[list[str], Counter[str]]:
-    """Render procedural scenes into `folder`: the ids of those that stand there, and what was refused."""
+def _composed(job: Job, folder: Path) -> tuple[list[str], Counter[str], dict[str, str]]:
+    """Render procedural scenes into `folder`: the ids of those that stand there, what was refused, and facts of this run."""
     settings = job.params.render_views
-    plan = Plan(job.params.seed, settings.backend, settings.views_per_scene, settings.width_px, settings.height_px, settings.samples)
+    plan = Plan(
+        job.params.seed,
+        settings.backend,
+        settings.views_per_scene,
+        settings.width_px,
+        settings.height_px,
+        settings.samples,
+        **asdict(settings.look),
+        passes=settings.passes,
+    )
+    set_aside: Counter[str] = Counter()
+    if settings.assets.source != "procedural":
+        plan, set_aside = _with_assets(job, plan)
     scene_ids = [ids.scene_id(i) for i in range(settings.n_scenes)]
     todo = [s for s in scene_ids if not committed.is_whole(folder, s, settings.views_per_scene)]
     if len(todo) < len(scene_ids):
         print(f"render_views: {len(scene_ids) - len(todo)} of {len(scene_ids)} scenes stand from a run before", flush=True)
     refused: dict[str, str] = {}
-    n_workers = job.machine.workers or os.cpu_count() or 1
+    launcher = Launcher(rendering(plan, folder.resolve()), job.scratch / "logs", job.machine, _scene_limit_s(plan))
     with ViewProgress(len(scene_ids) * settings.views_per_scene, (len(scene_ids) - len(todo)) * settings.views_per_scene) as progress:
-        for done in _rendered(plan, folder, job.scratch / "logs", todo, n_workers):
+        for done in _drawn(plan, folder, todo) if plan.source == "boxes" else launcher.work(todo):
             if done.refused is not None:
-                refused[done.scene_id] = done.refused
+                refused[done.name] = done.refused
                 _check_share(refused, settings, job.scratch / "logs")
-            progress.add(settings.views_per_scene)
-    return [s for s in scene_ids if s not in refused], Counter(f"scenes ({reason})" for reason in refused.values())
+            progress.add(settings.views_per_scene, set_aside=done.refused is not None)
+    facts = {"render_device": launcher.devices} if launcher.devices else {}
+    return [s for s in scene_ids if s not in refused], set_aside + Counter(f"scenes ({reason})" for reason in refused.values()), facts
 
 
-def _photographed(job: Job, folder: Path) -> tuple[list[str], Counter[str]]:
+def _with_assets(job: Job, plan: Plan) -> tuple[Plan, Counter[str]]:
+    """The plan with assets as subjects; each is looked at before, and what is known of it written beside the views. Also the assets refused, by reason."""
+    settings, shelf = job.params.render_views, job.scratch / "assets"
+    root = job.inputs["assets"] if settings.assets.source == "folder" else pybullet_folder()
+    work = lambda what, names: Launcher(what, job.scratch / "logs", job.machine, ASSET_LIMIT_S).work(names)
+    notes = look_at_assets(root, shelf, settings, job.params.seed, work)
+    write_json(job.out / "assets.json", summary(notes))
+    return replace(plan, assets=str(root.resolve()), shelf=str(shelf.resolve())), Counter(f"assets ({note.refused})" for note in notes if note.refused)
+
+
+def _photographed(job: Job, folder: Path) -> tuple[list[str], Counter[str], dict[str, str]]:
     """The same for captures; what is known of each is written beside the views."""
-    notes = ingest_captures(job.inputs["captures"], folder, job.params.render_views, job.params.seed)
+    n_workers = job.machine.workers or os.cpu_count() or 1
+    notes = ingest_captures(job.inputs["captures"], folder, job.params.render_views, job.params.seed, n_workers)
     write_json(job.out / "captures.json", {note.capture: asdict(note) for note in notes})
     refused = Counter(f"captures ({note.refused})" for note in notes if note.refused)
     for note in notes:
         refused.update({f"pictures ({reason})": n for reason, n in (note.set_aside or {}).items()})
-    return [note.scene_id for note in notes if not note.refused], refused
+        refused.update({f"masks ({reason})": n for reason, n in (note.masks_set_aside or {}).items()})
+    return [note.scene_id for note in notes if not note.refused], refused, {}
 
 
 def contact_sheet(folder: Path, scene_ids: list[str]) -> np.ndarray:
@@ -93,22 +124,16 @@ def _joined(pictures: list[np.ndarray], axis: int) -> np.ndarray:
     return np.concatenate([np.pad(p, pad(p), constant_values=255) for p in pictures], axis=axis)
 
 
-def _rendered(plan: Plan, folder: Path, logs: Path, todo: list[str], n_workers: int) -> Iterator[SceneDone]:
-    if not todo:
-        return
-    if plan.source == "boxes":
-        yield from (_drawn(plan, folder, scene_id) for scene_id in todo)
-    else:
-        yield from Supervisor(plan, folder.resolve(), logs, n_workers, _scene_limit_s(plan)).render(todo)
-
-
-def _drawn(plan: Plan, folder: Path, scene_id: str) -> SceneDone:
-    try:
-        scene, shots = committed.composed(plan, scene_id)
-    except NoCameras as error:
-        return SceneDone(scene_id, str(error))
-    committed.commit(folder, plan, scene, shots, boxes.render_scene(scene, shots))
-    return SceneDone(scene_id, None)
+def _drawn(plan: Plan, folder: Path, todo: list[str]) -> Iterator[Done]:
+    for scene_id in todo:
+        try:
+            scene, shots = committed.composed(plan, scene_id)
+        except NoCameras as error:
+            yield Done(scene_id, str(error))
+            continue
+        assert isinstance(scene, Scene), "params leave assets to Blender"
+        committed.commit(folder, plan, scene, shots, boxes.render_scene(scene, shots))
+        yield Done(scene_id, None)
 
 
 def _scene_limit_s(plan: Plan) -> float:

@@ -16,7 +16,8 @@ from typing import Any
 
 import yaml
 
-from actial.params import Params
+from actial.errors import UserError
+from actial.params import Params, load_params
 from tasks.body import MANIFEST, RUNS, plain
 
 TABLES = {  # stage: (the stage that made the table, the table, MLflow's word for its use)
@@ -56,7 +57,10 @@ def nearest_profile(params: Params) -> tuple[str, dict[str, tuple[str, str]]]:
     here = flat_settings(plain(params))
     best: tuple[str, dict[str, tuple[str, str]]] | None = None
     for path in sorted(Path("profiles").glob("*.yaml")):
-        there = flat_settings(yaml.safe_load(path.read_text(encoding="utf-8")))
+        try:
+            there = flat_settings(plain(load_params(path)))
+        except UserError:
+            continue  # nobody's nearest
         differing = {key: (here.get(key, "absent"), there.get(key, "absent")) for key in {**here, **there} if here.get(key) != there.get(key)}
         if best is None or len(differing) < len(best[1]):
             best = (path.stem, differing)

@@ -58,6 +58,8 @@ def stage_run(job: Job) -> Iterator[Callable[[Made], None]]:
     def finish(made: Made) -> None:
         counts = {f"made/{noun}": n for noun, n in made.counts.items()} | {f"refused/{reason}": n for reason, n in made.refused.items()}
         log.metrics(counts | {"seconds": time.monotonic() - start_s})
+        if made.facts:
+            log.tags(made.facts)
         log.points(log.attempt(lambda client, run: list(run_facts.curve_points(job.out))) or [])
         if job.stage == "evaluate":
             log.scores(job.out, run_facts.score_metrics, run_facts.kind_metrics)

@@ -59,11 +59,7 @@ class Tab:
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])
         self.call("Page.navigate", url="about:blank")
         self.call("Page.navigate", url=url)
-        until = time.monotonic() + 20
-        while self.value("location.href !== 'about:blank' && document.readyState") != "complete":
-            if time.monotonic() > until:
-                raise TimeoutError(url)
-            time.sleep(0.05)
+        self.wait_for("location.href !== 'about:blank' && document.readyState === 'complete'")
 
     def value(self, expression: str) -> Any:
         """The value of a JavaScript expression in the page."""
@@ -71,6 +67,14 @@ class Tab:
         if "exceptionDetails" in result:
             raise RuntimeError(f"{expression}: {result['exceptionDetails']['exception'].get('description')}")
         return result["result"].get("value")
+
+    def wait_for(self, condition: str) -> None:
+        """Wait until a JavaScript condition holds: observers and scroll events come a frame or more after what calls for them."""
+        until = time.monotonic() + 20
+        while not self.value(condition):
+            if time.monotonic() > until:
+                raise TimeoutError(condition)
+            time.sleep(0.05)
 
     def press(self, key: str) -> None:
         text = {"text": key} if len(key) == 1 else {}

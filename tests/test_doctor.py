@@ -46,7 +46,7 @@ def test_in_the_project_it_is_quick_and_every_line_has_a_status() -> None:
     assert len(lines) == 11
     assert all(line.startswith(("ok ", "warning ", "FAIL ")) for line in lines)
     assert done.returncode == (2 if any(line.startswith("FAIL") for line in lines) else 0)
-    assert line_about(done, "as a Python module").startswith("ok ")
+    assert line_about(done, "as a Python module, rendering on ").startswith("ok ")
 
 
 def test_without_git_on_the_path(tmp_path: Path) -> None:

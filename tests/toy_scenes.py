@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import subprocess
@@ -100,25 +101,26 @@ def toy_settings(**changes: Any) -> BuildQA:
 
 
 def make_project(root: Path, n_scenes: int, **changes: object) -> Path:
-    """A project folder with the tiny profile (dotted keys changed), the code, an empty folder of captures, and toy views as if rendered."""
+    """A project folder with the tiny profile (dotted keys changed), the code, empty folders of assets and captures, and toy views as if rendered."""
     root.mkdir(parents=True, exist_ok=True)
     for name in ("actial", "tasks", "assets"):
         (root / name).symlink_to(REPO / name)
     shutil.copy(REPO / "dvc.yaml", root)
-    (root / "data/captures").mkdir(parents=True)
+    for name in ("assets", "captures"):
+        (root / "data" / name).mkdir(parents=True)
     params = yaml.safe_load((REPO / "profiles/tiny.yaml").read_text(encoding="utf-8"))
     design = yaml.safe_load((REPO / "profiles/single-gpu.yaml").read_text(encoding="utf-8"))
     params["build_qa"] |= {name: design["build_qa"][name] for name in MARGINS} | TOY_SPLIT
     for key, value in changes.items():
-        section, name = key.split("__")
-        params[section][name] = value
+        *sections, name = key.split("__")
+        functools.reduce(dict.__getitem__, sections, params)[name] = value
     (root / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     if n_scenes:
         write_toy_views(root / "outputs/render_views/views", n_scenes)
     return root
 
 
-def run_stage(root: Path, stage: str) -> subprocess.CompletedProcess[str]:
+def run_stage(root: Path, stage: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """`python -m tasks.<stage>` in a project folder."""
-    env = os.environ | {"ACTIAL_TRACKING": "off"}
+    env = os.environ | {"ACTIAL_TRACKING": "off"} | environment
     return subprocess.run([sys.executable, "-m", f"tasks.{stage}"], cwd=root, env=env, capture_output=True, text=True, check=False)

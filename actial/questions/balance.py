@@ -12,21 +12,28 @@ from actial.rng import generator_for, seed_for
 SPLITS = ("train", "rl", "val", "test")
 
 
-def split_of_scenes(scene_ids: Sequence[str], held_out: Sequence[bool], shares: Mapping[str, float], seed: int) -> np.ndarray:
+def split_of_scenes(things: Sequence[str], held_out: Sequence[bool], shares: Mapping[str, float], seed: int) -> np.ndarray:
     """(n,) place in `SPLITS` of each scene.
 
-    Scenes held out are of the test. The others are ranked by a seeded hash of their id; the first share of the ranks is train, and so on. The sizes are
-    exact (largest remainder) and do not depend on the order of the scenes.
+    Scenes held out are of the test. The others are ranked by a seeded hash of what they show, and scenes of one thing stay together; the first share of the
+    ranks is train, and so on. The sizes, counted in things, are exact (largest remainder) and do not depend on the order of the scenes.
+
+    Args:
+        things: see `scan.PosedScene.thing`: a scene's own id, where no other shows the same.
+        held_out: whether a scene's family is; scenes of one thing are all held out or none.
     """
-    ranked = np.flatnonzero(~np.array(held_out, dtype=bool))
-    n = len(ranked)
+    split = np.full(len(things), SPLITS.index("test"), dtype=np.int8)
+    free = np.flatnonzero(~np.array(held_out, dtype=bool))
+    names, of_scene = np.unique([things[i] for i in free], return_inverse=True)
+    n = len(names)
     exact = np.array([shares[name] * n for name in SPLITS])
     sizes = np.floor(exact + 1e-9).astype(int)
     for place in np.argsort(sizes - exact, kind="stable")[: n - sizes.sum()]:
         sizes[place] += 1
-    hashes = np.array([seed_for(seed, f"{scene_id}/split") for scene_id in (scene_ids[i] for i in ranked)], dtype=np.int64)
-    split = np.full(len(scene_ids), SPLITS.index("test"), dtype=np.int8)
-    split[ranked[np.argsort(hashes, kind="stable")]] = np.repeat(np.arange(len(SPLITS)), sizes)
+    hashes = np.array([seed_for(seed, f"{name}/split") for name in names], dtype=np.int64)
+    of_thing = np.empty(n, dtype=np.int8)
+    of_thing[np.argsort(hashes, kind="stable")] = np.repeat(np.arange(len(SPLITS)), sizes)
+    split[free] = of_thing[of_scene]
     return split
 
 

@@ -31,6 +31,10 @@ class Built:
 
     n_scenes: dict[str, int]
     """Scenes of each split."""
+    n_things: int
+    """Subjects: scenes, and assets that several scenes may show."""
+    licences: Counter[str]
+    """Scenes by the licence of their pictures."""
     n_held_out: dict[str, int]
     """Scenes of each geometry family held out of training; they are among the test's."""
     labels: dict[tuple[str, str, str], int]
@@ -63,7 +67,7 @@ def build_questions(scenes: Iterable[PosedScene], out: Path, settings: BuildQA, 
     if not found.n_pairs:
         _complain_about_views(found)
     held_out = _held_out(found, settings)
-    split = split_of_scenes(found.scene_ids, held_out, settings.splits, seed)
+    split = split_of_scenes(found.things, held_out, settings.splits, seed)
     kept = _thinned(found, split, seed)
     sizes = Counter(SPLITS[s] for s in split[found.rows["scene"][kept]])
     for name in SPLITS:
@@ -79,7 +83,8 @@ def build_questions(scenes: Iterable[PosedScene], out: Path, settings: BuildQA, 
     n_scenes = {name: int(np.count_nonzero(split == s)) for s, name in enumerate(SPLITS)}
     refused = {reason: n for reason, n in sorted(found.refused.items()) if n}
     n_held_out = {name: found.families.count(name) for name in settings.held_out_families}
-    return Built(n_scenes, n_held_out, dict(tally.labels), tally.letters, dict(tally.tied), tally.cues, tally.bits, found.n_pairs, refused)
+    of_scenes = (len(set(found.things)), Counter(found.licences), n_held_out)
+    return Built(n_scenes, *of_scenes, dict(tally.labels), tally.letters, dict(tally.tied), tally.cues, tally.bits, found.n_pairs, refused)
 
 
 def _held_out(found: Candidates, settings: BuildQA) -> list[bool]:

@@ -54,6 +54,8 @@ def _splits(built: Built, splits: list[str]) -> str:
         "Splits share no scene: scenes are ranked by a seeded hash of their id and cut at the stated shares. "
         "Every pair of views is asked about in both orders, each with its own truth.\n"
     )
+    rule += "Scenes of one asset are in one split. " if built.n_things < sum(built.n_scenes.values()) else ""
+    rule += f"Licences of the pictures: {', '.join(f'{name} ({n:,} scenes)' for name, n in sorted(built.licences.items()))}.\n"
     if built.n_held_out:
         families = ", ".join(f"{name} ({n:,} scenes)" for name, n in built.n_held_out.items())
         rule += f"Geometry families held out of training: {families}. All their scenes are in the test and marked (column `held_out`).\n"

@@ -44,6 +44,9 @@ class Candidates:
     """Of dtype `CANDIDATE`, by scene, kind and pair."""
     scene_ids: list[str]
     sources: list[str]
+    things: list[str]
+    """See `scan.PosedScene.thing`."""
+    licences: list[str]
     families: list[str]
     """Geometry families of the scenes' subjects."""
     n_pairs: int
@@ -59,12 +62,14 @@ def find_candidates(scenes: Iterable[PosedScene], settings: BuildQA, seed: int) 
     Raises:
         UserError: a view's id is no id of its scene's.
     """
-    found = Candidates(np.empty(0, CANDIDATE), [], [], [], 0, Counter())
+    found = Candidates(np.empty(0, CANDIDATE), [], [], [], [], [], 0, Counter())
     parts = [found.rows]
     for batch in _batches(scenes):
         base = len(found.scene_ids)
         found.scene_ids += [scene.scene_id for scene in batch]
         found.sources += [scene.source for scene in batch]
+        found.things += [scene.thing for scene in batch]
+        found.licences += [scene.licence for scene in batch]
         found.families += [scene.family for scene in batch]
         parts.append(_of_batch(batch, base, settings, seed, found))
     found.rows = np.concatenate(parts)

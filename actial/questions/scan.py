@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from actial.errors import UnreadablePicture, UserError
+from actial.records import MESH
 from actial.shards import decode_picture
 
 if TYPE_CHECKING:
@@ -26,6 +27,10 @@ class PosedScene:
     source: str
     family: str
     """Geometry family of the subject, as the first view has it; empty where it has no object."""
+    thing: str
+    """What else may show the same object falls into the same split: the asset's name, or the scene's own id."""
+    licence: str
+    """Of the pictures, as the first view has it."""
     T_world_cam: np.ndarray
     """(v, 4, 4); NaN for a picture without a known camera."""
     subject_center: np.ndarray
@@ -85,7 +90,7 @@ def picture_is_whole(data: bytes | None) -> bool:
     return False
 
 
-_OBJECT_COLUMNS = ("objects.list.element.T_world_obj", "objects.list.element.part_of", "objects.list.element.family")
+_OBJECT_COLUMNS = ("objects.list.element.T_world_obj", "objects.list.element.part_of", "objects.list.element.family", "objects.list.element.shape")
 _SUBJECT = "subject"
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -95,13 +100,13 @@ def _scene_parts(path: Path, rows_at_once: int) -> Iterator[PosedScene]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns = ["view_id", "scene_id", "source", "width", "height", "K", "T_world_cam", *_OBJECT_COLUMNS, "image.bytes"]
+    columns = ["view_id", "scene_id", "source", "licence", "width", "height", "K", "T_world_cam", *_OBJECT_COLUMNS, "image.bytes"]
     try:
         for batch in pq.ParquetFile(path).iter_batches(rows_at_once, columns=columns):
             scene_ids = batch["scene_id"].to_pylist()
-            view_ids, sources = batch["view_id"].to_pylist(), batch["source"].to_pylist()
+            view_ids, sources, licences = (batch[name].to_pylist() for name in ("view_id", "source", "licence"))
             centers, points = _subject_points(batch["objects"])
-            families = _subject_families(batch["objects"])
+            families, shapes = (_of_subject(batch["objects"], column) for column in ("family", "shape"))
             arrays = {
                 "T_world_cam": _arrays(batch["T_world_cam"], 16).reshape(-1, 4, 4),
                 "subject_center": centers,
@@ -113,7 +118,8 @@ def _scene_parts(path: Path, rows_at_once: int) -> Iterator[PosedScene]:
             starts = [i for i, name in enumerate(scene_ids) if i == 0 or name != scene_ids[i - 1]]
             for a, b in zip(starts, [*starts[1:], len(scene_ids)], strict=True):
                 of_scene = {name: array[a:b] for name, array in arrays.items()}
-                yield PosedScene(scene_ids[a], tuple(view_ids[a:b]), sources[a], families[a], picture_is_whole=whole[a:b], **of_scene)
+                thing = sources[a] if shapes[a] == MESH else scene_ids[a]
+                yield PosedScene(scene_ids[a], tuple(view_ids[a:b]), sources[a], families[a], thing, licences[a], picture_is_whole=whole[a:b], **of_scene)
     except (pa.ArrowException, OSError, KeyError) as error:
         raise UserError(f"{path} is not a readable shard of views: {error}") from None
 
@@ -124,7 +130,16 @@ def _whole_scene(parts: list[PosedScene], path: Path) -> PosedScene:
         twice = next(v for v in view_ids if view_ids.count(v) > 1)
         raise UserError(f"{path}: view {twice} stands in the folder twice")
     joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ("T_world_cam", "subject_center", "K", "size_px", "picture_is_whole")}
-    return PosedScene(parts[0].scene_id, view_ids, parts[0].source, parts[0].family, points=stacked_points([part.points for part in parts]), **joined)
+    return PosedScene(
+        parts[0].scene_id,
+        view_ids,
+        parts[0].source,
+        parts[0].family,
+        parts[0].thing,
+        parts[0].licence,
+        points=stacked_points([part.points for part in parts]),
+        **joined,
+    )
 
 
 def stacked_points(parts: Sequence[np.ndarray]) -> np.ndarray:
@@ -165,9 +180,9 @@ def _subject_points(objects: pa.ListArray) -> tuple[np.ndarray, np.ndarray]:
     return centers, points
 
 
-def _subject_families(objects: pa.ListArray) -> list[str]:
-    """Family of each row's first object; empty where a row has none."""
-    families = objects.flatten().field("family").to_pylist()
+def _of_subject(objects: pa.ListArray, column: str) -> list[str]:
+    """What each row's first object has in a column of text; empty where a row has no object."""
+    values = objects.flatten().field(column).to_pylist()
     lengths = np.asarray(objects.value_lengths().fill_null(0))
     starts = np.cumsum(lengths) - lengths
-    return [families[start] if n else "" for start, n in zip(starts, lengths, strict=True)]
+    return [values[start] if n else "" for start, n in zip(starts, lengths, strict=True)]

@@ -1,21 +1,4 @@
-// Fills in the pictures, shows one question at a time, filters the list, follows #question-id. Runs under a policy that lets nothing else run.
-"use strict";
-const pictures = JSON.parse(document.getElementById("pictures").textContent);
-
-function fillPictures(within) {
-  for (const img of within.querySelectorAll("img[data-view]:not([src])")) {
-    const data = pictures[img.dataset.view];
-    if (data === undefined) {
-      const note = document.createElement("p");
-      note.className = "missing";
-      note.textContent = "This picture is not there or cannot be read.";
-      img.replaceWith(note);
-    } else {
-      img.src = "data:image/png;base64," + data;
-    }
-  }
-}
-
+// Shows one question at a time, filters the list, follows #question-id.
 for (const fold of document.querySelectorAll("#rollouts details")) {
   fold.addEventListener("toggle", () => fillPictures(fold));
 }

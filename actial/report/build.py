@@ -11,7 +11,7 @@ from actial.mirror import mirrored_question, original_id
 from actial.report import gallery
 from actial.report.curves import curves_section
 from actial.report.outputs import Outputs
-from actial.report.page import asset, data_block, page, tag
+from actial.report.page import asset, data_block, page, tag, write_page
 from actial.report.provenance import data_section, settings_section
 from actial.report.results import score_section
 from actial.report.rollouts import groups_shown, rollout_section
@@ -28,12 +28,7 @@ def write_report(outputs: Path, target: Path, n_questions: int = N_QUESTIONS) ->
     """
     if not outputs.is_dir():
         raise UserError(f"{outputs} does not exist: run `actial run` or `dvc repro` first, which make what the report shows")
-    text = report(Outputs(outputs), n_questions)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_name(f".{target.name}.unfinished")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(target)
-    return target
+    return write_page(report(Outputs(outputs), n_questions), target)
 
 
 def report(outputs: Outputs, n_questions: int = N_QUESTIONS) -> str:
@@ -55,7 +50,7 @@ def report(outputs: Outputs, n_questions: int = N_QUESTIONS) -> str:
         ("settings", "Settings", settings_section(outputs)),
     ]
     lead = tag("p", "What the models learned about viewpoints, and every record behind it.", class_="faint")
-    return page("Actial report", sections, lead=lead, data=data_block("pictures", encoded), script=asset("browse.js"))
+    return page("Actial report", sections, lead=lead, data=data_block("pictures", encoded), script=asset("pictures.js") + asset("browse.js"))
 
 
 def main() -> int:

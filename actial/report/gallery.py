@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
@@ -10,7 +9,7 @@ from actial.errors import UnreadablePicture
 from actial.ids import question_of
 from actial.records import LETTERS, Question, Verdict
 from actial.report.outputs import STAND_INS, in_order
-from actial.report.page import Html, join, missing, tag
+from actial.report.page import Html, data_uri, join, missing, tag
 from actial.report.sketch import top_down
 from actial.rng import seed_for
 from actial.shards import ViewStore
@@ -73,7 +72,7 @@ def shown_verdicts(verdicts: Iterable[Verdict]) -> dict[str, list[Verdict]]:
 
 
 def pictures(view_ids: Iterable[str], views: ViewStore) -> dict[str, str]:
-    """Each view's picture once, as a base64 PNG; a picture that cannot be read is left out (the page says so in its place)."""
+    """Each view's picture once, as the address of a PNG; a picture that cannot be read is left out (the page says so in its place)."""
     encoded = {}
     for view_id in sorted(set(view_ids)):
         try:
@@ -83,7 +82,7 @@ def pictures(view_ids: Iterable[str], views: ViewStore) -> dict[str, str]:
         picture.thumbnail((MAX_PICTURE_PX, MAX_PICTURE_PX))
         buffer = io.BytesIO()
         picture.save(buffer, format="PNG")
-        encoded[view_id] = base64.b64encode(buffer.getvalue()).decode()
+        encoded[view_id] = data_uri("png", buffer.getvalue())
     return encoded
 
 

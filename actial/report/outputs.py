@@ -61,6 +61,18 @@ class Outputs:
         return ViewStore(folder) if folder.exists() else None
 
     @cached_property
+    def captures(self) -> list[dict[str, Any]]:
+        """What is told of each capture beside its views, by path; empty where scenes were composed."""
+        path = self.folder / "render_views" / "captures.json"
+        return list(_read_json(path).values()) if path.exists() else []
+
+    @cached_property
+    def assets(self) -> dict[str, dict[str, Any]]:
+        """What is told of each asset, by path; empty where no folder of assets was read."""
+        path = self.folder / "render_views" / "assets.json"
+        return _read_json(path) if path.exists() else {}
+
+    @cached_property
     def questions(self) -> dict[str, list[Question]]:
         """By split; those about a mirror image if conversations are about it."""
         paths = {split: self.folder / "build_qa" / f"{split}.parquet" for split in SPLITS}

@@ -12,6 +12,7 @@ import html
 import json
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 
@@ -73,7 +74,7 @@ def data_block(identifier: str, value: Any) -> Html:
     return Html(f'<script type="application/json" id="{escape(identifier)}">{text}</script>')
 
 
-def page(title: str, sections: Sequence[tuple[str, str, Html]], *, lead: object = "", data: Html | None = None, script: str = "") -> str:
+def page(title: str, sections: Sequence[tuple[str, str, Html]], *, lead: object = "", data: Html | None = None, script: str = "", style: str = "") -> str:
     """A whole page.
 
     Args:
@@ -82,8 +83,8 @@ def page(title: str, sections: Sequence[tuple[str, str, Html]], *, lead: object 
         lead: what stands under the heading.
         data: `data_block`s for the script.
         script: JavaScript source of the page, the only script that its policy lets run.
+        style: CSS of this page alone.
     """
-    style = asset("page.css")
     policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{_sha256_base64(script)}'; base-uri 'none'; form-action 'none'"
     head = tag(
         "head",
@@ -92,13 +93,27 @@ def page(title: str, sections: Sequence[tuple[str, str, Html]], *, lead: object 
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="color-scheme", content="light dark"),
         tag("title", title),
-        Html(f"<style>{style}</style>"),
+        Html(f"<style>{asset('page.css')}{style}</style>"),
     )
     menu = tag("nav", *(tag("a", name, href=f"#{identifier}") for identifier, name, _ in sections), aria_label="Sections")
     main = tag("main", *(section(*entry) for entry in sections), id="main")
     skip = tag("a", "Skip to the content", href="#main", class_="skip")
     body = tag("body", skip, tag("header", tag("h1", title), lead), menu, main, data, Html(f"<script>{script}</script>") if script else None)
     return f'<!doctype html>\n<html lang="en">{head}{body}</html>\n'
+
+
+def write_page(text: str, target: Path) -> Path:
+    """Write a page in one step, and the folders above it; returns where."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = target.with_name(f".{target.name}.unfinished")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(target)
+    return target
+
+
+def data_uri(kind: str, data: bytes) -> str:
+    """The bytes of a picture, `kind` being png or jpeg, as an address that an `img` loads without a network."""
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def asset(name: str) -> str:

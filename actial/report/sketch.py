@@ -54,12 +54,16 @@ def top_down(first: View, second: View) -> Html | None:
     aside_px = (_MARKER_PX + 1) * np.array([[-1, 0], [1, 0]]) * overlap
     for number, (wedge, centre) in enumerate(zip(wedges, cameras, strict=True), start=1):
         marks += _camera(number, to_px(wedge), to_px(centre) + aside_px[number - 1])
-    marks += _scale_bar(scale)
+    marks += scale_bar(scale)
     return tag("svg", *marks, viewBox=f"0 0 {SIZE} {SIZE}", role="img", aria_label="Both cameras and the scene from above", class_="sketch")
 
 
-def footprint(o: SceneObject) -> np.ndarray:
-    """World points (n, 3), metres, around an object's outline as seen from above (the convex hull of its shape)."""
+ABOVE = (0, 1)
+"""World axes that run right and up a page which is seen from above."""
+
+
+def footprint(o: SceneObject, axes: tuple[int, int] = ABOVE) -> np.ndarray:
+    """World points (n, 3), metres, around an object's outline (the convex hull of its shape) as seen along the world axis that is not among `axes`."""
     import cv2
 
     half = np.array(o.size_m) / 2
@@ -73,7 +77,7 @@ def footprint(o: SceneObject) -> np.ndarray:
     else:
         shape = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=float)
     p_world = transformed(np.array(o.T_world_obj).reshape(4, 4), shape * half)
-    hull = cv2.convexHull(p_world[:, :2].astype(np.float32), returnPoints=False)[:, 0]
+    hull = cv2.convexHull(p_world[:, axes].astype(np.float32), returnPoints=False)[:, 0]
     return p_world[hull]
 
 
@@ -110,14 +114,19 @@ def _wedge(camera: Camera, T_page_world: np.ndarray, reach_m: float) -> np.ndarr
 
 def _polygon(points_px: np.ndarray, o: SceneObject) -> Html:
     name = " ".join(word for word in (o.color, o.shape, "" if o.part_of else f"({o.name})") if word)
-    return tag("polygon", tag("title", name), points=_points(points_px), fill=_CSS.get(o.color, "#9a9da3"), class_="thing")
+    return tag("polygon", tag("title", name), points=points_of(points_px), fill=fill_of(o), class_="thing")
+
+
+def fill_of(o: SceneObject) -> str:
+    """An object's colour as CSS has it; grey where no word is known for it."""
+    return _CSS.get(o.color, "#9a9da3")
 
 
 def _camera(number: int, wedge_px: np.ndarray, centre_px: np.ndarray) -> list[Html]:
     x, y = (f"{v:.1f}" for v in centre_px)
     colour = f"var(--c{number})"
     return [
-        tag("polygon", points=_points(wedge_px), fill=colour, fill_opacity=0.18, stroke=colour, stroke_width=1.2),
+        tag("polygon", points=points_of(wedge_px), fill=colour, fill_opacity=0.18, stroke=colour, stroke_width=1.2),
         tag("circle", cx=x, cy=y, r=_MARKER_PX, fill=colour),
         tag("text", number, x=x, y=f"{centre_px[1] + 4:.1f}", text_anchor="middle", class_="camera"),
     ]
@@ -132,17 +141,19 @@ def _path(start_px: np.ndarray, end_px: np.ndarray) -> list[Html]:
     tip, tail = end_px - (_MARKER_PX + 2) * along, start_px + (_MARKER_PX + 2) * along
     head = [tip, tip - 7 * along + 4 * side, tip - 7 * along - 4 * side]
     line = tag("line", x1=f"{tail[0]:.1f}", y1=f"{tail[1]:.1f}", x2=f"{tip[0]:.1f}", y2=f"{tip[1]:.1f}", class_="path")
-    return [line, tag("polygon", points=_points(np.array(head)), class_="tip")]
+    return [line, tag("polygon", points=points_of(np.array(head)), class_="tip")]
 
 
-def _scale_bar(scale_px_per_m: float) -> list[Html]:
+def scale_bar(scale_px_per_m: float, height_px: float = SIZE, unit: str = "m") -> list[Html]:
+    """A bar of a round length at the foot of a sketch."""
     length_m = max((m for m in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50) if m * scale_px_per_m <= SIZE / 3), default=0.01)
     end = 8 + length_m * scale_px_per_m
     return [
-        tag("path", d=f"M8 {SIZE - 10}v4h{end - 8:.1f}v-4", class_="bar"),
-        tag("text", f"{length_m:g} m", x=f"{end + 5:.1f}", y=SIZE - 4, class_="small"),
+        tag("path", d=f"M8 {height_px - 10:g}v4h{end - 8:.1f}v-4", class_="bar"),
+        tag("text", f"{length_m:g} {unit}", x=f"{end + 5:.1f}", y=f"{height_px - 4:g}", class_="small"),
     ]
 
 
-def _points(points_px: np.ndarray) -> str:
+def points_of(points_px: np.ndarray) -> str:
+    """(n, 2) pixels as a polygon's `points`."""
     return " ".join(f"{x:.1f},{y:.1f}" for x, y in points_px)

@@ -26,7 +26,11 @@ class Picture:
     pixels: np.ndarray
     """(h, w, 3) uint8 sRGB."""
     mask: np.ndarray
-    """(h, w) uint8: 0 where no part is seen, i where `Scene.objects()[i]` is."""
+    """(h, w) uint8: 0 where no part is seen, i where `objects()[i]` of the scene is; see `records.SUBJECT_IN_MASK`."""
+    depth_m: np.ndarray | None = None
+    """(h, w) along the viewing direction; infinite in the sky. None where it was not asked for."""
+    normals: np.ndarray | None = None
+    """(h, w, 3) unit vectors in the camera's axes; 0 in the sky."""
 
 
 def render_scene(scene: Scene, shots: list[Shot]) -> list[Picture]:

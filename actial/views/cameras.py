@@ -18,13 +18,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from actial.geometry.angles import Motion, motion_between
 from actial.geometry.projection import intrinsics, project
 from actial.records import Camera
-from actial.views.scenes import Scene, SceneSettings
+from actial.views.scenes import SceneSettings
 
 ROLES = ("anchor", "turned", "orbit", "shifted", "still", "radial", "counter", "free")
 """In order of need: the first four already offer every label of every kind."""
@@ -47,6 +48,8 @@ MARGIN = 0.03
 SMALLEST = 0.45
 """The subject's longer side is at least this share of the picture's shorter side."""
 LOWEST_CAMERA_M = 0.25
+_COUNTER_STEP_RAD = np.radians(COUNTER_STEP_DEG)
+_AIM_DEG = np.array(AIM_DEG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +83,21 @@ class _Stance:
         return np.array([[sy, -sp * cy, -cp * cy, x], [-cy, -sp * sy, -cp * sy, y], [0, cp, -sp, z], [0, 0, 0, 1]])
 
 
+class Subject(Protocol):
+    """What cameras go around."""
+
+    def subject_corners(self) -> np.ndarray:
+        """(n, 3) points whose convex hull holds the subject, world, metres."""
+
+    def subject_center(self) -> np.ndarray:
+        """(3,) middle of its bounding box, world, metres."""
+
+
 class NoCameras(Exception):
     """No set of cameras was found for a scene."""
 
 
-def sample_cameras(scene: Scene, settings: SceneSettings, rng: np.random.Generator) -> list[Shot]:
+def sample_cameras(scene: Subject, settings: SceneSettings, rng: np.random.Generator) -> list[Shot]:
     """Draw `settings.views_per_scene` shots of a scene in which every label of every kind can be asked.
 
     Raises:
@@ -133,11 +146,10 @@ def _role(i: int) -> str:
 class _Sampler:
     """Draws the stances of one scene."""
 
-    def __init__(self, scene: Scene, settings: SceneSettings, rng: np.random.Generator) -> None:
+    def __init__(self, scene: Subject, settings: SceneSettings, rng: np.random.Generator) -> None:
         self.rng, self.settings = rng, settings
         self.corners = scene.subject_corners()
-        low, high = scene.subject_box()
-        self.center = (low + high) / 2
+        self.center = scene.subject_center()
         self.radius_m = float(np.linalg.norm(self.corners - self.center, axis=1).max())
         self.fov_deg = float(rng.uniform(*FOV_DEG))
         self.range_m = 0.0
@@ -183,7 +195,7 @@ class _Sampler:
         base, rng = self._base(found), self.rng
         right = np.array([np.sin(base.yaw_rad), -np.cos(base.yaw_rad), 0.0])
         ahead = np.array([np.cos(base.yaw_rad), np.sin(base.yaw_rad), 0.0])
-        r = np.linalg.norm(base.eye - self.center)
+        r = _length(base.eye - self.center)
         eye = base.eye + r * (right * self._either(*SHIFT_R) + ahead * rng.uniform(-0.12, 0.12) + [0, 0, rng.uniform(-0.1, 0.1)])
         return self._same_direction(base, eye)
 
@@ -194,7 +206,7 @@ class _Sampler:
     def _radial(self, found: list[_Stance]) -> _Stance:
         base, rng = self._base(found), self.rng
         b = base.eye - self.center
-        r = float(np.linalg.norm(b))
+        r = _length(b)
         elevation_rad = float(np.arcsin(b[2] / r))
         if rng.random() < 0.5:
             r = r * np.exp(self._either(np.log(1.17), np.log(1.45)))
@@ -205,7 +217,7 @@ class _Sampler:
 
     def _counter(self, found: list[_Stance]) -> _Stance | None:
         base = self._base(found)
-        step_rad = self._either(*np.radians(COUNTER_STEP_DEG))
+        step_rad = self._either(*_COUNTER_STEP_RAD)
         stance = self._around(self._azimuth(base) + step_rad)
         turn_deg = np.degrees(_wrapped(stance.yaw_rad - base.yaw_rad)) * np.sign(step_rad)
         return stance if turn_deg < -COUNTER_TURN_FROM_DEG else None
@@ -231,12 +243,12 @@ class _Sampler:
 
     def _aim(self) -> np.ndarray:
         """(2,) how far the subject sits right of and below the middle of the picture, radians."""
-        return np.radians(self.rng.uniform(-1, 1, size=2) * AIM_DEG)
+        return np.radians(self.rng.uniform(-1, 1, size=2) * _AIM_DEG)
 
     def _aimed(self, eye: np.ndarray, aim_rad: np.ndarray) -> _Stance:
         to = self.center - eye
         yaw_rad = np.arctan2(to[1], to[0]) + aim_rad[0]
-        pitch_rad = np.arcsin(to[2] / np.linalg.norm(to)) + aim_rad[1]
+        pitch_rad = np.arcsin(to[2] / _length(to)) + aim_rad[1]
         return _Stance(eye, float(yaw_rad), float(pitch_rad), self._fov())
 
     def _same_direction(self, base: _Stance, eye: np.ndarray) -> _Stance:
@@ -249,11 +261,12 @@ class _Sampler:
     def _jitter(self, base: _Stance) -> np.ndarray:
         """(3,) a displacement below 0.008 r."""
         direction = self.rng.normal(size=3)
-        return 0.008 * np.linalg.norm(base.eye - self.center) * self.rng.uniform(0.1, 1) * direction / np.linalg.norm(direction)
+        return 0.008 * _length(base.eye - self.center) * self.rng.uniform(0.1, 1) * direction / _length(direction)
 
     def _either(self, low: float, high: float) -> float:
         """Between `low` and `high`, of either sign."""
-        return float(self.rng.choice([-1.0, 1.0]) * self.rng.uniform(low, high))
+        sign = (-1.0, 1.0)[int(self.rng.integers(2))]
+        return float(sign * self.rng.uniform(low, high))
 
     def _sees_subject(self, stance: _Stance) -> bool:
         """The whole subject is in the picture, not too small, and the camera stands above the ground and not too steep."""
@@ -265,6 +278,11 @@ class _Sampler:
         if np.isnan(uv).any() or (uv < margin).any() or (uv > size - margin).any():
             return False
         return bool(np.ptp(uv, axis=0).max() >= SMALLEST * size.min())
+
+
+def _length(v: np.ndarray) -> float:
+    """As `np.linalg.norm` of a vector, to the bit, for a third of its time: cameras are drawn by the thousand."""
+    return math.sqrt(v.dot(v))
 
 
 def _wrapped(angle_rad: float) -> float:

@@ -23,7 +23,7 @@ import numpy as np
 
 from actial.errors import RefusedCapture
 from actial.geometry.poses import unit
-from actial.views.capture_formats import Lens
+from actial.views.capture_photos import Lens
 
 LEAST_SCATTER_RAD = np.radians(0.5)
 UPRIGHT_SHARE = 0.9
@@ -135,7 +135,8 @@ def _center(eyes: np.ndarray, aims: np.ndarray) -> tuple[np.ndarray, float]:
     facing = int(np.count_nonzero(np.einsum("ni,ni->n", center - eyes, aims) > 0))
     if not distance > 0 or facing < UPRIGHT_SHARE * len(eyes):
         raise RefusedCapture(
-            f"{facing} of {len(eyes)} cameras look towards the point where their axes meet, at least {UPRIGHT_SHARE:.0%} must: they look outwards"
+            f"{facing} of {len(eyes)} cameras look towards the point where their axes meet, at least {UPRIGHT_SHARE:.0%} must: they look outwards",
+            CENTER_UNKNOWN,
         )
     scatter = max(float(np.sqrt((off**2).sum() / (2 * len(eyes) - 3))) / distance, LEAST_SCATTER_RAD)
     return center, scatter * float(np.sqrt((1 / values).sum()))

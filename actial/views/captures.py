@@ -7,7 +7,9 @@ too poor to ask about is refused with the reason.
 from __future__ import annotations
 
 import functools
+import os
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -21,12 +23,16 @@ from actial.geometry.projection import project
 from actial.records import Camera, Floats, SceneObject, View
 from actial.shards import EncodedView, decode_picture, encode_png
 from actial.views.capture_alignment import Alignment, AlignmentLimits, align
-from actial.views.capture_formats import Lens, Photo, holds_capture, picture_header, read_capture
+from actial.views.capture_formats import holds_capture, read_capture
+from actial.views.capture_masks import find_mask, read_mask
+from actial.views.capture_photos import Lens, Photo, picture_header
 
 LEAST_KEPT, MOST_GROWN = 0.5, 2.0
 """A picture whose width or height changes by more than these factors when it is undistorted is not used."""
 SUBJECT_SHAPE = "captured"
 """`SceneObject.shape` of a photographed object."""
+MASKS = "masks"
+"""A folder of foreground masks, in a capture or, with the same tree, beside a data set's classes."""
 FEWEST_POSES = 3
 """Up and centre cannot be estimated from fewer."""
 
@@ -36,6 +42,8 @@ class CaptureSettings(AlignmentLimits, Protocol):
 
     @property
     def min_views(self) -> int: ...
+    @property
+    def max_views(self) -> int | None: ...
     @property
     def longest_side_px(self) -> int: ...
 
@@ -72,10 +80,15 @@ class Capture:
     quality: Quality
     set_aside: dict[str, int]
     """Pictures that were not used, by reason."""
+    masks_set_aside: dict[str, int]
+    """Masks that were not used, by reason; their pictures are."""
+    left_out: int
+    """Pictures that were not opened, because there are `max_views` without them."""
 
 
 def find_captures(root: Path) -> list[Path]:
-    """The folders at or below `root` that hold a capture, by path: one capture, or a data set of them such as MVImgNet's class/instance.
+    """The folders at or below `root` that hold a capture, by path: one capture, or a data set of them such as MVImgNet's class/instance. Folders
+    named `masks` are not searched: data sets keep millions of files there.
 
     Raises:
         UserError: `root` is no folder.
@@ -88,14 +101,17 @@ def find_captures(root: Path) -> list[Path]:
         if holds_capture(folder):
             found.append(folder)
         else:
-            waiting += [f for f in folder.iterdir() if f.is_dir() and not f.is_symlink()]
+            waiting += [Path(f.path) for f in os.scandir(folder) if f.is_dir(follow_symlinks=False) and f.name != MASKS]
     return sorted(found)
 
 
-def ingest_capture(folder: Path, scene_id: str, origin: Origin, settings: CaptureSettings) -> Capture:
-    """Read a capture, estimate its up and centre, undistort its pictures.
+def ingest_capture(folder: Path, scene_id: str, origin: Origin, settings: CaptureSettings, masks: Path | None = None) -> Capture:
+    """Read a capture, estimate its up and centre, undistort its pictures and masks; of more than `max_views` pictures those that show the most sides.
 
     Lengths of the views' world are in median camera distances: a capture's scale is arbitrary.
+
+    Args:
+        masks: folder of the pictures' foreground masks, laid out like `images`; `masks` in the capture's folder if None. A picture may have none.
 
     Raises:
         RefusedCapture: the folder is no readable capture, or too poor to ask about; one sentence with the number and the limit.
@@ -114,29 +130,65 @@ def ingest_capture(folder: Path, scene_id: str, origin: Origin, settings: Captur
     except RefusedCapture as error:
         raise RefusedCapture(f"{folder}: {error}", error.reason) from None
     subject = SceneObject("subject", SUBJECT_SHAPE, origin.family, "", tuple(np.eye(4).ravel().tolist()), alignment.size)
-    views: list[EncodedView] = []
-    names = []
-    for photo, T_world_cam in zip(photos, alignment.T_world_cam, strict=True):
-        picture = _picture(photo, T_world_cam, settings.longest_side_px)
-        if isinstance(picture, str):
-            set_aside[picture] += 1
+    taken, faults, mask_faults = _taken(photos, alignment, settings, masks or folder / MASKS)
+    left_out = len(photos) - len(taken) - faults.total()
+    set_aside += faults
+    _check_number(folder, len(taken), settings.min_views, set_aside)
+    views = tuple(
+        (View(ids.view_id(scene_id, n), scene_id, camera, (subject,), origin.source, origin.licence), picture, mask)
+        for n, (camera, picture, mask) in enumerate(taken.values())
+    )
+    names = tuple(photos[i].name for i in taken)
+    return Capture(views, names, _quality(alignment), dict(sorted(set_aside.items())), dict(sorted(mask_faults.items())), left_out)
+
+
+def _taken(
+    photos: list[Photo], alignment: Alignment, settings: CaptureSettings, masks: Path
+) -> tuple[dict[int, tuple[Camera, bytes, bytes | None]], Counter[str], Counter[str]]:
+    """Camera, picture and mask of up to `max_views` photos, by their place in the list; and what is wrong with others of them, and with masks."""
+    taken: dict[int, tuple[Camera, bytes, bytes | None]] = {}
+    faults: Counter[str] = Counter()
+    mask_faults: Counter[str] = Counter()
+    for i in spread(alignment.T_world_cam):
+        if len(taken) == settings.max_views:
+            break
+        shown = _picture(photos[i], alignment.T_world_cam[i], settings.longest_side_px, find_mask(masks, photos[i].name))
+        if isinstance(shown, str):
+            faults[shown] += 1
             continue
-        camera, data = picture
-        views.append((View(ids.view_id(scene_id, len(views)), scene_id, camera, (subject,), origin.source, origin.licence), data, None))
-        names.append(photo.name)
-    _check_number(folder, len(views), settings.min_views, set_aside)
-    return Capture(tuple(views), tuple(names), _quality(alignment), dict(sorted(set_aside.items())))
+        camera, picture, mask = shown
+        if isinstance(mask, str):
+            mask_faults[mask] += 1
+            mask = None
+        taken[i] = camera, picture, mask
+    return dict(sorted(taken.items())), faults, mask_faults
+
+
+def spread(T_world_cam: np.ndarray) -> Iterator[int]:
+    """The places of all cameras in an order whose beginnings are spread around the object: each next one sees it, at the origin, from the direction that is
+    farthest from those before it.
+
+    Args:
+        T_world_cam: (n, 4, 4).
+    """
+    directions = T_world_cam[:, :3, 3] / np.linalg.norm(T_world_cam[:, :3, 3], axis=1, keepdims=True).clip(1e-9)
+    nearest = np.full(len(directions), -np.inf)  # cosine of the angle to the nearest direction before; infinite for those
+    for _ in directions:
+        place = int(nearest.argmin())
+        yield place
+        nearest = np.maximum(nearest, directions @ directions[place])
+        nearest[place] = np.inf
 
 
 def undistorted(pixels: np.ndarray, lens: Lens) -> tuple[np.ndarray, np.ndarray] | str:
     """A picture as a pinhole camera of the same focal length takes it, cut to an upright rectangle without empty pixels.
 
     Args:
-        pixels: (h, w, 3) uint8, of the lens' size.
+        pixels: (h, w, 3) uint8, of the lens' size; or (h, w), a mask, whose pixels are not mixed.
         lens: k1, k2, p1, p2, k3 to k6 as OpenCV's `projectPoints` defines them.
 
     Returns:
-        The (h', w', 3) picture and its (3, 3) K; or why it cannot be undistorted.
+        The (h', w', …) picture and its (3, 3) K; or why it cannot be undistorted.
     """
     if not lens.distortion:
         return pixels, np.array(lens.K).reshape(3, 3)
@@ -144,7 +196,8 @@ def undistorted(pixels: np.ndarray, lens: Lens) -> tuple[np.ndarray, np.ndarray]
     if isinstance(mapped, str):
         return mapped
     map_u, map_v, K = mapped
-    return cv2.remap(pixels, map_u, map_v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.array(K).reshape(3, 3)
+    mixing = cv2.INTER_LINEAR if pixels.ndim == 3 else cv2.INTER_NEAREST
+    return cv2.remap(pixels, map_u, map_v, mixing, borderMode=cv2.BORDER_REPLICATE), np.array(K).reshape(3, 3)
 
 
 def _check_number(folder: Path, n: int, least: int, set_aside: Counter[str]) -> None:
@@ -157,21 +210,35 @@ def _quality(alignment: Alignment) -> Quality:
     return Quality(len(alignment.T_world_cam), alignment.up_error_deg, alignment.center_error_r, alignment.n_object_points)
 
 
-def _picture(photo: Photo, T_world_cam: np.ndarray, longest_side_px: int) -> tuple[Camera, bytes] | str:
-    """The camera and the encoded picture of a view, or why there is none."""
+def _picture(photo: Photo, T_world_cam: np.ndarray, longest_side_px: int, mask_file: Path | None) -> tuple[Camera, bytes, bytes | str | None] | str:
+    """The camera, the encoded picture and mask of a view, or why there is none (of either)."""
     try:
         pixels = np.asarray(decode_picture(photo.path.read_bytes(), photo.name))
     except (OSError, UnreadablePicture):
         return "the picture cannot be read"
-    pinhole = undistorted(pixels, photo.lens)
+    pinhole = _pinhole(photo, pixels, longest_side_px)
     if isinstance(pinhole, str):
         return pinhole
-    pixels, K = _shrunk(*_turned(*pinhole, photo.quarter_turns), longest_side_px)
+    pixels, K = pinhole
     height_px, width_px = pixels.shape[:2]
     ((u, v),), _ = project(np.zeros((1, 3)), K, T_world_cam)
     if not (0 <= u < width_px and 0 <= v < height_px):
         return "the object's centre is not in the picture"
-    return Camera(width_px, height_px, tuple(K.ravel().tolist()), tuple(T_world_cam.ravel().tolist())), encode_png(pixels)
+    camera = Camera(width_px, height_px, tuple(K.ravel().tolist()), tuple(T_world_cam.ravel().tolist()))
+    return camera, encode_png(pixels), None if mask_file is None else _mask(photo, mask_file, longest_side_px)
+
+
+def _mask(photo: Photo, mask_file: Path, longest_side_px: int) -> bytes | str:
+    """The encoded mask of a view, or what is wrong with its file."""
+    mask = read_mask(mask_file, (photo.lens.width_px, photo.lens.height_px))
+    pinhole = mask if isinstance(mask, str) else _pinhole(photo, mask, longest_side_px)
+    return pinhole if isinstance(pinhole, str) else encode_png(pinhole[0])
+
+
+def _pinhole(photo: Photo, pixels: np.ndarray, longest_side_px: int) -> tuple[np.ndarray, np.ndarray] | str:
+    """A stored picture or mask as it becomes: undistorted, upright and shrunk, with its K; or why it cannot be undistorted."""
+    pinhole = undistorted(pixels, photo.lens)
+    return pinhole if isinstance(pinhole, str) else _shrunk(*_turned(*pinhole, photo.quarter_turns), longest_side_px)
 
 
 def _upright(photo: Photo) -> Photo | str:
@@ -196,7 +263,8 @@ def _shrunk(pixels: np.ndarray, K: np.ndarray, longest_side_px: int) -> tuple[np
     if share >= 1:
         return pixels, K
     size = max(round(width_px * share), 1), max(round(height_px * share), 1)
-    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.diag([size[0] / width_px, size[1] / height_px, 1.0]) @ K
+    mixing = cv2.INTER_AREA if pixels.ndim == 3 else cv2.INTER_NEAREST_EXACT
+    return cv2.resize(pixels, size, interpolation=mixing), np.diag([size[0] / width_px, size[1] / height_px, 1.0]) @ K
 
 
 @functools.lru_cache(maxsize=4)

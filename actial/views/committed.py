@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +13,12 @@ from actial import ids
 from actial.errors import UserError
 from actial.records import View
 from actial.rng import generator_for
-from actial.shards import EncodedView, decode_picture, encode_png, encoded_views, view_table
+from actial.shards import EncodedView, decode_picture, encode_depth, encode_normals, encode_png, encoded_views, view_table
+from actial.views.asset_notes import asset_of_scene
+from actial.views.asset_scenes import AssetScene, compose_asset_scene
 from actial.views.boxes import Picture
 from actial.views.cameras import Shot, sample_cameras
-from actial.views.scenes import Scene, compose_scene
+from actial.views.scenes import PATTERNS, Look, Scene, compose_scene, with_look
 
 LICENCE = "CC0-1.0"
 """Of pictures of procedural scenes."""
@@ -33,15 +35,32 @@ class Plan:
     width_px: int
     height_px: int
     samples: int
+    assets: str | None = None
+    """The folder of assets, where those are the subjects."""
+    shelf: str | None = None
+    """The folder with what is known of them (see `asset_notes`)."""
+    lights: tuple[str, ...] = ("sun",)
+    grounds: tuple[str, ...] = PATTERNS
+    surroundings: bool = True
+    """See `scenes.Look`."""
+    passes: tuple[str, ...] = ()
+    """What is kept of each pixel beside its colour: depth, normals."""
 
 
-def composed(plan: Plan, scene_id: str) -> tuple[Scene, list[Shot]]:
+def composed(plan: Plan, scene_id: str) -> tuple[Scene | AssetScene, list[Shot]]:
     """The scene of that id and its shots.
 
     Raises:
         NoCameras: no set of cameras was found.
     """
-    scene = compose_scene(plan.root_seed, scene_id)
+    scene: Scene | AssetScene
+    look = Look(tuple(plan.lights), tuple(plan.grounds), plan.surroundings)
+    if plan.shelf is None:
+        scene = with_look(compose_scene(plan.root_seed, scene_id), look, plan.root_seed)
+    else:
+        note = asset_of_scene(Path(plan.shelf), plan.root_seed, scene_id)
+        assert note.shape is not None
+        scene = with_look(compose_asset_scene(plan.root_seed, scene_id, note.asset, note.shape), look, plan.root_seed)
     return scene, sample_cameras(scene, plan, generator_for(plan.root_seed, f"{scene_id}/cameras"))
 
 
@@ -50,16 +69,22 @@ def file_of(folder: Path, scene_id: str) -> Path:
     return folder / f"{scene_id}.arrow"
 
 
-def commit(folder: Path, plan: Plan, scene: Scene, shots: list[Shot], pictures: list[Picture]) -> None:
+def commit(folder: Path, plan: Plan, scene: Scene | AssetScene, shots: list[Shot], pictures: list[Picture]) -> None:
     """Write a finished scene in one step; what stood there goes away."""
     objects = scene.objects()
-    views = [View(ids.view_id(scene.scene_id, i), scene.scene_id, shot.camera, objects, plan.source, LICENCE) for i, shot in enumerate(shots)]
-    commit_views(folder, scene.scene_id, ((view, encode_png(p.pixels), encode_png(p.mask)) for view, p in zip(views, pictures, strict=True)))
+    source, licence = (scene.asset.name, scene.asset.licence) if isinstance(scene, AssetScene) else (plan.source, LICENCE)
+    views = [View(ids.view_id(scene.scene_id, i), scene.scene_id, shot.camera, objects, source, licence) for i, shot in enumerate(shots)]
+    passes = {}
+    if "depth" in plan.passes:
+        passes["depth"] = [encode_depth(p.depth_m) for p in pictures if p.depth_m is not None]
+    if "normals" in plan.passes:
+        passes["normals"] = [encode_normals(p.normals) for p in pictures if p.normals is not None]
+    commit_views(folder, scene.scene_id, ((view, encode_png(p.pixels), encode_png(p.mask)) for view, p in zip(views, pictures, strict=True)), passes)
 
 
-def commit_views(folder: Path, scene_id: str, views: Iterable[EncodedView]) -> None:
+def commit_views(folder: Path, scene_id: str, views: Iterable[EncodedView], passes: Mapping[str, Sequence[bytes]] | None = None) -> None:
     """The same for views with their pictures."""
-    table = view_table(views)
+    table = view_table(views, passes)
     data = pa.BufferOutputStream()
     with pa.ipc.new_file(data, table.schema) as writer:
         writer.write_table(table)

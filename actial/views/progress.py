@@ -15,6 +15,7 @@ class ViewProgress:
 
     def __init__(self, n: int, done: int, unit: str = "view") -> None:
         self.n, self.done, self.unit = n, done, unit
+        self.set_aside = 0
         self._first = done
         self._start_s = self._line_s = time.monotonic()
         self._bar = tqdm(total=n, initial=done, unit=unit, desc="render_views", smoothing=0.05) if sys.stderr.isatty() else None
@@ -26,9 +27,13 @@ class ViewProgress:
         if self._bar is not None:
             self._bar.close()
 
-    def add(self, n: int) -> None:
+    def add(self, n: int, set_aside: bool = False) -> None:
+        """Count `n` more; `set_aside`: they belong to something that had to be refused."""
         self.done += n
+        self.set_aside += n if set_aside else 0
+        refused = f"{self.set_aside:,} set aside" if self.set_aside else ""
         if self._bar is not None:
+            self._bar.set_postfix_str(refused, refresh=False)
             self._bar.update(n)
             return
         now_s = time.monotonic()
@@ -36,4 +41,5 @@ class ViewProgress:
             self._line_s = now_s
             rate = (self.done - self._first) / max(now_s - self._start_s, 1e-9)
             left_s = (self.n - self.done) / rate if rate else float("nan")
-            print(f"render_views: {self.done:,} of {self.n:,} {self.unit}s, {rate:.1f} {self.unit}s/s, {left_s:.0f} s left", flush=True)
+            parts = [f"{self.done:,} of {self.n:,} {self.unit}s", refused, f"{rate:.1f} {self.unit}s/s", f"{left_s:.0f} s left"]
+            print(f"render_views: {', '.join(filter(None, parts))}", flush=True)

@@ -7,8 +7,8 @@ picture is without something that stays put.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -45,7 +45,14 @@ MUTED: tuple[Rgb, ...] = (
 """Colours of surroundings and grounds, away from the palette of parts."""
 
 PATTERNS = ("checker", "stripes", "patches")
+PLAIN = "plain"
+"""A ground of one tone."""
+LIGHTS = ("sun", "three_point", "hdri")
+HDRIS = ("city", "courtyard", "forest", "interior", "sunrise", "sunset")
+"""Surroundings as photographs with all their light; they come with Blender (CC0, Poly Haven)."""
 
+PLINTH = "plinth"
+"""Name of the solid among the surroundings that a subject stands on."""
 SURROUNDINGS_FROM_M = 7.0
 """No surrounding thing comes nearer to the subject than this; cameras stay well inside."""
 
@@ -84,6 +91,10 @@ class Sky:
     horizon: Rgb
     zenith: Rgb
     """Linear radiance."""
+    light: str = "sun"
+    """One of `LIGHTS`. The sun shines with `sun`; `three_point` lamps stand around the subject as if its sun were the key light."""
+    hdri: str = ""
+    """One of `HDRIS`, where the light is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +120,11 @@ class Scene:
         corners = self.subject_corners()
         return corners.min(axis=0), corners.max(axis=0)
 
+    def subject_center(self) -> np.ndarray:
+        """(3,) middle of the subject's bounding box, world, metres."""
+        low, high = self.subject_box()
+        return (low + high) / 2
+
     def subject_corners(self) -> np.ndarray:
         """(8 n, 3) corners of the boxes around the n parts and stands, world, metres."""
         return np.concatenate([s.corners() for s in self.subject_solids])
@@ -117,7 +133,7 @@ class Scene:
         """The subject, then its coloured parts. Stands count to the subject's box and have no row of their own."""
         low, high = self.subject_box()
         T = np.eye(4)
-        T[:3, 3] = (low + high) / 2
+        T[:3, 3] = self.subject_center()
         subject = SceneObject("subject", "composite", self.family, "", tuple(T.ravel().tolist()), tuple((high - low).tolist()))
         rows = (SceneObject(p.name, p.shape, self.family, p.color, tuple(p.pose().ravel().tolist()), p.size_m, part_of="subject") for p in self.parts)
         return (subject, *rows)
@@ -132,7 +148,7 @@ def compose_scene(root_seed: int, scene_id: str) -> Scene:
     colors = [str(c) for c in rng.permutation(sorted(PALETTE))[: len(parts)]]
     parts = [p.with_look(f"{color}_{p.shape}", color, PALETTE[color]) for p, color in zip(parts, colors, strict=True)]
     stands = [s.with_look(f"stand_{i}", "gray", STAND_RGB) for i, s in enumerate(stands)]
-    return Scene(scene_id, family, tuple(parts), tuple(stands), _surroundings(rng), _ground(rng), _sky(rng))
+    return Scene(scene_id, family, tuple(parts), tuple(stands), draw_surroundings(rng), draw_ground(rng), draw_sky(rng))
 
 
 def _placed(parts: list[Solid], stands: list[Solid], rng: np.random.Generator) -> tuple[list[Solid], list[Solid]]:
@@ -144,7 +160,46 @@ def _placed(parts: list[Solid], stands: list[Solid], rng: np.random.Generator) -
     return [s.moved(middle, scale, yaw_rad, target) for s in parts], [s.moved(middle, scale, yaw_rad, target) for s in stands]
 
 
-def _surroundings(rng: np.random.Generator) -> tuple[Solid, ...]:
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What of light, ground and surroundings is drawn; the rest of a scene is the same for every look."""
+
+    lights: tuple[str, ...] = ("sun",)
+    grounds: tuple[str, ...] = PATTERNS
+    surroundings: bool = True
+
+
+AnyScene = TypeVar("AnyScene", bound="SceneWithLook")
+
+
+class SceneWithLook(Protocol):
+    """A scene of any kind of subject."""
+
+    @property
+    def scene_id(self) -> str: ...
+    @property
+    def ground(self) -> Ground: ...
+    @property
+    def sky(self) -> Sky: ...
+    @property
+    def surroundings(self) -> tuple[Solid, ...]: ...
+
+
+def with_look(scene: AnyScene, look: Look, root_seed: int) -> AnyScene:
+    """The scene with light and ground drawn among those of `look`; unchanged where that is the usual one."""
+    rng = generator_for(root_seed, f"{scene.scene_id}/look")
+    light, hdri, pattern = str(rng.choice(look.lights)), str(rng.choice(HDRIS)), str(rng.choice(look.grounds))
+    sky = scene.sky if light == "sun" else replace(scene.sky, light=light, hdri=hdri if light == "hdri" else "")
+    ground = scene.ground
+    if look.grounds != PATTERNS:
+        tone = ground.tones[int(rng.integers(2))]
+        ground = replace(ground, pattern=PATTERNS[0], tones=(tone, tone)) if pattern == PLAIN else replace(ground, pattern=pattern)
+    solids = scene.surroundings if look.surroundings else tuple(s for s in scene.surroundings if s.name == PLINTH)
+    return replace(scene, sky=sky, ground=ground, surroundings=solids)  # type: ignore[type-var]  # scenes are dataclasses
+
+
+def draw_surroundings(rng: np.random.Generator) -> tuple[Solid, ...]:
+    """What stands around a subject, beyond the ring of cameras."""
     n = int(rng.integers(6, 10))
     start = rng.uniform(0, 2 * np.pi)
     solids = []
@@ -160,7 +215,8 @@ def _surroundings(rng: np.random.Generator) -> tuple[Solid, ...]:
     return tuple(solids)
 
 
-def _ground(rng: np.random.Generator) -> Ground:
+def draw_ground(rng: np.random.Generator) -> Ground:
+    """The ground's pattern and tones."""
     base = np.array(MUTED[int(rng.integers(len(MUTED)))])
     base = base * (rng.uniform(0.16, 0.30) / base.mean())
     contrast = rng.uniform(1.35, 1.9)
@@ -168,7 +224,8 @@ def _ground(rng: np.random.Generator) -> Ground:
     return Ground(str(rng.choice(PATTERNS)), (tones[0], tones[1]), float(rng.uniform(0.5, 1.1)), float(rng.uniform(-np.pi, np.pi)))  # type: ignore[arg-type]  # tuples of three
 
 
-def _sky(rng: np.random.Generator) -> Sky:
+def draw_sky(rng: np.random.Generator) -> Sky:
+    """Sun and sky light."""
     warm = rng.uniform(-0.06, 0.06)
     horizon, zenith = rng.uniform(0.75, 1.0), rng.uniform(0.45, 0.7)
     return Sky(

@@ -64,8 +64,9 @@ def test_tasks_never_import_flows(path: Path) -> None:
         ("prefect", ("flows/", "tasks/stage.py")),
         ("dvc", ("tasks/versioning.py",)),
         ("mlflow", ("tasks/tracking.py", "tasks/run_log.py")),
-        ("bpy", ("actial/views/inside_blender.py",)),
-        ("blenderproc", ("actial/views/inside_blender.py",)),
+        ("bpy", ("actial/views/inside_start.py",)),
+        ("blenderproc", ("actial/views/inside_start.py",)),
+        ("ray", ("actial/views/ray_launcher.py",)),
         ("torch", ("actial/models/", "actial/training/", "actial/evaluation/generate.py")),
         ("transformers", ("actial/models/", "actial/training/", "actial/evaluation/generate.py")),
         ("trl", ("actial/training/",)),
@@ -80,7 +81,7 @@ def test_each_heavy_library_has_one_room(library: str, rooms: tuple[str, ...]) -
 
 
 def test_importing_actial_and_its_command_is_instant() -> None:
-    heavy = ("torch", "bpy", "prefect", "mlflow", "dvc", "pyarrow")
+    heavy = ("torch", "bpy", "ray", "prefect", "mlflow", "dvc", "pyarrow")
     code = f"import sys, actial, actial.records, actial.params, flows.cli; print([m for m in sys.modules if m in {heavy}])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -27,8 +27,10 @@ class TestTracked:
     def test_the_project_ships_no_dvc_lock(self) -> None:
         assert "dvc.lock" not in TRACKED
 
-    def test_the_folder_of_captures_exists_in_every_clone_and_what_people_put_there_stays_out_of_git(self) -> None:
-        assert [f for f in TRACKED if f.startswith("data/")] == ["data/captures/README.md"]
-        ignored = ["data/captures/mug/images/1.jpg", "data/captures/transforms.json"]
-        said = subprocess.run(["git", "check-ignore", *ignored, "data/captures/README.md"], cwd=ROOT, capture_output=True, text=True, check=True)
+    def test_the_folders_of_assets_and_captures_exist_in_every_clone_and_what_people_put_there_stays_out_of_git(self) -> None:
+        assert [f for f in TRACKED if f.startswith("data/")] == ["data/assets/README.md", "data/captures/README.md"]
+        ignored = ["data/assets/chair.glb", "data/captures/mug/images/1.jpg", "data/captures/transforms.json"]
+        said = subprocess.run(
+            ["git", "check-ignore", *ignored, "data/assets/README.md", "data/captures/README.md"], cwd=ROOT, capture_output=True, text=True, check=True
+        )
         assert said.stdout.splitlines() == ignored

@@ -70,8 +70,9 @@ class Project:
             shutil.copy(REPO / name, root / name)
         (root / "dvc.yaml").write_text(yaml.safe_dump(toy_dvc_yaml(), sort_keys=False))
         (root / ".gitignore").write_text("/outputs/\n/runs/\n/ran.log\n__pycache__/\n")
-        (root / "data/captures").mkdir(parents=True)
-        shutil.copy(REPO / "data/captures/README.md", root / "data/captures")
+        for name in ("assets", "captures"):
+            (root / "data" / name).mkdir(parents=True)
+            shutil.copy(REPO / "data" / name / "README.md", root / "data" / name)
         (root / ".dvc").mkdir()
         for name in ("config", ".gitignore"):
             shutil.copy(REPO / ".dvc" / name, root / ".dvc" / name)

@@ -132,7 +132,10 @@ def test_each_view_is_stored_once_and_is_the_picture(project: Path, report: Path
     shown = set(re.findall(r'data-view="([^"]+)"', text_of(report)))
     assert set(stored) == shown
     for view_id, encoded in list(stored.items())[:5]:
-        assert Image.open(io.BytesIO(base64.b64decode(encoded))).convert("RGB").tobytes() == views.picture(view_id).tobytes()
+        assert (
+            Image.open(io.BytesIO(base64.b64decode(encoded.removeprefix("data:image/png;base64,")))).convert("RGB").tobytes()
+            == views.picture(view_id).tobytes()
+        )
         assert text_of(report).count(encoded) == 1
 
 

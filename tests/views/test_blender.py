@@ -14,14 +14,15 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+import scipy.ndimage
 
 from actial import ids
 from actial.errors import UserError
 from actial.geometry.projection import project
 from actial.records import Camera
-from actial.shards import EncodedView, decode_picture, encoded_views
+from actial.shards import EncodedView, ViewStore, ViewWriter, decode_depth, decode_normals, decode_picture, encoded_views
 from actial.views import blender, boxes, committed
-from actial.views.blender import SceneDone, Supervisor
+from actial.views.blender import Done, Supervisor, rendering
 from actial.views.committed import Plan
 from actial.views.scenes import PALETTE
 
@@ -31,18 +32,16 @@ PLAN = Plan(root_seed=19, source="blender", views_per_scene=6, width_px=112, hei
 SCENE_IDS = [ids.scene_id(i) for i in (0, 1, 3, 5)]
 
 
-def rendered(
-    folder: Path, n_workers: int, scene_ids: list[str] = SCENE_IDS, scene_limit_s: float = 240, on_start: Callable[[int], None] = print
-) -> list[SceneDone]:
+def rendered(folder: Path, n_workers: int, scene_ids: list[str] = SCENE_IDS, scene_limit_s: float = 240, on_start: Callable[[int], None] = print) -> list[Done]:
     (folder / "scenes").mkdir(exist_ok=True)
-    return list(Supervisor(PLAN, folder / "scenes", folder / "logs", n_workers, scene_limit_s, on_start).render(scene_ids))
+    return list(Supervisor(rendering(PLAN, folder / "scenes"), folder / "logs", n_workers, scene_limit_s, on_start).work(scene_ids))
 
 
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("studio")
     done = rendered(folder, n_workers=2)
-    assert sorted(d.scene_id for d in done) == SCENE_IDS, "every scene once"
+    assert sorted(d.name for d in done) == SCENE_IDS, "every scene once"
     assert not any(d.refused for d in done)
     return folder
 
@@ -143,13 +142,13 @@ def test_round_parts_are_shaded_as_their_surface_turns(studio: Path) -> None:
 
 
 def test_the_same_pixels_from_one_worker_after_another_in_another_order(studio: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blender, "RECYCLE_AFTER_SCENES", 2)
+    monkeypatch.setattr(blender, "RECYCLE_AFTER", 2)
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
     started: list[int] = []
     done = rendered(tmp_path, n_workers=1, scene_ids=SCENE_IDS[:0:-1], on_start=started.append)
-    assert [d.scene_id for d in done] == SCENE_IDS[:0:-1] and len(started) == 2
+    assert [d.name for d in done] == SCENE_IDS[:0:-1] and len(started) == 2
     assert not list(temporary.iterdir())
     for scene_id in SCENE_IDS[1:]:
         assert scene_bytes(tmp_path, scene_id) == scene_bytes(studio, scene_id)
@@ -158,13 +157,13 @@ def test_the_same_pixels_from_one_worker_after_another_in_another_order(studio: 
 def test_a_worker_that_dies_costs_a_retry_and_nothing_else(studio: Path, tmp_path: Path) -> None:
     started: list[int] = []
     (tmp_path / "scenes").mkdir()
-    supervisor = Supervisor(PLAN, tmp_path / "scenes", tmp_path / "logs", 1, 240, started.append)
+    supervisor = Supervisor(rendering(PLAN, tmp_path / "scenes"), tmp_path / "logs", 1, 240, started.append)
     done = []
-    for scene in supervisor.render(SCENE_IDS[:3]):
+    for scene in supervisor.work(SCENE_IDS[:3]):
         done.append(scene)
         if len(done) == 1:
             os.kill(started[0], signal.SIGKILL)
-    assert [d.scene_id for d in done] == SCENE_IDS[:3] and not any(d.refused for d in done)
+    assert [d.name for d in done] == SCENE_IDS[:3] and not any(d.refused for d in done)
     assert len(started) == 2
     assert [scene_bytes(tmp_path, s) for s in SCENE_IDS[:3]] == [scene_bytes(studio, s) for s in SCENE_IDS[:3]]
     assert not any(psutil.pid_exists(pid) for pid in started)
@@ -182,7 +181,7 @@ def test_a_scene_that_hangs_twice_is_set_aside(tmp_path: Path) -> None:
         threading.Thread(target=when_rendering, daemon=True).start()
 
     done = rendered(tmp_path, n_workers=1, scene_ids=SCENE_IDS[:1], scene_limit_s=5, on_start=freeze)
-    assert done == [SceneDone(SCENE_IDS[0], "renderer hung")]
+    assert done == [Done(SCENE_IDS[0], "renderer hung")]
 
 
 def is_ready(log: Path) -> bool:
@@ -195,3 +194,50 @@ def test_blender_that_does_not_start_is_a_sentence(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pytest.raises(UserError, match=r"libSM\.so\.6.*apt-get install"):
         rendered(tmp_path, n_workers=2)
+
+
+def test_depth_and_normals_belong_to_the_picture(tmp_path: Path) -> None:
+    """Every pixel put back into the world by its depth lies on the ground or in the box of the part that the mask names; the ground's normal is up."""
+    plan = replace(PLAN, views_per_scene=4, passes=("depth", "normals"))
+    (tmp_path / "scenes").mkdir()
+    done = list(Supervisor(rendering(plan, tmp_path / "scenes"), tmp_path / "logs", 1, 240).work(SCENE_IDS[:1]))
+    assert not any(d.refused for d in done)
+    with ViewWriter(tmp_path / "views", shard_mb=256) as writer:
+        writer.add_table(committed.read(tmp_path / "scenes", SCENE_IDS[0]))
+    store = ViewStore(tmp_path / "views")
+    for view in store:
+        depth_m, normals = (decode(store.picture_bytes(view.view_id, name) or b"") for decode, name in ((decode_depth, "depth"), (decode_normals, "normals")))
+        mask = np.asarray(decode_picture(store.picture_bytes(view.view_id, "mask") or b"", view.view_id))[..., 0]
+        T, K = view.camera.pose(), view.camera.intrinsics()
+        v, u = np.mgrid[: view.camera.height_px, : view.camera.width_px] + 0.5
+        in_camera = depth_m[..., None] * np.stack([(u - K[0, 2]) / K[0, 0], -(v - K[1, 2]) / K[1, 1], -np.ones_like(u)], axis=-1)
+        points = in_camera @ T[:3, :3].T + T[:3, 3]
+        inside_mask = mask == scipy.ndimage.minimum_filter(mask, 3)
+        for i, part in enumerate(view.objects[1:], start=1):
+            seen = (mask == i) & inside_mask & (scipy.ndimage.maximum_filter(mask, 3) == i)
+            own = (points[seen] - part.center()) @ np.reshape(part.T_world_obj, (4, 4))[:3, :3]
+            assert (np.abs(own) < np.array(part.size_m) / 2 + 0.06).all(axis=-1).mean() > 0.97, part.name
+        ground = np.abs(points[..., 2]) < 0.03
+        assert ground.mean() > 0.15
+        up = normals @ T[:3, :3].T
+        assert np.nanquantile(np.abs(up[ground] - [0, 0, 1]), 0.9) < 0.02 and np.isnan(up[ground]).mean() < 0.05
+        assert np.isnan(depth_m[0]).any() or view.camera.pose()[2, 2] > 0.5, "no depth in the sky"
+        assert np.asarray(store.picture(view.view_id)).shape == (112, 112, 3)
+    import datasets
+
+    rows = datasets.load_dataset("parquet", data_files=str(tmp_path / "views/*.parquet"), split="train", cache_dir=str(tmp_path / "hf"))
+    assert np.asarray(rows[0]["depth"]).max() > 1000
+
+
+def test_every_light_shows_the_same_scene_well_lit(studio: Path, tmp_path: Path) -> None:
+    """Lamps and HDRIs: pictures neither dark nor burnt out, other than the sun's, with the same masks."""
+    (tmp_path / "scenes").mkdir()
+    plan = replace(PLAN, lights=("hdri", "three_point"))
+    assert not any(d.refused for d in Supervisor(rendering(plan, tmp_path / "scenes"), tmp_path / "logs", 1, 240).work(SCENE_IDS))
+    assert {committed.composed(plan, scene_id)[0].sky.light for scene_id in SCENE_IDS} == {"hdri", "three_point"}
+    for scene_id in SCENE_IDS:
+        for (view, picture, mask), (_, by_sun, same_mask) in zip(views(tmp_path, scene_id), views(studio, scene_id), strict=True):
+            pixels = np.asarray(decode_picture(picture, view.view_id)).astype(float)
+            parts = pixels[np.asarray(decode_picture(mask or b"", view.view_id))[..., 0] > 0]
+            assert mask == same_mask and picture != by_sun
+            assert 35 < pixels.mean() < 225 and parts.max(axis=-1).mean() > 60 and (parts.min(axis=-1) > 250).mean() < 0.3

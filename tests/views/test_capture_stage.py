@@ -19,7 +19,7 @@ from actial.rng import generator_for
 from actial.shards import ViewStore, decode_picture, encode_png
 from actial.tables import read_conversations, read_questions
 
-LIMITS = {"min_views": 8, "longest_side_px": 448, "max_up_error_deg": 3.0, "max_center_error_r": 0.5, "licence": "CC-BY-4.0"}
+LIMITS = {"min_views": 8, "max_views": None, "longest_side_px": 448, "max_up_error_deg": 3.0, "max_center_error_r": 0.5, "licence": "CC-BY-4.0"}
 CAPTURES = {"render_views__backend": "captures", "render_views__captures": LIMITS, "render_views__max_refused_share": 0.7}
 FORMS = ("colmap-binary", "colmap-text", "transforms")
 GOOD = {"kettle": "scene-000003", "mugs/blue": "scene-000005", "mugs/red": "scene-000006"}
@@ -62,6 +62,10 @@ def write_captures(root: Path) -> None:
     (root / "linked pictures/images").rename(root.parent / "photographs")
     (root / "linked pictures/images").symlink_to(root.parent / "photographs")
     (root / "notes.txt").write_text("a file is no capture")
+    (root / "mugs/LICENSE").write_text("CC0-1.0\n")
+    (root / "mugs/red/masks").mkdir()
+    for name, data in zip(captures[2].names[:3], (encode_png(np.eye(84, dtype=np.uint8)), encode_png(np.ones((9, 10), dtype=np.uint8)), b""), strict=True):
+        (root / "mugs/red/masks" / name).write_bytes(data)
     (root / ".thumbnails").mkdir()
 
 
@@ -91,11 +95,16 @@ def test_good_captures_become_views_and_bad_ones_are_counted_with_the_reason(fin
         for view in views:
             picture = store.picture(view.view_id)
             assert picture.size == (view.camera.width_px, view.camera.height_px) == ((100, 60) if scene_id == "scene-000003" else (84, 84))
-            assert view.licence == "CC-BY-4.0" and store.picture_bytes(view.view_id, "mask") is None
+            assert view.licence == ("CC-BY-4.0" if scene_id == "scene-000003" else "CC0-1.0")
+            assert (store.picture_bytes(view.view_id, "mask") is not None) == (view.view_id == "scene-000006.v00")
     assert {(views[0].source, views[0].objects[0].family) for views in scenes.values()} == {("kettle", "kettle"), ("mugs", "mugs")}
     manifest = told(finished, "manifest.json")
     assert manifest["made"] == {"scenes": 3, "views": 35}
-    assert manifest["refused"] == Counter(f"captures ({reason})" for reason in REFUSED.values()) | {"pictures (the picture is missing)": 1}
+    assert manifest["refused"] == Counter(f"captures ({reason})" for reason in REFUSED.values()) | {
+        "pictures (the picture is missing)": 1,
+        "masks (the mask's shape is not its picture's)": 1,
+        "masks (the mask cannot be read)": 1,
+    }
 
 
 def test_captures_json_says_how_well_each_is_known(finished: Path) -> None:
@@ -103,7 +112,9 @@ def test_captures_json_says_how_well_each_is_known(finished: Path) -> None:
     assert {name for name, note in notes.items() if note["refused"]} == set(REFUSED) and set(notes) == {*GOOD, *REFUSED}
     for name, scene_id in GOOD.items():
         note = notes[name]
-        assert note["scene_id"] == scene_id and note["why"] is None
+        assert note["scene_id"] == scene_id and note["why"] is None and note["left_out"] == 0
+        assert note["licence"] == ("CC-BY-4.0" if name == "kettle" else "CC0-1.0")
+        assert sum(note["masks_set_aside"].values()) == (2 if name == "mugs/red" else 0)
         assert 0 < note["quality"]["up_error_deg"] < 3 and 0 < note["quality"]["center_error_r"] < 0.5
         assert note["set_aside"] == ({"the picture is missing": 1} if name == "mugs/blue" else {})
         assert len(note["pictures"]) == note["quality"]["n_poses"] == (11 if name == "mugs/blue" else 12)
@@ -122,7 +133,9 @@ def test_the_contact_sheet_holds_pictures_of_different_sizes(finished: Path) -> 
         assert np.array_equal(sheet[2:62, place * 104 + 2 : place * 104 + 102], np.asarray(picture))
 
 
-def test_a_run_cut_off_goes_on_and_ends_in_the_same_bytes(finished: Path, tmp_path: Path) -> None:
+def test_a_run_cut_off_goes_on_and_ends_in_the_same_bytes(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of any number of workers; `finished` had as many as there are cores."""
+    monkeypatch.setenv("ACTIAL_WORKERS", "1")
     root = make_project(tmp_path / "project", 0, **CAPTURES)
     write_captures(root / "data/captures")
     (root / "outputs").write_text("a file where the folder belongs: all is read, nothing can be put in place")
@@ -133,6 +146,7 @@ def test_a_run_cut_off_goes_on_and_ends_in_the_same_bytes(finished: Path, tmp_pa
         data = (scratch / file).read_bytes()
         (scratch / file).write_bytes(data[: len(data) // 2])
     (scratch / ".scene-000002.json-99").write_bytes(b"half")
+    monkeypatch.setenv("ACTIAL_WORKERS", "3")
     again = run_stage(root, "render_views")
     assert again.returncode == 0 and "6 of 8 captures stand from a run before" in again.stdout, again.stderr
     assert made(root) == made(finished)

@@ -36,10 +36,10 @@ from actial.questions.pairs import find_candidates
 from actial.questions.scan import scan_scenes
 from actial.rng import generator_for
 from actial.shards import ViewWriter, decode_picture, encode_png
-from actial.views.capture_formats import Lens
+from actial.views.capture_photos import Lens
 from actial.views.captures import Capture, Origin, ingest_capture, undistorted
 
-FORMS = ("colmap-binary", "colmap-text", "transforms")
+FORMS = ("colmap-binary", "colmap-text", "transforms", "co3d")
 PROFILES = Path(__file__).parents[2] / "profiles"
 ORIGIN = Origin("my-shelf", "CC-BY-4.0", "mugs")
 
@@ -64,15 +64,15 @@ def poses_of(capture: Capture) -> np.ndarray:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_every_relative_direction_survives_the_file_and_a_random_world(toy: ToyCapture, form: str, tmp_path: Path) -> None:
-    write_capture(tmp_path, moved(toy, seed=FORMS.index(form)), form)
-    capture = ingest_capture(tmp_path, "scene-000007", ORIGIN, LOOSE)
+    write_capture(tmp_path / "a/b", moved(toy, seed=FORMS.index(form)), form)
+    capture = ingest_capture(tmp_path / "a/b", "scene-000007", ORIGIN, LOOSE)
     assert len(capture.views) == len(toy.names) and capture.set_aside == {}
     assert [Path(name).name for name in capture.names] == toy.names
     poses = poses_of(capture)
     center = origin_in(toy.T_world_cam, poses)
     assert_same_motions(motions(toy.T_world_cam, center), motions(poses, np.zeros(3)), 1e-6)
     distance = np.median(np.linalg.norm(toy.T_world_cam[:, :3, 3] - center, axis=1))
-    if form != "transforms":  # it has no points, and these cameras look past the object
+    if form.startswith("colmap"):  # the others have no points, and these cameras look past the object
         assert capture.quality.n_object_points > 100
         assert np.linalg.norm(center - toy.center) < 0.02 * distance
     assert np.median(np.linalg.norm(poses[:, :3, 3], axis=1)) == pytest.approx(1)
@@ -288,3 +288,30 @@ def test_photographs_that_lie_on_their_side_are_turned_upright(toy: ToyCapture, 
     for (view, data, _), picture in zip(capture.views, pictures, strict=True):
         assert np.array_equal(np.asarray(decode_picture(data, "")), picture)
         np.testing.assert_allclose(view.camera.intrinsics(), K)
+
+
+def test_of_many_pictures_those_are_taken_that_show_the_most_sides(toy: ToyCapture, tmp_path: Path) -> None:
+    """Half of the pictures were taken from one place, some of them no longer open."""
+    rng = generator_for(7, "many")
+    poses = ring(rng, 40)
+    lingering = np.stack([look_at(poses[0, :3, 3] + rng.normal(scale=0.01, size=3), np.zeros(3)) for _ in range(40)])
+    names = [f"{i:03d}.png" for i in range(80)]
+    many = replace(toy, names=names, pictures=[toy.pictures[0]] * 80, K=[toy.K[0]] * 80, T_world_cam=np.concatenate([lingering, poses]), points=NO_POINTS)
+    write_capture(tmp_path, many, "transforms")
+    (tmp_path / "images" / names[70]).write_bytes(b"none")
+    every = ingest_capture(tmp_path, "scene-000000", ORIGIN, LOOSE)
+    assert len(every.views) == 79 and every.left_out == 0
+    twelve = ingest_capture(tmp_path, "scene-000000", ORIGIN, replace(LOOSE, max_views=12))
+    assert len(twelve.views) == 12 and twelve.left_out + sum(twelve.set_aside.values()) == 68 and twelve.quality == every.quality
+    assert list(twelve.names) == sorted(twelve.names) and set(twelve.names) < set(every.names)
+    assert [view.view_id for view, _, _ in twelve.views] == [f"scene-000000.v{i:02d}" for i in range(12)]
+    camera_of = dict(zip(every.names, (view.camera for view, _, _ in every.views), strict=True))
+    assert all(camera_of[name] == view.camera for name, (view, _, _) in zip(twelve.names, twelve.views, strict=True))
+    assert sum(Path(name).stem < "040" for name in twelve.names) <= 2
+    azimuth = np.sort(np.degrees(np.arctan2(*poses_of(twelve)[:, :2, 3].T[::-1])))
+    assert np.diff(azimuth, append=azimuth[0] + 360).max() < 3 * 360 / 12
+
+
+def test_the_most_may_not_be_fewer_than_the_fewest() -> None:
+    with pytest.raises(UserError, match=r"captures.max_views is 5; it must be at least min_views \(6\), or null"):
+        limits(max_views=5)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from actial import ids
 from actial.views.arrangements import ARRANGEMENTS, overlap
-from actial.views.scenes import PALETTE, SURROUNDINGS_FROM_M, compose_scene
+from actial.views.scenes import HDRIS, PALETTE, PATTERNS, SURROUNDINGS_FROM_M, Look, compose_scene, with_look
 
 SCENES = [compose_scene(seed, ids.scene_id(seed)) for seed in range(100)]
 
@@ -74,3 +74,13 @@ def test_touching_and_overlapping_are_told_apart() -> None:
     assert overlap(box, Solid("box", (1.0, 1.0, 1.0), (1.1, 0.0, 0.5), np.pi / 4)), "a corner reaches in"
     assert not overlap(box, Solid("sphere", (1.0, 1.0, 1.0), (0.9, 0.9, 0.5), 0.0)), "round things have no corners"
     assert not overlap(box, Solid("box", (1.0, 1.0, 1.0), (0.0, 0.0, 1.51), 0.0))
+
+
+def test_a_look_changes_light_ground_and_background_and_nothing_else() -> None:
+    looks = [with_look(scene, Look(("hdri", "three_point"), ("plain", "stripes"), surroundings=False), 5) for scene in SCENES]
+    assert [with_look(scene, Look(), 5) for scene in SCENES] == SCENES
+    assert {look.sky.light for look in looks} == {"hdri", "three_point"} and {look.sky.hdri for look in looks} == {*HDRIS, ""}
+    for look, scene in zip(looks, SCENES, strict=True):
+        assert (look.sky.hdri != "") == (look.sky.light == "hdri") and look.surroundings == ()
+        assert look.ground.pattern == "stripes" or (look.ground.tones[0] == look.ground.tones[1] and look.ground.pattern in PATTERNS)
+        assert (look.parts, look.stands, look.scene_id) == (scene.parts, scene.stands, scene.scene_id)

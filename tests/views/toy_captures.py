@@ -1,7 +1,8 @@
-"""Captures on disk, written by others' code where there is any: COLMAP models by pycolmap, `transforms.json` by its published description."""
+"""Captures on disk, written by others' code where there is any: COLMAP models by pycolmap, `transforms.json` and CO3D by their published descriptions."""
 
 from __future__ import annotations
 
+import gzip
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from actial.geometry.projection import intrinsics
 from actial.params import Captures
 from actial.shards import encode_png
 from actial.views import boxes, committed
-from actial.views.capture_formats import Lens
+from actial.views.capture_photos import Lens
 from actial.views.committed import Plan
 from actial.views.scenes import Scene
 
@@ -129,8 +130,39 @@ def transforms_of(capture: ToyCapture) -> dict[str, object]:
     return {"camera_model": "OPENCV", "frames": frames}
 
 
+def co3d_frames(capture: ToyCapture, category: str, sequence: str, intrinsics_format: str = "ndc_isotropic") -> list[dict[str, Any]]:
+    """A sequence's part of `frame_annotations.jgz`. PyTorch3D's R has the camera's left, up and forward axes as columns; T is minus the eye along them."""
+    (w, h), frames = capture.size, []
+    scale = [min(w, h) / 2] * 2 if intrinsics_format == "ndc_isotropic" else [w / 2, h / 2]
+    for i, (name, K, T) in enumerate(zip(capture.names, capture.K, capture.T_world_cam, strict=True)):
+        R = np.column_stack([-T[:3, 0], T[:3, 1], -T[:3, 2]])
+        viewpoint = {
+            "R": R.tolist(),
+            "T": (-T[:3, 3] @ R).tolist(),
+            "focal_length": [K[0, 0] / scale[0], K[1, 1] / scale[1]],
+            "principal_point": [(w / 2 - K[0, 2]) / scale[0], (h / 2 - K[1, 2]) / scale[1]],
+            "intrinsics_format": intrinsics_format,
+        }
+        image = {"path": f"{category}/{sequence}/images/{name}", "size": [h, w]}
+        frames.append({"sequence_name": sequence, "frame_number": i, "frame_timestamp": i / 10, "image": image, "mask": None, "viewpoint": viewpoint})
+    return frames
+
+
+def write_co3d(category: Path, captures: dict[str, ToyCapture]) -> None:
+    """A category of CO3D with these sequences."""
+    for sequence, capture in captures.items():
+        write_pictures(category / sequence / "images", capture)
+    frames = [frame for sequence, capture in captures.items() for frame in co3d_frames(capture, category.name, sequence)]
+    (category / "frame_annotations.jgz").write_bytes(gzip.compress(json.dumps(frames).encode(), mtime=0))
+    sequences = [{"sequence_name": sequence, "category": category.name, "viewpoint_quality_score": 1.0} for sequence in captures]
+    (category / "sequence_annotations.jgz").write_bytes(gzip.compress(json.dumps(sequences).encode(), mtime=0))
+
+
 def write_capture(folder: Path, capture: ToyCapture, form: str) -> None:
-    """The capture in one of three forms: colmap-binary, colmap-text, transforms."""
+    """The capture in one of four forms: colmap-binary, colmap-text, transforms, co3d (whose annotations lie beside its folder)."""
+    if form == "co3d":
+        write_co3d(folder.parent, {folder.name: capture})
+        return
     write_pictures(folder / "images", capture)
     if form == "transforms":
         (folder / "transforms.json").write_text(json.dumps(transforms_of(capture)), encoding="utf-8")
@@ -140,7 +172,7 @@ def write_capture(folder: Path, capture: ToyCapture, form: str) -> None:
 
 def limits(**changes: Any) -> Captures:
     """What captures must be like, a little more lenient than the profiles."""
-    return replace(Captures(min_views=6, longest_side_px=448, max_up_error_deg=3.0, max_center_error_r=0.1, licence=""), **changes)
+    return replace(Captures(min_views=6, max_views=None, longest_side_px=448, max_up_error_deg=3.0, max_center_error_r=0.1, licence=""), **changes)
 
 
 def motions(T_world_cam: np.ndarray, center: np.ndarray) -> Motion:

@@ -1,0 +1,111 @@
+"""Scenes with an asset as their subject: it stands on the patterned ground or on a plinth, among the surroundings of procedural scenes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from actial.records import MESH, SUBJECT_IN_MASK, SceneObject
+from actial.rng import generator_for
+from actial.views.arrangements import GAP_M, Solid
+from actial.views.asset_shapes import AssetShape, placed
+from actial.views.assets import DIRECTIONS, Asset
+from actial.views.scenes import MUTED, PALETTE, PLINTH, Ground, Rgb, Sky, draw_ground, draw_sky, draw_surroundings
+
+RADIUS_M = (1.05, 1.3)
+"""Of the sphere around the subject's bounding box, as with procedural subjects."""
+PLINTH_SHARE, PLINTH_HEIGHT_M = 0.6, (0.15, 1.1)
+"""With everything standing on one floor, height in the picture would give depth away."""
+LEAST_SEEN = 0.3
+"""Of the picture's shorter side: what the visible part of the subject must span."""
+
+
+@dataclass(frozen=True, slots=True)
+class AssetScene:
+    """A scene around one asset; metres, +Z up, the ground at z = 0."""
+
+    scene_id: str
+    asset: Asset
+    shape: AssetShape
+    T_world_asset: tuple[float, ...]
+    """Row-major 4x4 with a scale, from the axes of `shape`."""
+    rgb: Rgb
+    """Linear albedo of what has no material of its own."""
+    surroundings: tuple[Solid, ...]
+    """The plinth, if any, is the last."""
+    ground: Ground
+    sky: Sky
+
+    def subject_corners(self) -> np.ndarray:
+        """(n, 3) vertices of the asset's convex hull, world, metres."""
+        T = self._pose()
+        return np.array(self.shape.hull) @ T[:3, :3].T + T[:3, 3]
+
+    def subject_center(self) -> np.ndarray:
+        """(3,) middle of the bounding box, world, metres."""
+        return self.objects()[0].center()
+
+    def objects(self) -> tuple[SceneObject, ...]:
+        """The subject alone."""
+        T = self._pose()
+        scale = np.linalg.norm(T[:3, 0])
+        T_world_obj = np.eye(4)
+        T_world_obj[:3, :3] = T[:3, :3] / scale
+        T_world_obj[:3, 3] = T[:3, :3] @ (np.array(self.shape.low) + self.shape.high) / 2 + T[:3, 3]
+        front = None if self.asset.front is None else tuple((T_world_obj[:3, :3] @ DIRECTIONS[self.asset.front]).tolist())
+        size_m = tuple((self.shape.extent() * scale).tolist())
+        return (SceneObject("subject", MESH, self.asset.family, "", tuple(T_world_obj.ravel().tolist()), size_m, front=front),)
+
+    def _pose(self) -> np.ndarray:
+        return np.array(self.T_world_asset).reshape(4, 4)
+
+
+def compose_asset_scene(root_seed: int, scene_id: str, asset: Asset, shape: AssetShape) -> AssetScene:
+    """Draw a scene around an asset. The result depends on the seed, the id and the asset only."""
+    rng = generator_for(root_seed, f"{scene_id}/scene")
+    yaw_rad, radius_m = float(rng.uniform(-np.pi, np.pi)), float(rng.uniform(*RADIUS_M))
+    x, y = rng.uniform(-0.4, 0.4, size=2)
+    surroundings = draw_surroundings(rng)
+    foot_m = np.array([x, y, GAP_M])
+    if rng.random() < PLINTH_SHARE:
+        extent_m = 2 * radius_m * shape.extent() / np.linalg.norm(shape.extent())
+        plinth = _plinth(rng, foot_m, yaw_rad, extent_m)
+        surroundings, foot_m[2] = (*surroundings, plinth), plinth.top_m + GAP_M
+    T = placed(shape, radius_m, yaw_rad, foot_m)
+    rgb = PALETTE[str(rng.choice(sorted(PALETTE)))]
+    return AssetScene(scene_id, asset, shape, tuple(T.ravel().tolist()), rgb, surroundings, draw_ground(rng), draw_sky(rng))
+
+
+def _plinth(rng: np.random.Generator, foot_m: np.ndarray, yaw_rad: float, extent_m: np.ndarray) -> Solid:
+    """What the asset stands on: a little wider than it is, and turned with it."""
+    width, depth = np.maximum(extent_m[:2] * rng.uniform(1.02, 1.2), 0.25)
+    height = float(rng.uniform(*PLINTH_HEIGHT_M))
+    shape = "box" if rng.random() < 0.5 else "cylinder"
+    if shape == "cylinder":
+        width = depth = np.hypot(width, depth)
+    rgb = MUTED[int(rng.integers(len(MUTED)))]
+    return Solid(shape, (float(width), float(depth), height), (float(foot_m[0]), float(foot_m[1]), GAP_M + height / 2), yaw_rad, PLINTH, "", rgb)
+
+
+class HiddenSubject(Exception):
+    """A rendered picture does not show the whole subject, as large as it should be."""
+
+
+def check_sight(mask: np.ndarray) -> None:
+    """See that a picture shows all of its subject.
+
+    Args:
+        mask: (h, w) uint8, as `boxes.Picture` has it.
+
+    Raises:
+        HiddenSubject: it is hidden, cut by the frame or tiny.
+    """
+    rows, columns = np.nonzero(mask == SUBJECT_IN_MASK)
+    if not len(rows):
+        raise HiddenSubject("a picture does not show the subject")
+    height, width = mask.shape
+    if rows.min() == 0 or columns.min() == 0 or rows.max() == height - 1 or columns.max() == width - 1:
+        raise HiddenSubject("a picture cuts the subject")
+    if max(np.ptp(rows), np.ptp(columns)) + 1 < LEAST_SEEN * min(width, height):
+        raise HiddenSubject("a picture hides most of the subject, or shows it tiny")

@@ -1,0 +1,59 @@
+"""Who starts the rendering processes, as this machine's settings say, and what they render on."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from actial.errors import UserError
+from actial.machine import Machine
+from actial.views.blender import Done, Job, Supervisor
+
+if TYPE_CHECKING:
+    from actial.views.ray_launcher import RayLauncher
+
+
+class Launcher:
+    """Does a job with the workers that `machine` asks for."""
+
+    def __init__(self, job: Job, logs: Path, machine: Machine, limit_s: float) -> None:
+        self.devices = ""
+        """What the workers render on, once they are ready: for logs and the record of the run, never for an output."""
+        self._job, self._logs, self._machine, self._limit_s = job, logs, machine, limit_s
+
+    def work(self, names: list[str]) -> Iterator[Done]:
+        """Do all that is named, in any order.
+
+        Raises:
+            UserError: Blender does not start here, or not with these machine settings.
+            OSError: a worker could not write (disk full).
+        """
+        machine = self._machine
+        if machine.launcher == "ray":
+            return _ray_launcher(machine)(self._job, machine, self._limit_s, self._announce).work(names)
+        supervisor = Supervisor(self._job, self._logs, machine.workers, self._limit_s, on_devices=self._announce)
+        supervisor.device, supervisor.memory_mb = machine.render_device, machine.worker_memory_mb
+        return supervisor.work(names)
+
+    def _announce(self, devices: list[str]) -> None:
+        groups = [f"{n} worker{'s' if n > 1 else ''} on {device}" for device, n in sorted(Counter(devices).items())]
+        self.devices = ", ".join(groups)
+        print(f"render_views: {self.devices}", flush=True)
+
+
+def _ray_launcher(machine: Machine) -> type[RayLauncher]:
+    """Ray reads the environment when it is imported; what that says already, stays."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if (machine.ray_address or os.environ.get("RAY_ADDRESS")) is None:
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # on Linux, too: what is started here listens on localhost alone
+        os.environ.setdefault("RAY_worker_niceness", "0")  # as local workers: else 15
+    try:
+        from actial.views.ray_launcher import RayLauncher
+    except ImportError as error:
+        if error.name != "ray":
+            raise
+        raise UserError("machine setting launcher is ray, but the package ray is not installed: `pip install 'actial[ray]'`, or set launcher: local") from None
+    return RayLauncher

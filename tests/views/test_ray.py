@@ -1,0 +1,150 @@
+"""Scenes spread over several real Ray nodes, one of which is killed on the way: the same bytes as from this machine alone."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from toy_scenes import make_project, run_stage
+
+from actial.views import carried
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
+
+RENDER = {"backend": "blender", "n_scenes": 12, "views_per_scene": 4, "width_px": 112, "height_px": 112, "samples": 6}
+MARK = "ACTIAL_TEST_OF_RAY"
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[subprocess.Popen]:
+    """A head without CPUs, and two nodes with one each."""
+    folder = tempfile.mkdtemp(prefix="ray-")  # a socket's path must be short
+    program = Path(__file__).with_name("ray_cluster.py")
+    env = os.environ | {MARK: folder}
+    with subprocess.Popen([sys.executable, str(program), folder], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.communicate(timeout=60)
+            shutil.rmtree(folder, ignore_errors=True)
+    assert not marked(), "nothing of the cluster is left"
+
+
+def marked() -> list[str]:
+    """Command lines of the cluster's processes, and of what they started."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if MARK in process.environ() and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(" ".join(process.cmdline()))
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
+
+
+@pytest.fixture(scope="module")
+def address(cluster: subprocess.Popen) -> str:
+    assert cluster.stdout
+    said: str = cluster.stdout.readline().strip()
+    assert said
+    return said
+
+
+def project(folder: Path, **settings: object) -> Path:
+    return make_project(folder, 0, **{f"render_views__{name}": value for name, value in (RENDER | settings).items()})
+
+
+BLOCK = "v {x} 0 0\nv 1 0 0\nv 1 {y} 0\nv 0 1 0\nv 0 0 1\nv 1 0 1\nv 1 1 1.5\nv 0 1 1\nf 4 3 2 1\nf 5 6 7 8\nf 1 2 6 5\nf 2 3 7 6\nf 3 4 8 7\nf 4 1 5 8\n"
+
+
+def ray_settings(address: str) -> dict[str, str]:
+    return {"ACTIAL_LAUNCHER": "ray", "ACTIAL_RAY_ADDRESS": address, "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "ACTIAL_TRACKING": "off"}
+
+
+def shards(root: Path) -> bytes:
+    return (root / "outputs/render_views/views/views-00000.parquet").read_bytes()
+
+
+def test_a_cluster_that_loses_a_node_renders_the_same_bytes(cluster: subprocess.Popen, address: str, tmp_path: Path) -> None:
+    here, spread = project(tmp_path / "here"), project(tmp_path / "spread")
+    assert run_stage(here, "render_views").returncode == 0
+    assert cluster.stdin and cluster.stdout
+
+    env = os.environ | ray_settings(address)
+    refused = subprocess.run(
+        [sys.executable, "-m", "tasks.render_views"], cwd=spread, env=env | {"ACTIAL_RENDER_DEVICE": "cuda"}, capture_output=True, text=True, check=False
+    )
+    assert refused.returncode == 2 and "render_device is cuda, but no node of the Ray cluster has a GPU" in refused.stderr
+
+    with subprocess.Popen(
+        [sys.executable, "-m", "tasks.render_views"], cwd=spread, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as run:
+        assert run.stdout
+        said = []
+        for line in run.stdout:
+            said.append(line)
+            if "workers on" in line:
+                assert line.strip() == "render_views: 2 workers on the CPU of 2 Ray nodes"
+                cluster.stdin.write("\n")
+                cluster.stdin.flush()
+                assert cluster.stdout.readline() == "killed\n"
+                assert len(list(spread.glob("runs/render_views/*/scenes/*.arrow"))) < RENDER["n_scenes"], "on the way"
+    assert run.returncode == 0, said
+    assert "workers on" in "".join(said)
+    assert shards(spread) == shards(here)
+    for name in ("manifest.json", "contact_sheet.png"):
+        assert (spread / "outputs/render_views" / name).read_bytes() == (here / "outputs/render_views" / name).read_bytes()
+    assert not any("inside_blender" in command for command in marked()), "Blender ends with the actor that started it"
+
+
+def test_assets_travel_and_notes_of_them_come_back(address: str, tmp_path: Path) -> None:
+    """Two assets that are looked at and rendered, one that is refused: as from this machine alone. The folder of notes is never shared with a node."""
+    roots = [project(tmp_path / name, n_scenes=3, assets__source="folder", samples=2, max_refused_share=0.5) for name in ("here", "spread")]
+    for root in roots:
+        for name, (x, y) in {"one": (-0.5, 1.5), "two": (-0.2, 2.0)}.items():
+            (root / f"data/assets/{name}.obj").write_text(BLOCK.format(x=x, y=y))
+        (root / "data/assets/bad.obj").write_text("v nan nan nan\n")
+    for root, settings in zip(roots, ({"ACTIAL_WORKERS": "1"}, ray_settings(address)), strict=True):
+        done = run_stage(root, "render_views", **settings)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert shards(roots[0]) == shards(roots[1])
+    for name in ("manifest.json", "assets.json"):
+        assert (roots[0] / "outputs/render_views" / name).read_bytes() == (roots[1] / "outputs/render_views" / name).read_bytes()
+
+
+def test_folders_are_packed_and_found_again_elsewhere(tmp_path: Path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    (here / "below").mkdir(parents=True)
+    (here / "below/one").write_bytes(b"1")
+    (here / "link").symlink_to("/etc/passwd")
+    assert carried.listing(here) == {"below/one": 1} and carried.listing(there) == {}
+    carried.unpack(carried.pack(here), there)
+    assert carried.listing(there) == carried.listing(here)
+    look = {"look": {"root": str(here), "shelf": "/shelf", "max_faces": 3}}
+    assert carried.with_folders(look, {str(here): str(there)}) == {"look": {"root": str(there), "shelf": "/shelf", "max_faces": 3}}
+    assert carried.output_of(look) == "/shelf" and carried.inputs_of(look) == [str(here), "/shelf"]
+    assert carried.inputs_of({"plan": {"assets": None, "shelf": None}, "folder": "/scenes"}) == []
+
+
+def test_a_node_with_other_code_is_refused(tmp_path: Path) -> None:
+    from actial.views.ray_launcher import RayWorker, code_version
+
+    worker = RayWorker({"folder": str(tmp_path)}, 1.0, "cpu", 0)
+    try:
+        assert worker.ready(code_version(), {}) == {"needs": []}
+        assert "another version of Actial" in worker.ready("0123456789ab", {})["mistake"]
+    finally:
+        worker.close()
+
+
+def test_without_the_package_there_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "ray.py").write_text("raise ImportError(name='ray')\n")
+    root = project(tmp_path / "project")
+    env = os.environ | ray_settings("auto") | {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-m", "tasks.render_views"], cwd=root, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "the package ray is not installed" in done.stderr
