@@ -69,15 +69,18 @@ def measured(pipeline: Pipeline, arm: str) -> dict[str, Any]:
 
 
 class Pipeline:
-    """The pipeline of one seed: trained when it is made, measured when it is asked for its rows. The views must have been rendered."""
+    """The pipeline of one seed: its questions are built when it is made, its models when something first needs them. The views must have been rendered."""
 
     def __init__(self, shop: Workshop, seed: int) -> None:
         self.shop, self.seed = shop, seed
         self.views = shop.folder / "views" / "outputs" / "render_views"
         self.project = shop.project(seed, "pipeline", {}, {"render_views": self.views})
-        self.cpu_s, self.steps = {}, {"sft": sft_steps(shop.profile), "grpo": grpo_steps(shop.profile)}
-        for stage in ("build_qa", "cold_start_mix"):
-            self.project.run_stage(stage)
+        self.cpu_s, self.steps = dict[str, float](), {"sft": sft_steps(shop.profile), "grpo": grpo_steps(shop.profile)}
+        self.project.run_stage("build_qa")
+
+    def train(self) -> None:
+        """Make the SFT and the GRPO model, which variants do without."""
+        self.project.run_stage("cold_start_mix")
         for stage in ("sft", "grpo"):
             with checkpoints_kept(self.project, stage):
                 self.cpu_s[stage] = self.project.run_stage(stage, checkpoint_steps=math.ceil(self.steps[stage] / CURVE_POINTS[stage]))
@@ -89,6 +92,7 @@ class Pipeline:
         return self.cpu_s["sft"] / self.steps["sft"]
 
     def row(self, arm: str) -> dict[str, Any]:
+        self.train()
         row = _measured(self.shop, self.project, self.seed, arm, arm)
         if arm == "base":
             return row
@@ -116,6 +120,7 @@ class Pipeline:
 
 def _rival(pipeline: Pipeline, arm: str) -> dict[str, Any]:
     """SFT from the SFT model, for what GRPO cost."""
+    pipeline.train()
     shop, seed = pipeline.shop, pipeline.seed
     outputs = {"render_views": pipeline.views, "build_qa": pipeline.output("build_qa")}
     cpu_s: dict[str, float] = {}
