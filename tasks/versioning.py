@@ -75,6 +75,7 @@ def all_changes(log: Callable[[str], None] = print) -> dict[str, Reasons]:
         UserError: the folder is no DVC checkout, dvc.yaml is invalid, or data that a stage reads is missing.
     """
     while True:
+        _wait_for_writers(log)
         with _repo() as repo, _patient(log) as lock:
             status = repo.status(targets=["dvc.yaml"])  # asked by their names, DVC would read dvc.yaml and dvc.lock anew for each stage
         if not lock.busy:
@@ -235,6 +236,28 @@ def _repo() -> Iterator[Repo]:
         raise UserError(f"dvc: {error}") from None
     except (FileNotFoundError, PermissionError) as error:
         raise UserError(f"DVC cannot read {error.filename} ({error.strerror}), which a stage depends on: remove it, or mend what it leads to") from None
+
+
+_RWLOCK = Path(".dvc/tmp/rwlock")
+"""Where DVC notes who reads and writes which files, as JSON."""
+
+
+def _wait_for_writers(log: Callable[[str], None]) -> None:
+    """Wait while a process runs a stage: asking for the status meanwhile takes the lock that it needs when its stage ends, and it would not wait long."""
+    import psutil
+
+    waiting = False
+    while True:
+        try:
+            writers = json.loads(_RWLOCK.read_text(encoding="utf-8")).get("write", {}).values()
+        except (FileNotFoundError, json.JSONDecodeError):  # none yet, or it is being written
+            writers = []
+        if not any(psutil.pid_exists(writer["pid"]) for writer in writers):
+            return
+        if not waiting:
+            log("another DVC process is at work; waiting for it")
+        waiting = True
+        time.sleep(LOCK_POLL_S)
 
 
 @dataclass
