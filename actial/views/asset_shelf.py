@@ -14,9 +14,9 @@ from actial.rng import generator_for
 from actial.views import committed
 from actial.views.asset_notes import ASSETS_FILE, STANDING_FILE, AssetNote, asset_name, note_file, read_note
 from actial.views.assets import PYBULLET_LICENCE, SUFFIXES, Asset, find_assets
-from actial.views.blender import Done, Job
 from actial.views.progress import ViewProgress
 from actial.views.refusals import check_refused
+from actial.views.supervisor import Done, Job
 
 
 @dataclass(frozen=True, slots=True)
