@@ -13,7 +13,7 @@ import numpy as np
 from actial import ids
 from actial.errors import UserError
 from actial.json_files import write_json
-from actial.params import RenderViews
+from actial.params_views import RenderViews
 from actial.shards import ViewWriter, decode_picture, encode_png, encoded_views
 from actial.views import boxes, committed
 from actial.views.asset_shelf import look_at_assets, summary

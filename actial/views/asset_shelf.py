@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from actial.errors import UserError
-from actial.params import RenderViews
+from actial.params_views import RenderViews
 from actial.rng import generator_for
 from actial.views import committed
 from actial.views.asset_notes import ASSETS_FILE, STANDING_FILE, AssetNote, asset_name, note_file, read_note

@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 
 from actial.errors import RefusedCapture
-from actial.params import Captures
+from actial.params_views import Captures
 from actial.views import committed
 from actial.views.captures import MASKS, Capture, Origin, ingest_capture
 from actial.views.supervisor import Job

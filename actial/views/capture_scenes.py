@@ -8,7 +8,7 @@ from pathlib import Path
 
 from actial import ids
 from actial.errors import UserError
-from actial.params import RenderViews
+from actial.params_views import RenderViews
 from actial.rng import generator_for
 from actial.views.capture_reading import CaptureNote, note_of, reading, relative_name
 from actial.views.captures import MASKS, find_captures

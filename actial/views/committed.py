@@ -11,9 +11,10 @@ import pyarrow as pa
 
 from actial import ids
 from actial.errors import UserError
+from actial.passes import encode_depth, encode_normals
 from actial.records import View
 from actial.rng import generator_for
-from actial.shards import EncodedView, decode_picture, encode_depth, encode_normals, encode_png, encoded_views, view_table
+from actial.shards import EncodedView, decode_picture, encode_png, encoded_views, view_table
 from actial.views.asset_notes import asset_of_scene
 from actial.views.asset_scenes import AssetScene, compose_asset_scene
 from actial.views.boxes import Picture

@@ -19,8 +19,9 @@ import scipy.ndimage
 from actial import ids
 from actial.errors import UserError
 from actial.geometry.projection import project
+from actial.passes import decode_depth, decode_normals
 from actial.records import Camera
-from actial.shards import EncodedView, ViewStore, ViewWriter, decode_depth, decode_normals, decode_picture, encoded_views
+from actial.shards import EncodedView, ViewStore, ViewWriter, decode_picture, encoded_views
 from actial.views import boxes, committed, supervisor
 from actial.views.blender import Renderers, rendering
 from actial.views.committed import Plan
