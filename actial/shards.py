@@ -10,6 +10,7 @@ import contextlib
 import functools
 import io
 import json
+import zlib
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -32,6 +33,7 @@ CACHE_BYTES = 256_000_000
 """What a `ViewStore` keeps of its shards in memory, so that training in random order does not read a row group for every picture."""
 CACHED_VIEWS = 4096
 """Records a `ViewStore` keeps ready."""
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 RECORD_COLUMNS = ("view_id", "scene_id", "width", "height", "K", "T_world_cam", "objects", "source", "licence")
 
 EncodedView = tuple[View, bytes, bytes | None]
@@ -61,6 +63,27 @@ def decode_picture(data: bytes, view_id: str, mode: str = "RGB") -> Image.Image:
             return picture.convert(mode)
     except (OSError, SyntaxError, ValueError) as error:
         raise UnreadablePicture(f"the picture of {view_id} cannot be read: {error}") from None
+
+
+def picture_is_whole(data: bytes | None) -> bool:
+    """Whether an encoded picture is complete: for PNG, every chunk's checksum holds up to the end chunk; any other format is decoded."""
+    if not data:
+        return False
+    if not data.startswith(PNG_SIGNATURE):
+        try:
+            decode_picture(data, "")
+        except UnreadablePicture:
+            return False
+        return True
+    at = len(PNG_SIGNATURE)
+    while at + 12 <= len(data):
+        end = at + 12 + int.from_bytes(data[at : at + 4], "big")
+        if end > len(data) or zlib.crc32(data[at + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
+            return False
+        if data[at + 4 : at + 8] == b"IEND":
+            return True
+        at = end
+    return False
 
 
 class ViewWriter:

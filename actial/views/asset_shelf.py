@@ -53,6 +53,7 @@ def look_at_assets(root: Path, shelf: Path, settings: RenderViews, seed: int, wo
     if len(drawn) < len(found):
         print(f"render_views: {len(drawn)} of {len(found)} assets are taken (render_views.n_scenes), drawn by the seed", flush=True)
     shelf.mkdir(exist_ok=True)
+    committed.sweep(shelf)
     taken = [found[i] for i in drawn]
     committed.write_whole(shelf / ASSETS_FILE, json.dumps([asdict(asset) for asset in taken]).encode())
     todo = {asset_name(place): place for place in range(len(taken)) if not _stands(shelf, place)}

@@ -211,6 +211,7 @@ class RayWorker:
             return {"mistake": f"on the Ray node {_node()}: {error}"}
         except OSError as error:
             return {"errno": error.errno, "file": f"{error.filename} on the Ray node {_node()}"}
+        committed.sweep(self._made)  # what workers that died left here is not sent
         files = {path: (self._made / path).read_bytes() for path in carried.listing(self._made) if path not in self._sent}
         for path in files:
             (self._made / path).unlink()
