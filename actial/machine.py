@@ -26,7 +26,7 @@ class Machine:
 
     workers: int = setting("Processes that render, or read captures; 0 means one a CPU core, or one a GPU where pictures are rendered on GPUs.", ge=0)
     worker_memory_mb: int = setting(
-        "Resident memory beyond which a rendering process is stopped and its scene tried once more, megabytes; "
+        "Resident memory beyond which a process that renders, or reads captures, is stopped and its scene tried once more, megabytes; "
         "0 means an equal part of 80 % of this machine's (or container's) memory for each of them.",
         ge=0,
     )

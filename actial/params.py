@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actial.errors import UserError
+from actial.params_views import RenderViews
 from actial.typed_yaml import load_typed, setting
 
 STAGES = ("render_views", "build_qa", "cold_start_mix", "sft", "grpo", "evaluate")
@@ -39,71 +40,6 @@ class Prompt:
     picture: str = setting("Text before each picture; {number} is its place, from 1.")
     question: str = setting("User text; {question} and {options} are filled in.")
     answer: str = setting("What stands in <answer>: the option's letter or its text.", choices=("letter", "text"))
-
-
-@dataclass(frozen=True)
-class Captures:
-    """What photographs with known cameras must be like, and what they become; for backend captures alone."""
-
-    min_views: int = setting("Fewest usable pictures of a capture.", ge=4)
-    max_views: int | None = setting("Most pictures of a capture that are taken, spread around the object; null for all.", ge=4)
-    longest_side_px: int = setting("Length that the longer side of larger pictures is shrunk to, pixels.", ge=28, le=4096)
-    max_up_error_deg: float = setting("Largest estimated error of a capture's up direction, degrees.", gt=0, le=90)
-    max_center_error_r: float = setting("Largest estimated error of the object's centre, shares of the median camera distance r.", gt=0, le=1)
-    licence: str = setting("Licence of photographs whose folder, and every folder above it in data/captures, holds no LICENSE or licence.txt.")
-
-    def __post_init__(self) -> None:
-        if self.max_views is not None and self.max_views < self.min_views:
-            raise UserError(f"render_views.captures.max_views is {self.max_views}; it must be at least min_views ({self.min_views}), or null")
-
-
-@dataclass(frozen=True)
-class Assets:
-    """3D assets as the subjects of scenes; for backend blender."""
-
-    source: str = setting(
-        "What stands in the scenes: procedural (made of coloured parts), folder (the files in data/assets), or pybullet (1,000 meshes of its package).",
-        choices=("procedural", "folder", "pybullet"),
-    )
-    max_faces: int = setting("Most faces of an asset.", ge=1)
-    max_mb: float = setting("Largest file of an asset, megabytes.", gt=0)
-    keep_round: bool = setting("Keep assets without textures that look the same from all around, though no question about them has an answer.")
-    licence: str = setting("Licence of assets about which no assets.yaml says anything, as it is written into their views.")
-
-
-@dataclass(frozen=True)
-class SceneLook:
-    """Light, ground and background; each scene draws among what is named."""
-
-    lights: tuple[str, ...] = setting(
-        "sun, three_point (lamps around the subject), or hdri (photographed surroundings with their light, six of them; for blender alone).",
-        choices=("sun", "three_point", "hdri"),
-    )
-    grounds: tuple[str, ...] = setting(
-        "Patterns of the ground; on a plain one little tells a moved camera from a moved object.", choices=("checker", "stripes", "patches", "plain")
-    )
-    surroundings: bool = setting("Whether things stand around, beyond the cameras.")
-
-
-@dataclass(frozen=True)
-class RenderViews:
-    """Scenes, cameras and pictures."""
-
-    backend: str = setting(
-        "Where pictures come from: blender (Cycles), boxes (numpy, for tests), or captures (photographs with known cameras, in data/captures).",
-        choices=("blender", "boxes", "captures"),
-    )
-    n_scenes: int = setting("Scenes; with captures the most that are taken, drawn by the seed where there are more.", ge=1)
-    views_per_scene: int = setting("Views of each scene; four already offer every label. Ignored with captures, see captures.max_views.", ge=4, le=100)
-    width_px: int = setting("Picture width, pixels; ignored with captures, see captures.longest_side_px.", ge=28, le=4096)
-    height_px: int = setting("Picture height, pixels; ignored with captures.", ge=28, le=4096)
-    samples: int = setting("Cycles samples per pixel, denoised; for blender alone.", ge=1, le=4096)
-    look: SceneLook = setting("Light, ground and background.")
-    passes: tuple[str, ...] = setting("What is stored of each pixel beside its colour, from the same render; for blender alone.", choices=("depth", "normals"))
-    assets: Assets = setting("What stands in the scenes.")
-    captures: Captures = setting("Limits for captures, and what becomes of their pictures.")
-    shard_mb: int = setting("Size at which a new Parquet shard is begun, megabytes.", ge=1)
-    max_refused_share: float = setting("Share of scenes, of assets, or of captures, that may be set aside before the stage fails.", ge=0, le=1)
 
 
 @dataclass(frozen=True)
@@ -379,21 +315,6 @@ def _evaluated_modes(params: Params) -> None:
             raise UserError(f"evaluate.{name} is asked in mode think: give evaluate.max_new_tokens.think, or empty evaluate.{name}.models")
 
 
-def _rendered_by_blender(params: Params) -> None:
-    render = params.render_views
-    for key, named in (("lights", render.look.lights), ("grounds", render.look.grounds)):
-        if not named:
-            raise UserError(f"render_views.look.{key} is empty; name at least one")
-    if set(render.look.lights) - {"sun"} and render.backend != "blender":
-        raise UserError(
-            f"render_views.look.lights is {list(render.look.lights)} and render_views.backend is {render.backend}; only blender has other lights than sun"
-        )
-    if render.passes and render.backend != "blender":
-        raise UserError(f"render_views.passes is {list(render.passes)} and render_views.backend is {render.backend}; only blender renders passes")
-    if render.assets.source != "procedural" and render.backend != "blender":
-        raise UserError(f"render_views.assets.source is {render.assets.source} and render_views.backend is {render.backend}; only blender renders assets")
-
-
 _CROSS_FIELD_RULES = (
     _grpo_divides,
     _evaluated_modes,
@@ -405,5 +326,4 @@ _CROSS_FIELD_RULES = (
     _prompt_placeholders,
     _pixels_in_order,
     _muon_trains_all,
-    _rendered_by_blender,
 )

@@ -10,6 +10,7 @@ import contextlib
 import functools
 import io
 import json
+import zlib
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -32,6 +33,7 @@ CACHE_BYTES = 256_000_000
 """What a `ViewStore` keeps of its shards in memory, so that training in random order does not read a row group for every picture."""
 CACHED_VIEWS = 4096
 """Records a `ViewStore` keeps ready."""
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 RECORD_COLUMNS = ("view_id", "scene_id", "width", "height", "K", "T_world_cam", "objects", "source", "licence")
 
 EncodedView = tuple[View, bytes, bytes | None]
@@ -39,7 +41,7 @@ EncodedView = tuple[View, bytes, bytes | None]
 
 
 def encode_png(pixels: np.ndarray) -> bytes:
-    """PNG bytes of (h, w, 3) or (h, w) uint8, without any metadata."""
+    """PNG bytes of (h, w, 3) uint8, or (h, w) uint8 or uint16, without any metadata."""
     import cv2
 
     if pixels.ndim == 2:
@@ -48,42 +50,8 @@ def encode_png(pixels: np.ndarray) -> bytes:
     return cv2.imencode(".png", pixels[..., ::-1], [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY])[1].tobytes()
 
 
-def encode_depth(depth_m: np.ndarray) -> bytes:
-    """16-bit PNG of (h, w) depth along the viewing direction, millimetres; 0 where there is none (not finite, or beyond 65.5 m)."""
-    import cv2
-    import numpy as np
-
-    known = np.isfinite(depth_m) & (depth_m > 0) & (depth_m * 1000 < 65535.5)
-    return cv2.imencode(".png", np.where(known, np.round(depth_m * 1000), 0).astype(np.uint16))[1].tobytes()
-
-
-def decode_depth(data: bytes) -> np.ndarray:
-    """(h, w) float32, metres; NaN where there is no depth."""
-    import cv2
-    import numpy as np
-
-    millimetres = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED).astype(np.float32)
-    return np.where(millimetres > 0, millimetres / 1000, np.nan).astype(np.float32)
-
-
-def encode_normals(normals: np.ndarray) -> bytes:
-    """PNG of (h, w, 3) unit normals in the camera's axes: -1 to 1 of x, y, z as 1 to 255 of red, green, blue; 0 where there is none."""
-    import numpy as np
-
-    known = np.linalg.norm(normals, axis=-1) > 0.5
-    return encode_png(np.where(known[..., None], np.round(np.clip(normals, -1, 1) * 127 + 128), 0).astype(np.uint8))
-
-
-def decode_normals(data: bytes) -> np.ndarray:
-    """(h, w, 3) float32 in the camera's axes, as long as 8 bits have it; NaN where there is none."""
-    import numpy as np
-
-    levels = np.asarray(decode_picture(data, "normals"), np.float32)
-    return np.where(levels.any(axis=-1, keepdims=True), (levels - 128) / 127, np.nan)
-
-
-def decode_picture(data: bytes, view_id: str) -> Image.Image:
-    """The RGB picture behind encoded bytes.
+def decode_picture(data: bytes, view_id: str, mode: str = "RGB") -> Image.Image:
+    """The picture behind encoded bytes, in a mode of Pillow's: RGB, or I where 16 bits count.
 
     Raises:
         UnreadablePicture: the bytes are truncated or no picture.
@@ -92,9 +60,30 @@ def decode_picture(data: bytes, view_id: str) -> Image.Image:
 
     try:
         with Image.open(io.BytesIO(data)) as picture:
-            return picture.convert("RGB")
+            return picture.convert(mode)
     except (OSError, SyntaxError, ValueError) as error:
         raise UnreadablePicture(f"the picture of {view_id} cannot be read: {error}") from None
+
+
+def picture_is_whole(data: bytes | None) -> bool:
+    """Whether an encoded picture is complete: for PNG, every chunk's checksum holds up to the end chunk; any other format is decoded."""
+    if not data:
+        return False
+    if not data.startswith(PNG_SIGNATURE):
+        try:
+            decode_picture(data, "")
+        except UnreadablePicture:
+            return False
+        return True
+    at = len(PNG_SIGNATURE)
+    while at + 12 <= len(data):
+        end = at + 12 + int.from_bytes(data[at : at + 4], "big")
+        if end > len(data) or zlib.crc32(data[at + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
+            return False
+        if data[at + 4 : at + 8] == b"IEND":
+            return True
+        at = end
+    return False
 
 
 class ViewWriter:

@@ -28,8 +28,9 @@ from actial import ids
 from actial.rng import generator_for
 from actial.shards import ViewWriter
 from actial.views import committed
-from actial.views.blender import RECYCLE_AFTER, Supervisor, rendering
+from actial.views.blender import Renderers, rendering
 from actial.views.committed import Plan
+from actial.views.supervisor import RECYCLE_AFTER
 
 PEER = Path(__file__).with_name("rendering") / "plain_blenderproc.py"
 MOST_OVER_CYCLES, LEAST_OVER_FAST, LEAST_OVER_DEFAULTS, LEAST_OF_TWO, MOST_GROWTH = 1.10, 1.25, 5.0, 1.8, 1.10
@@ -74,14 +75,14 @@ def _one_run(plan: Plan, n_scenes: int, repeat: int) -> tuple[float, float, floa
     with tempfile.TemporaryDirectory() as name:
         folder, own_s = Path(name), time.process_time()
         (folder / "scenes").mkdir()
-        supervisor = Supervisor(rendering(plan, folder / "scenes"), folder / "logs", n_workers=1, limit_s=600)
+        renderers = Renderers(rendering(plan, folder / "scenes"), folder / "logs", n_workers=1, limit_s=600)
         scene_ids = [ids.scene_id(repeat * n_scenes + i) for i in range(n_scenes)]
-        for done in supervisor.work(scene_ids):
+        for done in renderers.work(scene_ids):
             assert done.refused is None, done
         with ViewWriter(folder / "views", shard_mb=256) as writer:
             for scene_id in scene_ids:
                 writer.add_table(committed.read(folder / "scenes", scene_id))
-        times = supervisor.times
+        times = renderers.times
         own_s = time.process_time() - own_s
         return times.cycles_s, times.start_s, times.workers_s - times.start_s - times.cycles_s + own_s
 
@@ -175,8 +176,8 @@ def _render(
     on_done: Callable[[], None] = lambda: None,
 ) -> None:
     (folder / "scenes").mkdir()
-    supervisor = Supervisor(rendering(plan, folder / "scenes"), folder / "logs", n_workers, 600, on_start, on_devices=on_devices)
-    for done in supervisor.work([ids.scene_id(i) for i in range(n_scenes)]):
+    renderers = Renderers(rendering(plan, folder / "scenes"), folder / "logs", n_workers, 600, on_start, on_devices=on_devices)
+    for done in renderers.work([ids.scene_id(i) for i in range(n_scenes)]):
         assert done.refused is None, done
         on_done()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -14,18 +13,19 @@ import numpy as np
 from actial import ids
 from actial.errors import UserError
 from actial.json_files import write_json
-from actial.params import RenderViews
+from actial.params_views import RenderViews
 from actial.shards import ViewWriter, decode_picture, encode_png, encoded_views
 from actial.views import boxes, committed
 from actial.views.asset_shelf import look_at_assets, summary
 from actial.views.assets import pybullet_folder
-from actial.views.blender import Done, rendering
+from actial.views.blender import rendering
 from actial.views.cameras import NoCameras
 from actial.views.capture_scenes import ingest_captures
 from actial.views.committed import Plan
 from actial.views.launcher import Launcher
 from actial.views.progress import ViewProgress
 from actial.views.scenes import Scene
+from actial.views.supervisor import Done
 from tasks import body
 from tasks.body import Job, Made
 
@@ -93,8 +93,8 @@ def _with_assets(job: Job, plan: Plan) -> tuple[Plan, Counter[str]]:
 
 def _photographed(job: Job, folder: Path) -> tuple[list[str], Counter[str], dict[str, str]]:
     """The same for captures; what is known of each is written beside the views."""
-    n_workers = job.machine.workers or os.cpu_count() or 1
-    notes = ingest_captures(job.inputs["captures"], folder, job.params.render_views, job.params.seed, n_workers)
+    settings, seed, machine = job.params.render_views, job.params.seed, job.machine
+    notes = ingest_captures(job.inputs["captures"], folder, job.scratch / "logs", settings, seed, machine.workers, machine.worker_memory_mb)
     write_json(job.out / "captures.json", {note.capture: asdict(note) for note in notes})
     refused = Counter(f"captures ({note.refused})" for note in notes if note.refused)
     for note in notes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from actial.errors import UnreadablePicture, UserError
+from actial.errors import UserError
 from actial.records import MESH
-from actial.shards import decode_picture
+from actial.shards import picture_is_whole
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -69,30 +68,8 @@ def scan_scenes(folder: str | Path, rows_at_once: int = 128) -> Iterator[PosedSc
         yield _whole_scene(parts, files[-1])
 
 
-def picture_is_whole(data: bytes | None) -> bool:
-    """Whether an encoded picture is complete: for PNG, every chunk's checksum holds up to the end chunk; any other format is decoded."""
-    if not data:
-        return False
-    if not data.startswith(_PNG_SIGNATURE):
-        try:
-            decode_picture(data, "")
-        except UnreadablePicture:
-            return False
-        return True
-    at = len(_PNG_SIGNATURE)
-    while at + 12 <= len(data):
-        end = at + 12 + int.from_bytes(data[at : at + 4], "big")
-        if end > len(data) or zlib.crc32(data[at + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
-            return False
-        if data[at + 4 : at + 8] == b"IEND":
-            return True
-        at = end
-    return False
-
-
 _OBJECT_COLUMNS = ("objects.list.element.T_world_obj", "objects.list.element.part_of", "objects.list.element.family", "objects.list.element.shape")
 _SUBJECT = "subject"
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def _scene_parts(path: Path, rows_at_once: int) -> Iterator[PosedScene]:

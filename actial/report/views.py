@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from actial.errors import UnreadablePicture, UserError
+from actial.passes import decode_depth, decode_normals
 from actial.records import SceneObject, View
 from actial.report.outputs import Outputs
 from actial.report.overlay import number_of, overlay
@@ -22,7 +23,7 @@ from actial.report.scene_numbers import camera_rows, objects_table, quality_of, 
 from actial.report.scene_sketch import sketches
 from actial.report.view_checks import doubts
 from actial.rng import seed_for
-from actial.shards import ViewStore, decode_depth, decode_normals
+from actial.shards import ViewStore
 
 LAYERS = (
     ("axes", "a", "World axes", True),

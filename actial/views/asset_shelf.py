@@ -9,14 +9,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from actial.errors import UserError
-from actial.params import RenderViews
+from actial.params_views import RenderViews
 from actial.rng import generator_for
 from actial.views import committed
 from actial.views.asset_notes import ASSETS_FILE, STANDING_FILE, AssetNote, asset_name, note_file, read_note
 from actial.views.assets import PYBULLET_LICENCE, SUFFIXES, Asset, find_assets
-from actial.views.blender import Done, Job
 from actial.views.progress import ViewProgress
 from actial.views.refusals import check_refused
+from actial.views.supervisor import Done, Job
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,7 @@ def look_at_assets(root: Path, shelf: Path, settings: RenderViews, seed: int, wo
     if len(drawn) < len(found):
         print(f"render_views: {len(drawn)} of {len(found)} assets are taken (render_views.n_scenes), drawn by the seed", flush=True)
     shelf.mkdir(exist_ok=True)
+    committed.sweep(shelf)
     taken = [found[i] for i in drawn]
     committed.write_whole(shelf / ASSETS_FILE, json.dumps([asdict(asset) for asset in taken]).encode())
     todo = {asset_name(place): place for place in range(len(taken)) if not _stands(shelf, place)}

@@ -1,4 +1,4 @@
-"""One capture read into scratch, with a note of how well it is known, or of why it was refused; as a program, the worker of `capture_workers`."""
+"""One capture read into scratch, with a note of how well it is known, or of why it was refused; as a program, the worker of `capture_scenes`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from typing import Any
 import cv2
 
 from actial.errors import RefusedCapture
-from actial.params import Captures
+from actial.params_views import Captures
 from actial.views import committed
 from actial.views.captures import MASKS, Capture, Origin, ingest_capture
+from actial.views.supervisor import Job
 
 DIGITS = 6
 LICENCE_STEMS, LICENCE_SUFFIXES = ("licence", "license"), ("", ".txt", ".md")
@@ -156,23 +157,30 @@ def _printable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def serve() -> None:
-    """Read the captures that arrive on standard input, one JSON list a line after a line with the job, until it closes; one JSON line replies to each."""
+def reading(root: Path, scratch: Path, settings: Captures) -> Job:
+    """The job of reading captures below `root` and committing their scenes to `scratch`."""
+    return {"root": str(root), "scratch": str(scratch), "settings": asdict(settings)}
+
+
+def serve(reply_fd: int) -> None:
+    """Read the captures that arrive on standard input, each a JSON list of a scene's id and a folder, until it closes (see `supervisor`)."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started this ends it
     cv2.setNumThreads(1)
-    replies = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
-    os.dup2(2, 1)  # what a library prints is no reply
-    job: dict[str, Any] = json.loads(sys.stdin.readline())
-    root, scratch, settings = Path(job["root"]), Path(job["scratch"]), Captures(**job["settings"])
-    for line in sys.stdin:
-        scene_id, folder = json.loads(line)
-        reply: dict[str, Any] = {"scene": scene_id}
-        try:
-            read_scene(root, Path(folder), scene_id, scratch, settings)
-        except OSError as error:
-            reply = {"errno": error.errno, "file": _printable(str(error.filename))}
-        replies.write(json.dumps(reply) + "\n")
+    with os.fdopen(reply_fd, "w", buffering=1, encoding="utf-8") as replies:
+        job: Job = json.loads(sys.stdin.readline())
+        root, scratch, settings = Path(job["root"]), Path(job["scratch"]), Captures(**job["settings"])
+        print(json.dumps({"ready": True}), file=replies)
+        for line in sys.stdin:
+            scene_id, folder = json.loads(line)
+            reply: dict[str, Any] = {"done": scene_id}
+            try:
+                read_scene(root, Path(folder), scene_id, scratch, settings)
+            except OSError as error:
+                if error.errno is None:
+                    raise
+                reply = {"errno": error.errno, "file": _printable(str(error.filename))}
+            print(json.dumps(reply), file=replies)
 
 
 if __name__ == "__main__":
-    serve()
+    serve(int(sys.argv[1]))

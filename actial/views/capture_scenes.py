@@ -2,26 +2,57 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from actial import ids
 from actial.errors import UserError
-from actial.params import RenderViews
+from actial.params_views import RenderViews
 from actial.rng import generator_for
-from actial.views.capture_reading import CaptureNote, note_of, relative_name
-from actial.views.capture_workers import CaptureWorkers
+from actial.views.capture_reading import CaptureNote, note_of, reading, relative_name
 from actial.views.captures import MASKS, find_captures
 from actial.views.progress import ViewProgress
 from actial.views.refusals import check_refused
+from actial.views.supervisor import Done, Supervisor, Worker
+
+LIMIT_S = 3600.0
+"""A capture that takes longer counts as hung; a thousand pictures of 20 megapixels take a quarter of that."""
 
 
-def ingest_captures(root: Path, scratch: Path, settings: RenderViews, seed: int, n_workers: int) -> list[CaptureNote]:
+@dataclass
+class Readers(Supervisor):
+    """Reads captures, named by their scenes' ids."""
+
+    folders: dict[str, Path] = field(default_factory=dict)
+    """Where each is."""
+
+    module = "actial.views.capture_reading"
+    word = "reader"
+    software = "a reader of captures"
+
+    def _line(self, name: str) -> str:
+        return json.dumps([name, str(self.folders[name])])
+
+    def _ended_by_itself(self, worker: Worker) -> None:
+        """Raises RuntimeError where no signal ended it: captures are refused, they raise nothing."""
+        if worker.process.returncode >= 0:
+            what = "captures" if worker.in_hand is None else self.folders[worker.in_hand]
+            raise RuntimeError(f"reading {what} ended with exit code {worker.process.returncode}; the traceback is in {worker.log}")
+
+
+def ingest_captures(
+    root: Path, scratch: Path, logs: Path, settings: RenderViews, seed: int, n_workers: int = 0, memory_mb: int = 0, limit_s: float = LIMIT_S
+) -> list[CaptureNote]:
     """Read every capture below a folder that does not stand in scratch yet.
 
     Args:
         root: the folder of captures.
         scratch: where the scenes are committed to, `scene-000000` being the first capture by path.
-        n_workers: processes that read captures; the result does not depend on it.
+        logs: where the processes that read them write their logs.
+        n_workers: how many of these there are, 0 for one a CPU core; the result does not depend on it.
+        memory_mb: machine setting `worker_memory_mb`.
+        limit_s: a capture that takes longer is set aside.
 
     Returns:
         A note a capture, by path.
@@ -44,10 +75,11 @@ def ingest_captures(root: Path, scratch: Path, settings: RenderViews, seed: int,
         print(f"render_views: {len(notes)} of {len(taken)} captures stand from a run before", flush=True)
     todo = {scene_id: folder for scene_id, folder in taken.items() if scene_id not in notes}
     with ViewProgress(len(taken), len(notes), "capture") as progress:
-        for scene_id, lost in CaptureWorkers(root, scratch, settings.captures, n_workers).read(todo):
-            note = note_of(scratch, scene_id) if lost is None else _lost(root, todo[scene_id], scene_id, lost)
+        readers = Readers(reading(root, scratch, settings.captures), logs, n_workers, limit_s, memory_mb=memory_mb, folders=todo)
+        for done in readers.work(todo):
+            note = note_of(scratch, done.name) if done.refused is None else _lost(root, todo[done.name], done)
             assert note is not None, "what a worker has read stands in scratch"
-            notes[scene_id] = note
+            notes[done.name] = note
             progress.add(1)
     ordered = [notes[scene_id] for scene_id in taken]
     check_refused("capture", ordered, settings.max_refused_share)
@@ -63,7 +95,8 @@ def _candidates(root: Path) -> list[Path]:
     return sorted([*found, *(f for f in root.iterdir() if f.is_dir() and not f.name.startswith(".") and f.name != MASKS and f not in holding)])
 
 
-def _lost(root: Path, folder: Path, scene_id: str, how: str) -> CaptureNote:
+def _lost(root: Path, folder: Path, done: Done) -> CaptureNote:
     """The note of a capture over which workers died or hung; it is not kept, so that another run tries again."""
     name = relative_name(root, folder)
-    return CaptureNote(name, scene_id, f"reader {how}", f"{root / name}: the process that read it {how}, twice")
+    how = str(done.refused).removeprefix(Readers.word)
+    return CaptureNote(name, done.name, done.refused, f"{root / name}: the process that read it{how}, twice")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from actial.views.blender import Job
+from actial.views.supervisor import Job
 
 Listing = dict[str, int]
 """Size of each file of a folder, bytes, by its path below it."""

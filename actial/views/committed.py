@@ -10,10 +10,10 @@ from pathlib import Path
 import pyarrow as pa
 
 from actial import ids
-from actial.errors import UserError
+from actial.passes import encode_depth, encode_normals
 from actial.records import View
 from actial.rng import generator_for
-from actial.shards import EncodedView, decode_picture, encode_depth, encode_normals, encode_png, encoded_views, view_table
+from actial.shards import EncodedView, encode_png, picture_is_whole, view_table
 from actial.views.asset_notes import asset_of_scene
 from actial.views.asset_scenes import AssetScene, compose_asset_scene
 from actial.views.boxes import Picture
@@ -112,20 +112,18 @@ def read(folder: Path, scene_id: str) -> pa.Table:
 
 
 def is_whole(folder: Path, scene_id: str, n_views: int) -> bool:
-    """Whether a scene was finished before and every picture of it still decodes."""
+    """Whether a scene was finished before and every picture of it is as it was written: of masks, depth and normals, too."""
     try:
         table = read(folder, scene_id)
         table.validate(full=True)
-        for view, picture, mask in encoded_views(table):
-            decode_picture(picture, view.view_id)
-            if mask is not None:
-                decode_picture(mask, view.view_id)
-    except (UserError, OSError, pa.ArrowException):
+    except (OSError, pa.ArrowException):
         return False
-    return table.num_rows == n_views
+    columns = [field.name for field in table.schema if field.type == table.schema.field("image").type]
+    cells = [(name, cell) for name in columns for cell in table[name].to_pylist()]
+    return table.num_rows == n_views and all(picture_is_whole(cell["bytes"]) if cell else name == "mask" for name, cell in cells)
 
 
 def sweep(folder: Path) -> None:
-    """Remove what killed workers left half done."""
-    for half in folder.glob(".scene-*"):
+    """Remove what a kill left half done in a folder that `write_whole` writes into."""
+    for half in folder.glob(".*-[0-9]*"):
         half.unlink()

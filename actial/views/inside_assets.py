@@ -31,6 +31,12 @@ FARTHEST = 1e4
 MOST_BROKEN = 0.1
 """Share of vertices that may be no numbers before an asset counts as broken."""
 MOST_INSTANCES = 100_000
+ID_BLOCKS = (
+    "objects", "meshes", "materials", "images", "textures", "collections", "armatures", "actions", "curves", "lights", "cameras", "node_groups", "libraries",
+    "cache_files", "volumes", "movieclips", "sounds", "fonts", "texts", "worlds", "scenes", "shape_keys", "lattices", "metaballs", "particles", "speakers",
+    "lightprobes", "pointclouds", "hair_curves", "grease_pencils", "masks", "linestyles", "brushes", "palettes",
+)  # fmt: skip
+"""Collections of `bpy.data` that a file may bring something into."""
 
 
 @dataclass
@@ -110,42 +116,7 @@ def loaded(asset: Asset, root: Path, max_faces: int = sys.maxsize) -> Iterator[L
 
 
 def _id_blocks() -> Iterator[Any]:
-    for name in (
-        "objects",
-        "meshes",
-        "materials",
-        "images",
-        "textures",
-        "collections",
-        "armatures",
-        "actions",
-        "curves",
-        "lights",
-        "cameras",
-        "node_groups",
-        "libraries",
-        "cache_files",
-        "volumes",
-        "movieclips",
-        "sounds",
-        "fonts",
-        "texts",
-        "worlds",
-        "scenes",
-        "shape_keys",
-        "lattices",
-        "metaballs",
-        "particles",
-        "speakers",
-        "lightprobes",
-        "pointclouds",
-        "hair_curves",
-        "grease_pencils",
-        "masks",
-        "linestyles",
-        "brushes",
-        "palettes",
-    ):
+    for name in ID_BLOCKS:
         yield from getattr(bpy.data, name, ())
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from actial.errors import UserError
 from actial.machine import Machine
-from actial.views.blender import Done, Job, Supervisor
+from actial.views.blender import Renderers
+from actial.views.supervisor import Done, Job
 
 if TYPE_CHECKING:
     from actial.views.ray_launcher import RayLauncher
@@ -34,9 +35,9 @@ class Launcher:
         machine = self._machine
         if machine.launcher == "ray":
             return _ray_launcher(machine)(self._job, machine, self._limit_s, self._announce).work(names)
-        supervisor = Supervisor(self._job, self._logs, machine.workers, self._limit_s, on_devices=self._announce)
-        supervisor.device, supervisor.memory_mb = machine.render_device, machine.worker_memory_mb
-        return supervisor.work(names)
+        renderers = Renderers(self._job, self._logs, machine.workers, self._limit_s, memory_mb=machine.worker_memory_mb, device=machine.render_device)
+        renderers.on_devices = self._announce
+        return renderers.work(names)
 
     def _announce(self, devices: list[str]) -> None:
         groups = [f"{n} worker{'s' if n > 1 else ''} on {device}" for device, n in sorted(Counter(devices).items())]

@@ -26,7 +26,8 @@ import actial
 from actial.errors import UserError
 from actial.machine import Machine
 from actial.views import carried, committed
-from actial.views.blender import ATTEMPTS, START_LIMIT_S, Done, Job, Supervisor
+from actial.views.blender import Renderers
+from actial.views.supervisor import ATTEMPTS, START_LIMIT_S, Done, Job
 
 OBJECT_STORE_BYTES = 256 * 2**20
 """Of a cluster that is started for one run: it holds a few finished scenes at a time."""
@@ -192,9 +193,9 @@ class RayWorker:
         return {}
 
     def _start(self) -> Generator[Done, None, None]:
-        supervisor = Supervisor(carried.with_folders(self._job, self._moved), self._folder / "logs", 1, self._limit_s, on_devices=self._devices.extend)
-        supervisor.device, supervisor.memory_mb = self._device, self._memory_mb
-        return supervisor.work(iter(lambda: self._next, None))  # asks for the next name when `make` has been called again
+        job, logs = carried.with_folders(self._job, self._moved), self._folder / "logs"
+        renderer = Renderers(job, logs, 1, self._limit_s, memory_mb=self._memory_mb, device=self._device, on_devices=self._devices.extend)
+        return renderer.work(iter(lambda: self._next, None))  # asks for the next name when `make` has been called again
 
     def make(self, name: str) -> dict[str, Any]:
         """Do one thing.
@@ -210,6 +211,7 @@ class RayWorker:
             return {"mistake": f"on the Ray node {_node()}: {error}"}
         except OSError as error:
             return {"errno": error.errno, "file": f"{error.filename} on the Ray node {_node()}"}
+        committed.sweep(self._made)  # what workers that died left here is not sent
         files = {path: (self._made / path).read_bytes() for path in carried.listing(self._made) if path not in self._sent}
         for path in files:
             (self._made / path).unlink()

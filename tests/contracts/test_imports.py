@@ -10,7 +10,23 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-BASE = {"records", "mirror", "ids", "rng", "params", "typed_yaml", "machine", "shards", "tables", "json_files", "errors", "prompts", "jobs"}
+BASE = {
+    "records",
+    "mirror",
+    "ids",
+    "rng",
+    "params",
+    "params_views",
+    "typed_yaml",
+    "machine",
+    "shards",
+    "passes",
+    "tables",
+    "json_files",
+    "errors",
+    "prompts",
+    "jobs",
+}
 ALLOWED = {  # what each room of actial may import from, besides itself
     "geometry": BASE,
     "views": BASE | {"geometry"},

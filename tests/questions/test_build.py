@@ -18,9 +18,9 @@ from actial.geometry.angles import motion_between
 from actial.questions.balance import SPLITS
 from actial.questions.build import Built, build_questions
 from actial.questions.kinds import KINDS, NONE, decide
-from actial.questions.scan import picture_is_whole, scan_scenes
+from actial.questions.scan import scan_scenes
 from actial.records import Question, View
-from actial.shards import ViewStore, ViewWriter, encode_png
+from actial.shards import ViewStore, ViewWriter, encode_png, picture_is_whole
 from actial.tables import read_questions
 
 SETTINGS = toy_settings()

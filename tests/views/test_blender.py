@@ -19,12 +19,14 @@ import scipy.ndimage
 from actial import ids
 from actial.errors import UserError
 from actial.geometry.projection import project
+from actial.passes import decode_depth, decode_normals
 from actial.records import Camera
-from actial.shards import EncodedView, ViewStore, ViewWriter, decode_depth, decode_normals, decode_picture, encoded_views
-from actial.views import blender, boxes, committed
-from actial.views.blender import Done, Supervisor, rendering
+from actial.shards import EncodedView, ViewStore, ViewWriter, decode_picture, encoded_views
+from actial.views import boxes, committed, supervisor
+from actial.views.blender import Renderers, rendering
 from actial.views.committed import Plan
 from actial.views.scenes import PALETTE
+from actial.views.supervisor import Done
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +36,7 @@ SCENE_IDS = [ids.scene_id(i) for i in (0, 1, 3, 5)]
 
 def rendered(folder: Path, n_workers: int, scene_ids: list[str] = SCENE_IDS, scene_limit_s: float = 240, on_start: Callable[[int], None] = print) -> list[Done]:
     (folder / "scenes").mkdir(exist_ok=True)
-    return list(Supervisor(rendering(PLAN, folder / "scenes"), folder / "logs", n_workers, scene_limit_s, on_start).work(scene_ids))
+    return list(Renderers(rendering(PLAN, folder / "scenes"), folder / "logs", n_workers, scene_limit_s, on_start).work(scene_ids))
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +144,7 @@ def test_round_parts_are_shaded_as_their_surface_turns(studio: Path) -> None:
 
 
 def test_the_same_pixels_from_one_worker_after_another_in_another_order(studio: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blender, "RECYCLE_AFTER", 2)
+    monkeypatch.setattr(supervisor, "RECYCLE_AFTER", 2)
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
@@ -157,9 +159,9 @@ def test_the_same_pixels_from_one_worker_after_another_in_another_order(studio: 
 def test_a_worker_that_dies_costs_a_retry_and_nothing_else(studio: Path, tmp_path: Path) -> None:
     started: list[int] = []
     (tmp_path / "scenes").mkdir()
-    supervisor = Supervisor(rendering(PLAN, tmp_path / "scenes"), tmp_path / "logs", 1, 240, started.append)
+    renderers = Renderers(rendering(PLAN, tmp_path / "scenes"), tmp_path / "logs", 1, 240, started.append)
     done = []
-    for scene in supervisor.work(SCENE_IDS[:3]):
+    for scene in renderers.work(SCENE_IDS[:3]):
         done.append(scene)
         if len(done) == 1:
             os.kill(started[0], signal.SIGKILL)
@@ -196,11 +198,22 @@ def test_blender_that_does_not_start_is_a_sentence(tmp_path: Path, monkeypatch: 
         rendered(tmp_path, n_workers=2)
 
 
+def test_a_bug_of_ours_is_not_said_to_be_a_missing_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether Blender is there by then or not; the traceback is in the log to its end."""
+    with pytest.raises(UserError, match=r"^Blender does not start \(KeyError: 'plan'; full text in .*/logs/worker-0\.log\)$"):
+        list(Renderers({"no": "plan"}, tmp_path / "logs", 1, 240).work(SCENE_IDS))
+    assert (tmp_path / "logs/worker-0.log").read_text().count("Traceback") == 1
+    (tmp_path / "bpy.py").write_text("raise ImportError('cannot import name Mesh')\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(UserError, match=r"^Blender does not start \(ImportError: cannot import name Mesh; full text in .*/worker-0\.log\)$"):
+        rendered(tmp_path, n_workers=1)
+
+
 def test_depth_and_normals_belong_to_the_picture(tmp_path: Path) -> None:
     """Every pixel put back into the world by its depth lies on the ground or in the box of the part that the mask names; the ground's normal is up."""
     plan = replace(PLAN, views_per_scene=4, passes=("depth", "normals"))
     (tmp_path / "scenes").mkdir()
-    done = list(Supervisor(rendering(plan, tmp_path / "scenes"), tmp_path / "logs", 1, 240).work(SCENE_IDS[:1]))
+    done = list(Renderers(rendering(plan, tmp_path / "scenes"), tmp_path / "logs", 1, 240).work(SCENE_IDS[:1]))
     assert not any(d.refused for d in done)
     with ViewWriter(tmp_path / "views", shard_mb=256) as writer:
         writer.add_table(committed.read(tmp_path / "scenes", SCENE_IDS[0]))
@@ -233,7 +246,7 @@ def test_every_light_shows_the_same_scene_well_lit(studio: Path, tmp_path: Path)
     """Lamps and HDRIs: pictures neither dark nor burnt out, other than the sun's, with the same masks."""
     (tmp_path / "scenes").mkdir()
     plan = replace(PLAN, lights=("hdri", "three_point"))
-    assert not any(d.refused for d in Supervisor(rendering(plan, tmp_path / "scenes"), tmp_path / "logs", 1, 240).work(SCENE_IDS))
+    assert not any(d.refused for d in Renderers(rendering(plan, tmp_path / "scenes"), tmp_path / "logs", 1, 240).work(SCENE_IDS))
     assert {committed.composed(plan, scene_id)[0].sky.light for scene_id in SCENE_IDS} == {"hdri", "three_point"}
     for scene_id in SCENE_IDS:
         for (view, picture, mask), (_, by_sun, same_mask) in zip(views(tmp_path, scene_id), views(studio, scene_id), strict=True):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +11,8 @@ from malformed_captures import write_good, write_malformed
 from toy_captures import limits
 
 from actial.params import load_params
-from actial.views import capture_scenes, committed
+from actial.views import committed
 from actial.views.capture_scenes import ingest_captures
-from actial.views.capture_workers import CaptureWorkers
 
 SETTINGS = replace(
     load_params(Path(__file__).parents[2] / "profiles/tiny.yaml").render_views, captures=limits(licence="CC0-1.0"), max_refused_share=0.34, n_scenes=10**6
@@ -22,7 +20,7 @@ SETTINGS = replace(
 
 
 @pytest.mark.slow
-def test_every_malformed_capture_is_refused_with_its_reason_and_costs_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_malformed_capture_is_refused_with_its_reason_and_costs_no_other(tmp_path: Path) -> None:
     root, scratch = tmp_path / "captures", tmp_path / "scratch"
     scratch.mkdir()
     reasons = write_malformed(root)
@@ -30,8 +28,7 @@ def test_every_malformed_capture_is_refused_with_its_reason_and_costs_no_other(t
     n_good = 2 * len(bad) - (len(reasons) - len(bad))
     write_good(root, n_good)
     assert len(reasons) >= 90 and len(bad) >= 70
-    monkeypatch.setattr(capture_scenes, "CaptureWorkers", functools.partial(CaptureWorkers, limit_s=300))
-    notes = {note.capture: note for note in ingest_captures(root, scratch, SETTINGS, seed=0, n_workers=2)}
+    notes = {note.capture: note for note in ingest_captures(root, scratch, tmp_path / "logs", SETTINGS, seed=0, n_workers=2, limit_s=300)}
     for name in reasons:
         note = notes[name]
         print(f"{name:75} {note.why.replace(str(root), '…')[:150] if note.why else f'{len(note.pictures)} views; {note.set_aside} {note.masks_set_aside}'}")

@@ -7,6 +7,7 @@ import os
 import signal
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -14,14 +15,14 @@ import pytest
 from PIL import Image
 from toy_captures import NO_POINTS, ToyCapture, limits, ring, write_capture
 
-from actial.errors import RefusedCapture
+from actial.errors import RefusedCapture, UserError
 from actial.params import load_params
 from actial.rng import generator_for
 from actial.shards import encode_png
-from actial.views import capture_workers, committed
-from actial.views.capture_reading import CaptureNote, licence_of, note_of, read_scene
-from actial.views.capture_scenes import ingest_captures
-from actial.views.capture_workers import CaptureWorkers
+from actial.views import committed
+from actial.views.capture_reading import CaptureNote, licence_of, note_of, read_scene, reading
+from actial.views.capture_scenes import Readers, ingest_captures
+from actial.views.supervisor import ATTEMPTS, Worker
 
 SIDE_PX = 32
 SETTINGS = limits(licence="not stated")
@@ -87,7 +88,7 @@ def test_licences_and_the_masks_of_mvimgnet_reach_views_and_notes(tmp_path: Path
     for i in range(7):
         Image.fromarray(np.full((SIDE_PX, SIDE_PX - (i == 6)), 255, np.uint8)).save(masks / f"{i}.png.png")
         Image.fromarray(np.full((SIDE_PX, SIDE_PX), 255, np.uint8)).save(tmp_path / f"masks/captures/own/{i}.png")
-    notes = ingest_captures(root, scratch, RENDER_VIEWS, seed=0, n_workers=1)
+    notes = ingest_captures(root, scratch, tmp_path / "logs", RENDER_VIEWS, seed=0, n_workers=1)
     assert [(note.capture, note.licence, note.masks_set_aside) for note in notes] == [
         ("mvimgnet/12/0b02", "MVImgNet Terms of Use", {}),
         ("mvimgnet/7/0a01", "MVImgNet Terms of Use", {"the mask's shape is not its picture's": 1}),
@@ -104,7 +105,7 @@ def test_a_folder_of_masks_is_no_capture(tmp_path: Path) -> None:
     write_capture(tmp_path / "captures/7/0a01", small(), "colmap-binary")
     (tmp_path / "captures/masks/7/0a01").mkdir(parents=True)
     (tmp_path / "scratch").mkdir()
-    (note,) = ingest_captures(tmp_path / "captures", tmp_path / "scratch", RENDER_VIEWS, seed=0, n_workers=1)
+    (note,) = ingest_captures(tmp_path / "captures", tmp_path / "scratch", tmp_path / "logs", RENDER_VIEWS, seed=0, n_workers=1)
     assert (note.capture, note.refused) == ("7/0a01", None)
 
 
@@ -119,10 +120,11 @@ def scratch_of(root: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(root.iterdir())}
 
 
-def read_all(root: Path, folders: dict[str, Path], scratch: str, n_workers: int, limit_s: float = 600, on_start: object = print) -> dict[str, str | None]:
-    (root / scratch).mkdir()
-    workers = CaptureWorkers(root / "captures", root / scratch, SETTINGS, n_workers, limit_s, on_start)  # type: ignore[arg-type]  # print takes anything
-    return dict(workers.read(folders))
+def read_all(root: Path, folders: dict[str, Path], scratch: str, n_workers: int, kind: type[Readers] = Readers, **limits: Any) -> dict[str, str | None]:
+    (root / scratch).mkdir(exist_ok=True)
+    job = reading(root / "captures", root / scratch, SETTINGS)
+    readers = kind(job, root / "logs", n_workers, **{"limit_s": 600, **limits}, folders=folders)
+    return {done.name: done.refused for done in readers.work(folders)}
 
 
 def test_the_same_bytes_from_any_number_of_workers(tmp_path: Path) -> None:
@@ -156,23 +158,23 @@ def test_a_capture_that_kills_its_readers_is_set_aside_and_tried_again_by_the_ne
     many(tmp_path, 4)
     started: list[int] = []
 
-    class Deadly(CaptureWorkers):
+    class Deadly(Readers):
         """Its first two workers are killed over the capture they are given first."""
 
-        def _start(self) -> None:
-            super()._start()
+        def _next(self, worker: Worker) -> None:
             if len(started) < 2:
-                started.append(self._workers[-1].process.pid)
-                os.kill(started[-1], signal.SIGSEGV)
+                started.append(worker.process.pid)
+                os.kill(worker.process.pid, signal.SIGSEGV)
+            super()._next(worker)
 
     (tmp_path / "scratch").mkdir()
-    monkeypatch.setattr("actial.views.capture_scenes.CaptureWorkers", Deadly)
-    first, *others = ingest_captures(tmp_path / "captures", tmp_path / "scratch", RENDER_VIEWS, seed=0, n_workers=1)
+    monkeypatch.setattr("actial.views.capture_scenes.Readers", Deadly)
+    first, *others = ingest_captures(tmp_path / "captures", tmp_path / "scratch", tmp_path / "logs", RENDER_VIEWS, seed=0, n_workers=1)
     why = f"{tmp_path}/captures/0: the process that read it died (SIGSEGV), twice"
     assert first == CaptureNote("0", "scene-000000", "reader died (SIGSEGV)", why) and len(started) == 2
     assert [note.refused for note in others] == [None, None, None]
     assert note_of(tmp_path / "scratch", "scene-000000") is None
-    again = ingest_captures(tmp_path / "captures", tmp_path / "scratch", RENDER_VIEWS, seed=0, n_workers=1)
+    again = ingest_captures(tmp_path / "captures", tmp_path / "scratch", tmp_path / "logs", RENDER_VIEWS, seed=0, n_workers=1)
     assert again[0].refused is None and again[1:] == others
 
 
@@ -180,30 +182,61 @@ def test_a_capture_that_takes_too_long_is_set_aside(tmp_path: Path) -> None:
     folders = many(tmp_path, 1)
     started: list[int] = []
 
-    def stop(pid: int) -> None:
-        started.append(pid)
-        os.kill(pid, signal.SIGSTOP)
+    class Frozen(Readers):
+        """Its workers stand still from when they are ready."""
 
-    assert read_all(tmp_path, folders, "scratch", 1, limit_s=0.3, on_start=stop) == {"scene-000000": "hung"}
-    assert len(started) == capture_workers.ATTEMPTS and not any(map(psutil.pid_exists, started))
+        def _next(self, worker: Worker) -> None:
+            os.kill(worker.process.pid, signal.SIGSTOP)
+            super()._next(worker)
+
+    assert read_all(tmp_path, folders, "scratch", 1, Frozen, limit_s=0.3, on_start=started.append) == {"scene-000000": "reader hung"}
+    assert len(started) == ATTEMPTS and not any(map(psutil.pid_exists, started))
+
+
+def test_a_capture_that_takes_too_much_memory_is_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over the first one, real readers take half a gigabyte more, and wait."""
+    folders = many(tmp_path, 2)
+    (tmp_path / "sitecustomize.py").write_text(
+        "from actial.views import captures\n"
+        "ingest = captures.ingest_capture\n"
+        "def hoard(folder, *others):\n"
+        "    if folder.name == '0':\n"
+        "        held = b'x' * 500_000_000; import time; time.sleep(60)\n"
+        "    return ingest(folder, *others)\n"
+        "captures.ingest_capture = hoard\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path(__file__).parents[2]}")
+    assert read_all(tmp_path, folders, "scratch", 1, memory_mb=450) == {"scene-000000": "reader took more than 450 MB", "scene-000001": None}
+
+
+def test_less_memory_than_a_reader_takes_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"worker_memory_mb \(5\) is less than a reader of captures takes before the first picture: raise it, or set it to 0"):
+        read_all(tmp_path, many(tmp_path, 1), "scratch", 1, memory_mb=5)
 
 
 def test_a_disk_that_is_full_is_no_fault_of_a_capture(tmp_path: Path) -> None:
     folders = many(tmp_path, 2)
-    (tmp_path / "scratch").mkdir()
-    (tmp_path / "scratch/scene-000000.json").mkdir()  # cannot be replaced by a file
-    workers = CaptureWorkers(tmp_path / "captures", tmp_path / "scratch", SETTINGS, 1)
+    (tmp_path / "scratch/scene-000000.json").mkdir(parents=True)  # cannot be replaced by a file
     with pytest.raises(OSError, match=r"scene-000000\.json"):
-        list(workers.read(folders))
+        read_all(tmp_path, folders, "scratch", 1)
 
 
 def test_a_bug_of_ours_is_no_fault_of_a_capture(tmp_path: Path) -> None:
+    folders = many(tmp_path, 1) | {"scene-000000": tmp_path / "elsewhere"}  # not below the captures
+    with pytest.raises(RuntimeError, match=r"elsewhere ended with exit code 1; the traceback is in .*/logs/worker-0\.log"):
+        read_all(tmp_path, folders, "scratch", 1)
+    log = (tmp_path / "logs/worker-0.log").read_text()
+    assert log.startswith("Traceback") and log.splitlines()[-1].startswith("ValueError")
+
+
+def test_a_reader_that_does_not_start_is_a_bug_of_ours_unless_it_was_killed(tmp_path: Path) -> None:
     folders = many(tmp_path, 1)
-    (tmp_path / "scratch").mkdir()
-    (tmp_path / "elsewhere").mkdir()
-    workers = CaptureWorkers(tmp_path / "elsewhere", tmp_path / "scratch", SETTINGS, 1)  # the captures are not below it
-    with pytest.raises(RuntimeError, match=r"captures/0 ended with exit code 1; the traceback stands above"):
-        list(workers.read(folders))
+    with pytest.raises(UserError, match=r"^a reader of captures does not start \(no message; full text in .*/worker-0\.log\)$"):
+        read_all(tmp_path, folders, "scratch", 1, on_start=lambda pid: os.kill(pid, signal.SIGKILL))
+    (tmp_path / "logs").rename(tmp_path / "other logs")
+    with pytest.raises(RuntimeError, match=r"^reading captures ended with exit code 1; the traceback is in"):
+        list(Readers({"no": "root"}, tmp_path / "logs", 1, 600, folders=folders).work(folders))
+    assert (tmp_path / "logs/worker-0.log").read_text().splitlines()[-1] == "KeyError: 'root'"
 
 
 def test_notes_of_a_run_before_are_read_as_they_were_written(tmp_path: Path) -> None:

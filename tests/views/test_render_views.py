@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,16 @@ import pytest
 from toy_scenes import make_project, run_stage
 
 from actial import ids
+from actial.params import load_params
+from actial.rng import generator_for
 from actial.shards import ViewStore
 from actial.views import boxes, committed
+from actial.views.asset_notes import AssetNote
+from actial.views.asset_shapes import AssetShape
+from actial.views.asset_shelf import look_at_assets, write_note
+from actial.views.assets import Asset
 from actial.views.committed import Plan
+from actial.views.supervisor import Done
 
 RENDER = {"render_views__backend": "boxes", "render_views__n_scenes": 12, "render_views__views_per_scene": 6}
 BLENDER = RENDER | {"render_views__backend": "blender", "render_views__n_scenes": 6}
@@ -107,6 +115,44 @@ def test_a_broken_scratch_scene_is_not_whole(tmp_path: Path) -> None:
         file.write_bytes(broken)
         assert not committed.is_whole(tmp_path, "scene-000000", 6)
     assert list(tmp_path.iterdir()) == [file], "nothing half done is left"
+
+
+@pytest.mark.parametrize("name", ["depth", "normals"])
+def test_a_scene_with_a_broken_pass_is_not_whole(tmp_path: Path, name: str) -> None:
+    plan = Plan(root_seed=5, source="blender", views_per_scene=6, width_px=84, height_px=84, samples=2, passes=("depth", "normals"))
+    scene, shots = committed.composed(plan, "scene-000000")
+    rng = generator_for(0, "passes")
+    passes = [{"depth_m": rng.uniform(1, 9, (84, 84)), "normals": rng.uniform(-1, 1, (84, 84, 3))} for _ in shots]
+    pictures = [replace(picture, **more) for picture, more in zip(boxes.render_scene(scene, shots), passes, strict=True)]
+    committed.commit(tmp_path, plan, scene, shots, pictures)
+    assert committed.is_whole(tmp_path, "scene-000000", 6)
+    table = committed.read(tmp_path, "scene-000000")
+    stored = table[name][5].as_py()["bytes"]
+    file = committed.file_of(tmp_path, "scene-000000")
+    data = file.read_bytes()
+    file.write_bytes(data.replace(stored, stored[:-2000] + bytes(2000)))
+    assert len(file.read_bytes()) == len(data) and not committed.is_whole(tmp_path, "scene-000000", 6)
+    assert committed.read(tmp_path, "scene-000000").drop_columns(name) == table.drop_columns(name), "nothing else is broken"
+    file.write_bytes(data)
+    assert committed.is_whole(tmp_path, "scene-000000", 6)
+
+
+def test_what_a_kill_leaves_on_the_shelf_of_assets_is_swept(tmp_path: Path) -> None:
+    """Notes that stand there stay."""
+    shelf = tmp_path / "shelf"
+    shelf.mkdir()
+    (tmp_path / "assets").mkdir()
+    for name in ("one.obj", "two.obj"):
+        (tmp_path / "assets" / name).write_text("v 0 0 0\n")
+    for half in (".asset-000001.json-4711", ".found.json-12", ".standing.json-9"):
+        (shelf / half).write_bytes(b"half")
+    shape = AssetShape(1, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (), False)
+    write_note(shelf, 0, AssetNote(Asset("one.obj", "one", "CC0-1.0", None, None), "", shape))
+    settings = replace(load_params(Path(__file__).parents[2] / "profiles/tiny.yaml").render_views, max_refused_share=0.5)
+    settings = replace(settings, assets=replace(settings.assets, source="folder"))
+    notes = look_at_assets(tmp_path / "assets", shelf, settings, 0, lambda job, names: iter([Done(name, "renderer hung") for name in names]))
+    assert [note.refused for note in notes] == [None, "renderer hung"]
+    assert sorted(path.name for path in shelf.iterdir()) == ["asset-000000.json", "found.json", "standing.json"]
 
 
 def test_a_full_disk_is_one_sentence_and_the_run_goes_on_afterwards(finished: Path, tmp_path: Path) -> None:

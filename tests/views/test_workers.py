@@ -15,11 +15,12 @@ from actial import ids
 from actial.errors import UserError
 from actial.machine import Machine, load_machine
 from actial.views import committed, memory
-from actial.views.blender import Done, Supervisor, rendering
+from actial.views.blender import Renderers, rendering
 from actial.views.committed import Plan
 from actial.views.launcher import Launcher
 from actial.views.progress import ViewProgress
 from actial.views.render_devices import RenderDevice, gpus_of
+from actial.views.supervisor import Done
 
 PLAN = Plan(root_seed=23, source="blender", views_per_scene=4, width_px=56, height_px=56, samples=1)
 SCENE_IDS = [ids.scene_id(i) for i in range(6)]
@@ -64,7 +65,7 @@ def test_a_segfault_and_a_balloon_cost_their_scenes_and_nothing_else(tmp_path: P
     assert "render_views: 1 worker on the CPU" in capsys.readouterr().out
     names = {"CRASHES_ONCE": CRASHES_ONCE, "CRASHES": CRASHES, "BALLOONS": BALLOONS, "MOST_BYTES": MOST_MB * 10**6}
     (tmp_path / "sitecustomize.py").write_text("\n".join(f"{name} = {value!r}" for name, value in names.items()) + SITECUSTOMIZE)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path(__file__).parents[2]}")
     monkeypatch.setenv("FAULTS", str(tmp_path / "faults"))
     done = {d.name: d.refused for d in launched(tmp_path / "faulty", SCENE_IDS, machine_of(tmp_path, workers=2, worker_memory_mb=MOST_MB))}
     assert done == dict.fromkeys(SCENE_IDS) | {CRASHES: "renderer died (SIGSEGV)", BALLOONS: f"renderer took more than {MOST_MB} MB"}
@@ -78,7 +79,7 @@ def test_a_segfault_and_a_balloon_cost_their_scenes_and_nothing_else(tmp_path: P
 @pytest.mark.slow
 def test_a_device_that_is_not_there_and_too_little_memory_are_sentences(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"worker_memory_mb \(100\) is less than Blender takes"):
-        list(Supervisor(rendering(PLAN, tmp_path), tmp_path / "logs", 1, 240, memory_mb=100).work(SCENE_IDS))
+        list(Renderers(rendering(PLAN, tmp_path), tmp_path / "logs", 1, 240, memory_mb=100).work(SCENE_IDS))
     root = make_project(tmp_path / "project", 0, render_views__n_scenes=2, render_views__backend="blender")
     env = os.environ | {"ACTIAL_TRACKING": "off", "ACTIAL_RENDER_DEVICE": "hip", "ACTIAL_WORKERS": "1"}
     done = subprocess.run([sys.executable, "-m", "tasks.render_views"], cwd=root, env=env, capture_output=True, text=True, check=False)

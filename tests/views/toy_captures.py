@@ -15,7 +15,7 @@ from actial.geometry.angles import Motion, motion_between
 from actial.geometry.conventions import opencv_from_blender
 from actial.geometry.poses import inverse, look_at, transformed
 from actial.geometry.projection import intrinsics
-from actial.params import Captures
+from actial.params_views import Captures
 from actial.shards import encode_png
 from actial.views import boxes, committed
 from actial.views.capture_photos import Lens

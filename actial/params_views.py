@@ -1,0 +1,86 @@
+"""Section `render_views` of params: where pictures come from, and what they show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from actial.errors import UserError
+from actial.typed_yaml import setting
+
+
+@dataclass(frozen=True)
+class Captures:
+    """What photographs with known cameras must be like, and what they become; for backend captures alone."""
+
+    min_views: int = setting("Fewest usable pictures of a capture.", ge=4)
+    max_views: int | None = setting("Most pictures of a capture that are taken, spread around the object; null for all.", ge=4)
+    longest_side_px: int = setting("Length that the longer side of larger pictures is shrunk to, pixels.", ge=28, le=4096)
+    max_up_error_deg: float = setting("Largest estimated error of a capture's up direction, degrees.", gt=0, le=90)
+    max_center_error_r: float = setting("Largest estimated error of the object's centre, shares of the median camera distance r.", gt=0, le=1)
+    licence: str = setting("Licence of photographs whose folder, and every folder above it in data/captures, holds no LICENSE or licence.txt.")
+
+    def __post_init__(self) -> None:
+        if self.max_views is not None and self.max_views < self.min_views:
+            raise UserError(f"render_views.captures.max_views is {self.max_views}; it must be at least min_views ({self.min_views}), or null")
+
+
+@dataclass(frozen=True)
+class Assets:
+    """3D assets as the subjects of scenes; for backend blender."""
+
+    source: str = setting(
+        "What stands in the scenes: procedural (made of coloured parts), folder (the files in data/assets), or pybullet (1,000 meshes of its package).",
+        choices=("procedural", "folder", "pybullet"),
+    )
+    max_faces: int = setting("Most faces of an asset.", ge=1)
+    max_mb: float = setting("Largest file of an asset, megabytes.", gt=0)
+    keep_round: bool = setting("Keep assets without textures that look the same from all around, though no question about them has an answer.")
+    licence: str = setting("Licence of assets about which no assets.yaml says anything, as it is written into their views.")
+
+
+@dataclass(frozen=True)
+class SceneLook:
+    """Light, ground and background; each scene draws among what is named."""
+
+    lights: tuple[str, ...] = setting(
+        "sun, three_point (lamps around the subject), or hdri (photographed surroundings with their light, six of them; for blender alone).",
+        choices=("sun", "three_point", "hdri"),
+    )
+    grounds: tuple[str, ...] = setting(
+        "Patterns of the ground; on a plain one little tells a moved camera from a moved object.", choices=("checker", "stripes", "patches", "plain")
+    )
+    surroundings: bool = setting("Whether things stand around, beyond the cameras.")
+
+
+@dataclass(frozen=True)
+class RenderViews:
+    """Scenes, cameras and pictures."""
+
+    backend: str = setting(
+        "Where pictures come from: blender (Cycles), boxes (numpy, for tests), or captures (photographs with known cameras, in data/captures).",
+        choices=("blender", "boxes", "captures"),
+    )
+    n_scenes: int = setting("Scenes; with captures the most that are taken, drawn by the seed where there are more.", ge=1)
+    views_per_scene: int = setting("Views of each scene; four already offer every label. Ignored with captures, see captures.max_views.", ge=4, le=100)
+    width_px: int = setting("Picture width, pixels; ignored with captures, see captures.longest_side_px.", ge=28, le=4096)
+    height_px: int = setting("Picture height, pixels; ignored with captures.", ge=28, le=4096)
+    samples: int = setting("Cycles samples per pixel, denoised; for blender alone.", ge=1, le=4096)
+    look: SceneLook = setting("Light, ground and background.")
+    passes: tuple[str, ...] = setting("What is stored of each pixel beside its colour, from the same render; for blender alone.", choices=("depth", "normals"))
+    assets: Assets = setting("What stands in the scenes.")
+    captures: Captures = setting("Limits for captures, and what becomes of their pictures.")
+    shard_mb: int = setting("Size at which a new Parquet shard is begun, megabytes.", ge=1)
+    max_refused_share: float = setting("Share of scenes, of assets, or of captures, that may be set aside before the stage fails.", ge=0, le=1)
+
+    def __post_init__(self) -> None:
+        for key, named in (("lights", self.look.lights), ("grounds", self.look.grounds)):
+            if not named:
+                raise UserError(f"render_views.look.{key} is empty; name at least one")
+        if set(self.look.lights) - {"sun"} and self.backend != "blender":
+            raise UserError(
+                f"render_views.look.lights is {list(self.look.lights)} and render_views.backend is {self.backend}; only blender has other lights than sun"
+            )
+        if self.passes and self.backend != "blender":
+            raise UserError(f"render_views.passes is {list(self.passes)} and render_views.backend is {self.backend}; only blender renders passes")
+        if self.assets.source != "procedural" and self.backend != "blender":
+            raise UserError(f"render_views.assets.source is {self.assets.source} and render_views.backend is {self.backend}; only blender renders assets")
