@@ -62,6 +62,16 @@ class RenderViews:
     )
     n_scenes: int = setting("Scenes; with captures the most that are taken, drawn by the seed where there are more.", ge=1)
     views_per_scene: int = setting("Views of each scene; four already offer every label. Ignored with captures, see captures.max_views.", ge=4, le=100)
+    moves: tuple[str, ...] = setting(
+        "How views stand to one drawn before (r: its distance to the subject), in order of need. The first view is anywhere, the others take these words in "
+        "turn. turned: same place, 11 to 30 degrees to a side. orbit: 16 to 60 degrees around. shifted: 0.25 to 0.35 r to a side, same direction. "
+        "still: no movement (below 0.01 r and 1 degree). radial: 1.17 to 1.45 times as far or near, or 9 to 26 degrees higher or lower. "
+        "counter: 9.5 to 14.5 degrees around, turned against it. free: up to 60 degrees around. vertical: 0.2 to 0.35 r straight up or down, same direction. "
+        "dolly: 0.2 to 0.35 r forward or backward on the level, same direction. roll: same place and aim, tilted 8 to 30 degrees. "
+        "zoom: same place and direction, focal length changed 1.15 to 1.5 times. away: same place, turned 25 to 120 degrees, until the subject's middle is "
+        "out of the picture. Ignored with captures.",
+        choices=("turned", "orbit", "shifted", "still", "radial", "counter", "free", "vertical", "dolly", "roll", "zoom", "away"),
+    )
     width_px: int = setting("Picture width, pixels; ignored with captures, see captures.longest_side_px.", ge=28, le=4096)
     height_px: int = setting("Picture height, pixels; ignored with captures.", ge=28, le=4096)
     samples: int = setting("Cycles samples per pixel, denoised; for blender alone.", ge=1, le=4096)
@@ -73,6 +83,7 @@ class RenderViews:
     max_refused_share: float = setting("Share of scenes, of assets, or of captures, that may be set aside before the stage fails.", ge=0, le=1)
 
     def __post_init__(self) -> None:
+        _check_moves(self.moves)
         for key, named in (("lights", self.look.lights), ("grounds", self.look.grounds)):
             if not named:
                 raise UserError(f"render_views.look.{key} is empty; name at least one")
@@ -84,3 +95,10 @@ class RenderViews:
             raise UserError(f"render_views.passes is {list(self.passes)} and render_views.backend is {self.backend}; only blender renders passes")
         if self.assets.source != "procedural" and self.backend != "blender":
             raise UserError(f"render_views.assets.source is {self.assets.source} and render_views.backend is {self.backend}; only blender renders assets")
+
+
+def _check_moves(moves: tuple[str, ...]) -> None:
+    if twice := [word for word in moves if moves.count(word) > 1]:
+        raise UserError(f"render_views.moves names {twice[0]} twice; name each word once: views beyond the list take its words again, from the first on")
+    if not set(moves) - {"away"}:
+        raise UserError(f"render_views.moves is [{', '.join(moves)}]: only the first view of a scene would show its subject; name one more, such as orbit")

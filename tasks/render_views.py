@@ -60,6 +60,7 @@ def _composed(job: Job, folder: Path) -> tuple[list[str], Counter[str], dict[str
         settings.height_px,
         settings.samples,
         **asdict(settings.look),
+        moves=settings.moves,
         passes=settings.passes,
     )
     set_aside: Counter[str] = Counter()

@@ -1,7 +1,6 @@
-"""Where the cameras of a scene stand. The views of one scene are paired with each other in every order, so each is drawn in relation
-to one drawn before it:
+"""Where the cameras of a scene stand. The views of one scene are paired with each other in every order. The first, the anchor, is anywhere around the
+subject; each other is drawn in relation to one drawn before it, as the next word of `render_views.moves` says:
 
-anchor    anywhere around the subject
 turned    the same place, turned                       no translation, no orbit; a turn
 orbit     a step around the subject                    orbit; whatever turn its aim gives
 shifted   another place, the same direction            translation; no turn
@@ -9,6 +8,13 @@ still     the same place, the same direction           no movement at all, yet n
 radial    nearer, farther, higher or lower             no orbit; translation; whatever turn its aim gives
 counter   a small step, turned against it              lateral translation and turn that do not go together
 free      anywhere within an orbit step
+vertical  straight up or down, the same direction      translation along gravity alone
+dolly     along its own level direction, which stays   translation forward or backward alone
+roll      the same place and aim, the horizon tilted   a roll alone
+zoom      the same place and direction                 no movement at all; another focal length
+away      the same place, turned off the subject       a turn alone; the subject is cut or gone
+
+What stays the same does so up to a jitter too small to be asked about. Nothing is drawn in relation to a view that is rolled, zoomed or turned away.
 
 Where the subject sits in a picture is drawn for each view on its own wherever the relation leaves it free, so that one picture alone does not tell
 the motion. Where it does not (`turned`, `shifted`), both places are symmetric about a wide random middle. The order of the views is shuffled at the end.
@@ -16,8 +22,10 @@ the motion. Where it does not (`turned`, `shifted`), both places are symmetric a
 
 from __future__ import annotations
 
+import functools
 import math
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -25,16 +33,26 @@ import numpy as np
 from actial.geometry.angles import Motion, motion_between
 from actial.geometry.projection import intrinsics, project
 from actial.records import Camera
+from actial.rng import generator_for
 from actial.views.scenes import SceneSettings
 
-ROLES = ("anchor", "turned", "orbit", "shifted", "still", "radial", "counter", "free")
-"""In order of need: the first four already offer every label of every kind."""
+MOVES = ("turned", "orbit", "shifted", "still", "radial", "counter", "free")
+"""In order of need: the first three already offer every label of every kind."""
+AWAY = "away"
+"""The one relation whose views may lack the subject."""
+LEAVES = frozenset({"roll", "zoom", AWAY})
+"""Nothing is drawn in relation to such views."""
+ANCHOR = "anchor"
 
 ORBIT_STEP_DEG = (16.0, 60.0)
 COUNTER_STEP_DEG = (9.5, 14.5)
 COUNTER_TURN_FROM_DEG = 10.2
 TURN_STEP_DEG = (11.0, 30.0)
 SHIFT_R = (0.25, 0.35)
+VERTICAL_R = DOLLY_R = (0.2, 0.35)
+ROLL_DEG = (8.0, 30.0)
+ZOOM_FACTOR = (1.15, 1.5)
+AWAY_TURN_DEG = (25.0, 120.0)
 ELEVATION_DEG = (4.0, 34.0)
 RANGE_FACTOR = (0.9, 1.15)
 AIM_DEG = (12.0, 7.0)
@@ -48,6 +66,8 @@ MARGIN = 0.03
 SMALLEST = 0.45
 """The subject's longer side is at least this share of the picture's shorter side."""
 LOWEST_CAMERA_M = 0.25
+TRIALS = 40
+"""A relation can offer a label that most of so many trials offer, see `labels_of`."""
 _COUNTER_STEP_RAD = np.radians(COUNTER_STEP_DEG)
 _AIM_DEG = np.array(AIM_DEG)
 
@@ -58,6 +78,7 @@ class Shot:
 
     camera: Camera
     role: str
+    """The anchor's, or the word of how it stands to a view drawn before."""
     exposure_ev: float
     sun_factor: float
     """Multiplies the sun's strength."""
@@ -76,11 +97,17 @@ class _Stance:
     pitch_rad: float
     """Upward positive."""
     fov_deg: float
+    roll_rad: float = 0.0
+    """About the direction of view; positive tips the right side down."""
 
     def pose(self) -> np.ndarray:
         (cy, sy), (cp, sp) = ((math.cos(a), math.sin(a)) for a in (self.yaw_rad, self.pitch_rad))
         x, y, z = self.eye
-        return np.array([[sy, -sp * cy, -cp * cy, x], [-cy, -sp * sy, -cp * sy, y], [0, cp, -sp, z], [0, 0, 0, 1]])
+        T = np.array([[sy, -sp * cy, -cp * cy, x], [-cy, -sp * sy, -cp * sy, y], [0, cp, -sp, z], [0, 0, 0, 1]])
+        if self.roll_rad:
+            c, s = math.cos(self.roll_rad), math.sin(self.roll_rad)
+            T[:, :2] = T[:, :2] @ [[c, s], [-s, c]]
+        return T
 
 
 class Subject(Protocol):
@@ -98,34 +125,73 @@ class NoCameras(Exception):
 
 
 def sample_cameras(scene: Subject, settings: SceneSettings, rng: np.random.Generator) -> list[Shot]:
-    """Draw `settings.views_per_scene` shots of a scene in which every label of every kind can be asked.
+    """Draw `settings.views_per_scene` shots of a scene in which every label can be asked that their relations can offer.
 
     Raises:
         NoCameras: none was found in many tries (the scene is set aside).
     """
     sampler = _Sampler(scene, settings, rng)
+    asked = labels_of(tuple(settings.moves[: settings.views_per_scene - 1]))
     for _ in range(300):
         stances = sampler.stances()
         if stances is None:
             continue
         order = rng.permutation(len(stances))
-        poses = np.stack([stances[i].pose() for i in order])
-        if all(offered_labels(poses, sampler.center).values()):
-            return [sampler.shot(stances[i], _role(int(i))) for i in order]
+        offered = sampler.offered(stances, order)
+        if all(offered[label] for label in asked):
+            return [sampler.shot(stances[i], sampler.role(int(i))) for i in order]
     raise NoCameras("no set of cameras shows the whole subject and offers every label")
 
 
-def offered_labels(poses: np.ndarray, center: np.ndarray) -> dict[str, int]:
+def offered_labels(poses: np.ndarray, center: np.ndarray, in_sight: np.ndarray | bool = True) -> dict[str, int]:
     """How many ordered pairs of n cameras offer each label, as `kind/label`, by DESIGN's default margins.
 
     Args:
         poses: (n, 4, 4) `T_world_cam`.
         center: (3,) the subject's centre.
+        in_sight: (n,) whether each camera sees it; a way around it is asked about where both do.
     """
     n = len(poses)
     i, j = np.nonzero(~np.eye(n, dtype=bool))
     m = motion_between(poses[i], poses[j], center)
-    return {f"{kind}/{label}": int(np.sum(mask)) for kind, labels in label_masks(m).items() for label, mask in labels.items()}
+    in_both = np.broadcast_to(in_sight, n)[i] & np.broadcast_to(in_sight, n)[j]
+    masks = label_masks(m)
+    masks["orbit"] = {label: mask & in_both for label, mask in masks["orbit"].items()}
+    return {f"{kind}/{label}": int(np.sum(mask)) for kind, labels in masks.items() for label, mask in labels.items()}
+
+
+@functools.cache
+def labels_of(moves: tuple[str, ...]) -> frozenset[str]:
+    """The labels, as `kind/label`, that views in these relations can offer: what one of them does to an anchor, on trial, more often than not."""
+    return frozenset(label for move in moves for label in _labels_of_move(move))
+
+
+@functools.cache
+def _labels_of_move(move: str) -> frozenset[str]:
+    sampler = _Sampler(_Block(), _Trial((move,)), generator_for(0, f"labels of {move}"))
+    sets = [stances for stances in (sampler.stances() for _ in range(TRIALS)) if stances is not None]
+    times = Counter(label for stances in sets for label, n in sampler.offered(stances, np.arange(2)).items() if n)
+    return frozenset(label for label, n in times.items() if n > len(sets) / 2)
+
+
+class _Block:
+    """What relations are tried around: 0.8 m long, 0.6 m deep, 1.6 m high."""
+
+    def subject_corners(self) -> np.ndarray:
+        return np.array([[x, y, z] for x in (-0.4, 0.4) for y in (-0.3, 0.3) for z in (0.2, 1.8)])
+
+    def subject_center(self) -> np.ndarray:
+        return np.array([0.0, 0.0, 1.0])
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """An anchor and one more view."""
+
+    moves: tuple[str, ...]
+    views_per_scene: int = 2
+    width_px: int = 112
+    height_px: int = 112
 
 
 def label_masks(m: Motion) -> dict[str, dict[str, np.ndarray]]:
@@ -137,10 +203,6 @@ def label_masks(m: Motion) -> dict[str, dict[str, np.ndarray]]:
         "turn": {"left": turns & (m.turn_deg > 0), "right": turns & (m.turn_deg < 0), "none": np.abs(m.turn_deg) < 1},
         "orbit": {"left": orbits & (m.orbit_deg < 0), "right": orbits & (m.orbit_deg > 0), "none": np.abs(m.orbit_deg) < 1},
     }
-
-
-def _role(i: int) -> str:
-    return ROLES[i] if i < len(ROLES) else ROLES[1 + (i - 1) % (len(ROLES) - 1)]
 
 
 class _Sampler:
@@ -157,19 +219,33 @@ class _Sampler:
     def stances(self) -> list[_Stance] | None:
         """One set of stances, or None where a relation could not be met."""
         found: list[_Stance] = []
+        bases: list[_Stance] = []
         width_px, height_px = self.settings.width_px, self.settings.height_px
         across_rad = 2 * np.arctan(np.tan(np.radians(self.fov_deg) / 2) * width_px / max(width_px, height_px))
         self.range_m = self.radius_m / np.sin(across_rad * self.rng.uniform(*SPHERE_SHARE))
         for i in range(self.settings.views_per_scene):
-            draw = getattr(self, f"_{_role(i)}")
+            role = self.role(i)
+            draw = getattr(self, f"_{role}")
             for _ in range(150):
-                stance = draw(found)
-                if stance is not None and self._sees_subject(stance):
+                stance = draw(bases)
+                if stance is not None and self._stands_well(stance) and self._sees_subject(stance) != (role == AWAY):
                     found.append(stance)
                     break
             else:
                 return None
+            if role not in LEAVES:
+                bases.append(stance)
         return found
+
+    def role(self, i: int) -> str:
+        """Of the view drawn as number i."""
+        moves = self.settings.moves
+        return moves[(i - 1) % len(moves)] if i else ANCHOR
+
+    def offered(self, stances: list[_Stance], order: np.ndarray) -> dict[str, int]:
+        """Labels that stances in an order (n,) offer, see `offered_labels`."""
+        in_sight = np.array([self.role(int(i)) != AWAY for i in order])
+        return offered_labels(np.stack([stances[i].pose() for i in order]), self.center, in_sight)
 
     def shot(self, stance: _Stance, role: str) -> Shot:
         width_px, height_px = self.settings.width_px, self.settings.height_px
@@ -225,6 +301,28 @@ class _Sampler:
     def _free(self, found: list[_Stance]) -> _Stance:
         return self._around(self._azimuth(self._base(found)) + self.rng.uniform(-1, 1) * np.radians(ORBIT_STEP_DEG[1]))
 
+    def _vertical(self, found: list[_Stance]) -> _Stance:
+        base = self._base(found)
+        return self._same_direction(base, base.eye + self._jitter(base) + [0, 0, self._distance(base) * self._either(*VERTICAL_R)])
+
+    def _dolly(self, found: list[_Stance]) -> _Stance:
+        base = self._base(found)
+        ahead = np.array([np.cos(base.yaw_rad), np.sin(base.yaw_rad), 0.0])
+        return self._same_direction(base, base.eye + self._jitter(base) + ahead * self._distance(base) * self._either(*DOLLY_R))
+
+    def _roll(self, found: list[_Stance]) -> _Stance:
+        return replace(self._still(found), roll_rad=self._either(*np.radians(ROLL_DEG)))
+
+    def _zoom(self, found: list[_Stance]) -> _Stance:
+        stance, factor = self._still(found), np.exp(self._either(*np.log(ZOOM_FACTOR)))
+        return replace(stance, fov_deg=float(2 * np.degrees(np.arctan(np.tan(np.radians(stance.fov_deg) / 2) / factor))))
+
+    def _away(self, found: list[_Stance]) -> _Stance:
+        """Its pitch lies anywhere between the base's and the horizon, so that it does not look at bare ground."""
+        stance = self._still(found)
+        yaw_rad = stance.yaw_rad + self._either(*np.radians(AWAY_TURN_DEG))
+        return replace(stance, yaw_rad=yaw_rad, pitch_rad=stance.pitch_rad * float(self.rng.uniform()))
+
     def _base(self, found: list[_Stance]) -> _Stance:
         return found[int(self.rng.integers(len(found)))]
 
@@ -258,20 +356,25 @@ class _Sampler:
     def _fov(self) -> float:
         return self.fov_deg * float(self.rng.uniform(0.97, 1.03))
 
+    def _distance(self, stance: _Stance) -> float:
+        return _length(stance.eye - self.center)
+
     def _jitter(self, base: _Stance) -> np.ndarray:
         """(3,) a displacement below 0.008 r."""
         direction = self.rng.normal(size=3)
-        return 0.008 * _length(base.eye - self.center) * self.rng.uniform(0.1, 1) * direction / _length(direction)
+        return 0.008 * self._distance(base) * self.rng.uniform(0.1, 1) * direction / _length(direction)
 
     def _either(self, low: float, high: float) -> float:
         """Between `low` and `high`, of either sign."""
         sign = (-1.0, 1.0)[int(self.rng.integers(2))]
         return float(sign * self.rng.uniform(low, high))
 
+    def _stands_well(self, stance: _Stance) -> bool:
+        """Above the ground, and not too steep."""
+        return bool(stance.eye[2] >= LOWEST_CAMERA_M and abs(stance.pitch_rad) <= np.radians(58))
+
     def _sees_subject(self, stance: _Stance) -> bool:
-        """The whole subject is in the picture, not too small, and the camera stands above the ground and not too steep."""
-        if stance.eye[2] < LOWEST_CAMERA_M or abs(stance.pitch_rad) > np.radians(58):
-            return False
+        """The whole subject is in the picture, and not too small."""
         size = np.array([self.settings.width_px, self.settings.height_px], float)
         uv, _ = project(self.corners, intrinsics(self.settings.width_px, self.settings.height_px, stance.fov_deg), stance.pose())
         margin = MARGIN * size.min()

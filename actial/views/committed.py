@@ -17,7 +17,7 @@ from actial.shards import EncodedView, encode_png, picture_is_whole, view_table
 from actial.views.asset_notes import asset_of_scene
 from actial.views.asset_scenes import AssetScene, compose_asset_scene
 from actial.views.boxes import Picture
-from actial.views.cameras import Shot, sample_cameras
+from actial.views.cameras import MOVES, Shot, sample_cameras
 from actial.views.scenes import PATTERNS, Look, Scene, compose_scene, with_look
 
 LICENCE = "CC0-1.0"
@@ -43,6 +43,8 @@ class Plan:
     grounds: tuple[str, ...] = PATTERNS
     surroundings: bool = True
     """See `scenes.Look`."""
+    moves: tuple[str, ...] = MOVES
+    """How each view stands to one drawn before, see `cameras`."""
     passes: tuple[str, ...] = ()
     """What is kept of each pixel beside its colour: depth, normals."""
 

@@ -9,13 +9,14 @@ from actial import ids
 from actial.geometry.angles import motion_between
 from actial.geometry.projection import project
 from actial.rng import generator_for
-from actial.views.cameras import Shot, label_masks, offered_labels, sample_cameras
+from actial.views.cameras import MOVES, Shot, label_masks, offered_labels, sample_cameras
 from actial.views.scenes import Scene, compose_scene
 
 
 @dataclass(frozen=True)
 class Settings:
     views_per_scene: int = 8
+    moves: tuple[str, ...] = MOVES
     width_px: int = 84
     height_px: int = 84
 
@@ -43,7 +44,7 @@ def test_every_scene_offers_every_label() -> None:
         assert len(offered) == 9 and min(offered.values()) >= 1, (scene.scene_id, offered)
 
 
-@pytest.mark.parametrize("settings", [Settings(4), Settings(6, 112, 84), Settings(20, 84, 112)])
+@pytest.mark.parametrize("settings", [Settings(4), Settings(6, MOVES, 112, 84), Settings(20, MOVES, 84, 112)])
 def test_other_numbers_of_views_and_shapes_of_pictures(settings: Settings) -> None:
     for seed in range(5):
         scene, shots = shots_of(seed, settings)
