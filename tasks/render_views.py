@@ -26,6 +26,7 @@ from actial.views.launcher import Launcher
 from actial.views.progress import ViewProgress
 from actial.views.scenes import Scene
 from actial.views.supervisor import Done
+from actial.views.visibility import HiddenSubject
 from tasks import body
 from tasks.body import Job, Made
 
@@ -45,6 +46,7 @@ def make(job: Job) -> Made:
     with ViewWriter(job.out / "views", job.params.render_views.shard_mb) as writer:
         for scene_id in whole:
             writer.add_table(committed.read(folder, scene_id))
+            refused.update({f"views ({reason})": n for reason, n in committed.left_out(folder, scene_id).items()})
     (job.out / CONTACT_SHEET).write_bytes(encode_png(contact_sheet(folder, whole)))
     return Made(counts={"scenes": len(whole), "views": writer.n_views}, refused=dict(sorted(refused.items())), look=CONTACT_SHEET, facts=facts)
 
@@ -129,12 +131,11 @@ def _drawn(plan: Plan, folder: Path, todo: list[str]) -> Iterator[Done]:
     for scene_id in todo:
         try:
             scene, shots = committed.composed(plan, scene_id)
-        except NoCameras as error:
+            assert isinstance(scene, Scene), "params leave assets to Blender"
+            committed.commit(folder, plan, scene, shots, boxes.render_scene(scene, shots))
+            yield Done(scene_id, None)
+        except (NoCameras, HiddenSubject) as error:
             yield Done(scene_id, str(error))
-            continue
-        assert isinstance(scene, Scene), "params leave assets to Blender"
-        committed.commit(folder, plan, scene, shots, boxes.render_scene(scene, shots))
-        yield Done(scene_id, None)
 
 
 def _scene_limit_s(plan: Plan) -> float:

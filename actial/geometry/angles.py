@@ -71,7 +71,7 @@ def motion_between(T_world_1: np.ndarray, T_world_2: np.ndarray, object_center: 
             distance_r=np.linalg.norm(d, axis=1) / r,
             turn_deg=np.degrees(np.arctan2(np.cross(F1, F2)[:, 2], _dot(F1, F2))),
             pitch_deg=_elevation_deg(f2) - _elevation_deg(f1),
-            roll_deg=wrapped_deg(_roll_deg(T_world_2, F2) - _roll_deg(T_world_1, F1)),
+            roll_deg=wrapped_deg(tilt_deg(T_world_2) - tilt_deg(T_world_1)),
             orbit_deg=np.degrees(np.arctan2(np.cross(a1, a2)[:, 2], _dot(a1, a2))),
             perspective_r=_dot(d, np.cross(UP, _level_unit(b1))) / r,
             radial_log=np.log(r2 / r),
@@ -79,6 +79,13 @@ def motion_between(T_world_1: np.ndarray, T_world_2: np.ndarray, object_center: 
             max_pitch_deg=np.maximum(np.abs(_elevation_deg(f1)), np.abs(_elevation_deg(f2))),
             min_level_distance_r=np.minimum(np.linalg.norm(a1, axis=1), np.linalg.norm(a2, axis=1)) / r,
         )
+
+
+def tilt_deg(T_world_cam: np.ndarray) -> np.ndarray:
+    """(n,) how far the right sides of cameras (n, 4, 4) are turned below the horizon, about the viewing direction; NaN where one looks straight up or down."""
+    level_right = np.cross(_level_unit(-T_world_cam[:, :3, 2]), UP)
+    right, up = T_world_cam[:, :3, 0], T_world_cam[:, :3, 1]
+    return np.degrees(np.arctan2(_dot(level_right, up), _dot(level_right, right)))
 
 
 def wrapped_deg(angle_deg: np.ndarray) -> np.ndarray:
@@ -103,10 +110,3 @@ def _level_unit(v: np.ndarray) -> np.ndarray:
 
 def _elevation_deg(f: np.ndarray) -> np.ndarray:
     return np.degrees(np.arcsin(np.clip(f[:, 2], -1.0, 1.0)))
-
-
-def _roll_deg(T_world_cam: np.ndarray, F: np.ndarray) -> np.ndarray:
-    """Tilt of the camera's right axis below the horizon, about its viewing direction."""
-    level_right = np.cross(F, UP)
-    right, up = T_world_cam[:, :3, 0], T_world_cam[:, :3, 1]
-    return np.degrees(np.arctan2(_dot(level_right, up), _dot(level_right, right)))

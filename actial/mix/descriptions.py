@@ -13,7 +13,7 @@ import numpy as np
 
 from actial.geometry.projection import about_subject, project
 from actial.questions.kinds_2d import DRIFT, LEAN, Asked
-from actial.questions.sight import Sighting, has_sides, lowness, sightings, spoken_names
+from actial.questions.sight import Sighting, has_sides, lowness, shows_subject, sightings, spoken_names
 from actial.records import SceneObject, View
 
 SIDE_SHARE = 0.07
@@ -43,7 +43,7 @@ def place(p_world: np.ndarray, view: View, grid: Grid) -> str:
 
 
 def describe_pair(first: View, second: View, wording: str, grid: Grid, *, sides: bool) -> str:
-    """Where the subject's middle and the parts are in both pictures, left to right. Empty where none can be named.
+    """Where the subject's middle and the parts are in both pictures, left to right. Empty where a picture shows no part that can be named, or not the middle.
 
     Args:
         sides: also tell which parts are on the subject's near and far side; without this the text is about the pictures alone.
@@ -52,7 +52,7 @@ def describe_pair(first: View, second: View, wording: str, grid: Grid, *, sides:
     lines = []
     for number, view in enumerate((first, second), start=1):
         parts = [(names[name], s) for name, s in sightings(view).items() if name in names]
-        if not parts:
+        if not parts or not shows_subject(view):
             return ""
         told = [(name, place(s.part.center(), view, grid), _side(s, view) if sides else "") for name, s in parts]
         middle = place(view.objects[0].center(), view, grid)

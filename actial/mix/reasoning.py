@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from actial.geometry.angles import motion_between
+from actial.geometry.angles import motion_between, tilt_deg
 from actial.geometry.projection import about_subject, project
 from actial.mix.descriptions import Grid, Places, columns_slid, located, middle_in_both, seen_in_both
-from actial.questions.sight import has_sides, lowness
+from actial.questions.sight import has_sides, lowness, shows_subject
 from actial.records import Question, SceneObject, View
 
 SLID_SHARE, STILL_SHARE = 0.05, 0.03
@@ -28,6 +28,8 @@ SLID_COLUMNS = 2
 """Where places are quoted, their columns must show at least so many for a slide, and fewer for none."""
 NEARER_SHARE = 0.08
 """In each picture the near part is nearer than the far one by at least this share of the subject's extent."""
+LEVEL_DEG = 3.0
+"""In a picture tilted by more, columns do not tell sideways."""
 TURNED_DEG, NOT_TURNED_DEG = 2.5, 1.2
 """The whole subject slid, or did not, when its bearing changed by more or less than these."""
 
@@ -77,6 +79,10 @@ def tell(question: Question, first: View, second: View, with_shape: bool, grid: 
         went, all_slid, compared = _turn_terms(first, second)
     elif question.kind != "lateral":
         went = _OPPOSITE[label]
+    if not (shows_subject(first) and shows_subject(second)):
+        raise NoChain("subject not in both pictures")
+    if (np.abs(tilt_deg(np.stack([first.camera.pose(), second.camera.pose()]))) > LEVEL_DEG).any():
+        raise NoChain("camera rolled")
     if not (has_sides(first) and has_sides(second)):
         raise NoChain("camera above or below the subject")
     both = seen_in_both(first, second, with_shape)

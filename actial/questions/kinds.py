@@ -26,8 +26,9 @@ REASONS = {
     -4: "camera pitched too far",
     -5: "subject moved between the views",
     -6: "undefined: camera looks straight up or down, or stands where the subject is",
+    -7: "subject not in both pictures",
 }
-BETWEEN, BEYOND, NEAR_AXIS, PITCHED, SUBJECT_MOVED, UNDEFINED = REASONS
+BETWEEN, BEYOND, NEAR_AXIS, PITCHED, SUBJECT_MOVED, UNDEFINED, OUT_OF_SIGHT = REASONS
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Kind:
     positive: Label
     """What a positive quantity means."""
     around_subject: bool
-    """Whether both cameras must stand clear of the subject's vertical axis."""
+    """Whether both cameras must stand clear of the subject's vertical axis, and both pictures show its centre."""
     texts: tuple[str, ...]
     """Wordings of the question; the first is the shortest."""
     options: tuple[str, str, str]
@@ -122,8 +123,14 @@ TIED_CLASS = "sideways"
 camera 1 looks at the subject closely enough, see `lateral_is_tied`."""
 
 
-def decide(kind: Kind, motion: Motion, subject_moved: np.ndarray, settings: BuildQA) -> np.ndarray:
-    """(n,) int8: `LEFT`, `RIGHT` or `NONE` where the pair is asked about, else a key of `REASONS`."""
+def decide(kind: Kind, motion: Motion, subject_moved: np.ndarray, settings: BuildQA, in_both: np.ndarray | bool = True) -> np.ndarray:
+    """(n,) int8: `LEFT`, `RIGHT` or `NONE` where the pair is asked about, else a key of `REASONS`.
+
+    Args:
+        subject_moved: (n,) bool.
+        in_both: (n,) whether the subject's centre lies in both pictures. What went on around a thing can only be told where it is seen; which way the camera
+            itself went or turned, from anything that stands still.
+    """
     band = band_of(kind, settings)
     value, size = getattr(motion, kind.quantity), np.abs(getattr(motion, kind.size))
     positive = LABELS.index(kind.positive)
@@ -133,6 +140,7 @@ def decide(kind: Kind, motion: Motion, subject_moved: np.ndarray, settings: Buil
     code[size < band.none_below] = NONE
     if kind.around_subject:
         code[motion.min_level_distance_r <= settings.min_level_distance_r] = NEAR_AXIS
+        code[~np.broadcast_to(in_both, code.shape)] = OUT_OF_SIGHT
     code[motion.max_pitch_deg > settings.max_pitch_deg] = PITCHED
     code[subject_moved] = SUBJECT_MOVED
     code[~(np.isfinite(value) & np.isfinite(size))] = UNDEFINED

@@ -88,7 +88,7 @@ def _of_batch(batch: Sequence[PosedScene], base: int, settings: BuildQA, seed: i
     found.n_pairs += 2 * len(i)
     if not len(i):
         return np.empty(0, CANDIDATE)
-    place = _places_in_pictures(batch, usable, poses)
+    place, in_sight = _places_in_pictures(batch, usable, poses), _in_sight(batch, usable, poses, centers)
     scene = np.repeat(np.arange(len(batch), dtype=np.int32), [len(first) for first, _ in pairs])
     number = np.concatenate(numbers)
     keys = [generator_for(seed, f"{s.scene_id}/pairs").random((len(kinds.KINDS), len(first))) for s, (first, _) in zip(batch, pairs, strict=True)]
@@ -100,7 +100,7 @@ def _of_batch(batch: Sequence[PosedScene], base: int, settings: BuildQA, seed: i
     for k, kind in enumerate(kinds.KINDS.values()):
         if kind.name not in settings.kinds:
             continue
-        codes = [kinds.decide(kind, motion, moved, settings) for motion in motions]
+        codes = [kinds.decide(kind, motion, moved, settings, in_sight[i] & in_sight[j]) for motion in motions]
         picked = _picked(codes, scene, key[k], settings.pairs_per_kind, found.refused, kind.name)
         row = np.empty(len(picked), CANDIDATE)
         row["scene"], row["kind"] = base + scene[picked], k
@@ -121,8 +121,23 @@ def _of_batch(batch: Sequence[PosedScene], base: int, settings: BuildQA, seed: i
 
 def _places_in_pictures(batch: Sequence[PosedScene], usable: Sequence[np.ndarray], poses: np.ndarray) -> np.ndarray:
     """(views, p, 2): where each usable view's points lie in it, see `cues.in_picture`."""
-    of_usable = lambda name: [getattr(scene, name)[views] for scene, views in zip(batch, usable, strict=True)]
-    return in_picture(stacked_points(of_usable("points")), poses, np.concatenate(of_usable("K")), np.concatenate(of_usable("size_px")))
+    return in_picture(stacked_points(_of_usable("points", batch, usable)), poses, *_optics(batch, usable))
+
+
+def _in_sight(batch: Sequence[PosedScene], usable: Sequence[np.ndarray], poses: np.ndarray, centers: np.ndarray) -> np.ndarray:
+    """(views,) bool: whether the subject's centre lies in each usable view's picture; where its K is not given, it is taken to."""
+    K, size_px = _optics(batch, usable)
+    inside = np.isfinite(in_picture(centers[:, None], poses, K, size_px)).all(axis=(1, 2))
+    return np.asarray(inside | ~np.isfinite(K).all(axis=(1, 2)))
+
+
+def _optics(batch: Sequence[PosedScene], usable: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """(views, 3, 3) K and (views, 2) size of each usable view's picture, pixels."""
+    return np.concatenate(_of_usable("K", batch, usable)), np.concatenate(_of_usable("size_px", batch, usable))
+
+
+def _of_usable(name: str, batch: Sequence[PosedScene], usable: Sequence[np.ndarray]) -> list[np.ndarray]:
+    return [getattr(scene, name)[views] for scene, views in zip(batch, usable, strict=True)]
 
 
 def _picked(codes: Sequence[np.ndarray], scene: np.ndarray, key: np.ndarray, most: int, refused: Counter[str], kind: str) -> np.ndarray:

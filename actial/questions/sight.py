@@ -41,6 +41,16 @@ def sightings(view: View) -> dict[str, Sighting]:
     return {s.part.name: s for s in sorted(seen, key=lambda s: s.pixel)}
 
 
+def shows_subject(view: View) -> bool:
+    """Whether the subject's centre lies in the picture.
+
+    Raises:
+        ValueError: the view has no pose.
+    """
+    (uv,), _ = project(view.objects[0].center()[None], view.camera.intrinsics(), view.camera.pose())
+    return bool(np.all((uv >= 0) & (uv <= [view.camera.width_px, view.camera.height_px])))  # NaN, behind the camera, is not inside
+
+
 def lowness(p_world: np.ndarray, view: View) -> float:
     """How low in the picture the ground straight below a point appears, as a share of the height: 0 at the upper edge or beyond, 1 at the lower.
 

@@ -7,9 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from actial.geometry.angles import tilt_deg
+from actial.geometry.projection import project
 from actial.records import Camera, SceneObject, View
 from actial.report.overlay import number_of
 from actial.report.page import Html, table, tag
+
+LEAST_ROLL_DEG = 1.0
+"""A smaller roll is not told."""
 
 
 def fov_deg(camera: Camera) -> tuple[float, float]:
@@ -33,6 +38,12 @@ def placement(view: View) -> tuple[float, float, float] | None:
     return distance, float(np.degrees(np.arctan2(z, np.hypot(x, y)))), float(np.degrees(np.arctan2(y, x)) % 360)
 
 
+def centre_in_picture(view: View) -> bool:
+    """Whether the subject's centre is, of a view whose camera is known."""
+    ((u, v),), _ = project(view.objects[0].center()[None], view.camera.intrinsics(), view.camera.pose())
+    return bool(0 <= u <= view.camera.width_px and 0 <= v <= view.camera.height_px)  # NaN, behind the camera, is not
+
+
 def radius(views: Sequence[View]) -> float | None:
     """r: the distance to the subject of the first camera that is known; None where none is, or it stands in the subject's centre."""
     return next((p[0] for v in views if (p := placement(v))), None) or None
@@ -47,7 +58,10 @@ def view_line(view: View, scene: Sequence[View], unit: str) -> str:
         return "camera unknown"
     distance, elevation_deg, azimuth_deg = placed
     share = "" if r is None else f"{distance / r:.2f} r = "
-    return f"{share}{distance:.2f} {unit} · elevation {elevation_deg:.0f}° · azimuth {azimuth_deg:.0f}° · {field}"
+    (roll_deg,) = tilt_deg(view.camera.pose()[None])
+    rolled = f" · roll {roll_deg:+.0f}°" if abs(roll_deg) >= LEAST_ROLL_DEG else ""
+    away = " · looks past the subject" if view.objects and not centre_in_picture(view) else ""
+    return f"{share}{distance:.2f} {unit} · elevation {elevation_deg:.0f}° · azimuth {azimuth_deg:.0f}° · {field}{rolled}{away}"
 
 
 def camera_rows(views: Sequence[View], capture: dict[str, Any] | None, unit: str) -> Html:

@@ -42,11 +42,25 @@ def doubts(view: View, pixels: np.ndarray | None, mask: np.ndarray | None, estim
         found.append("K has no focal lengths, or another last row than 0, 0, 1")
     if camera.T_world_cam is not None and not rigid:
         found.append("the camera's pose is no rotation and translation")
-    if posed and view.objects:
+    if posed and view.objects and not (mask is not None and mask.shape == size and looks_away(view, mask)):
         found += _subject_doubts(view)
     if mask is not None:
         found += _mask_doubts(view, mask, posed, estimated) if mask.shape == size else ["the mask has another size than the picture"]
     return found
+
+
+def looks_away(view: View, mask: np.ndarray) -> bool:
+    """Whether camera and mask agree that the picture lacks its subject: its centre is not in it, and what is seen of it is cut, if any is.
+
+    Args:
+        view: with a sound pose and an object.
+        mask: (h, w) uint8.
+    """
+    return bool(_subject_doubts(view)) and (not mask.any() or _reaches_edge(mask))
+
+
+def _reaches_edge(mask: np.ndarray) -> bool:
+    return bool(np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]]).any())
 
 
 def beyond_box_px(o: SceneObject, camera: Camera, uv: np.ndarray) -> np.ndarray | None:
@@ -72,9 +86,10 @@ def _subject_doubts(view: View) -> list[str]:
 
 def _mask_doubts(view: View, mask: np.ndarray, posed: bool, estimated: bool) -> list[str]:
     found, limit = [], OUTSIDE_ESTIMATED_SHARE if estimated else OUTSIDE_SHARE
+    away = posed and bool(view.objects) and looks_away(view, mask)
     if not mask.any():
-        return ["nothing of the subject is seen"]
-    if not estimated and np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]]).any():
+        return [] if away else ["nothing of the subject is seen"]
+    if not estimated and not away and _reaches_edge(mask):
         found.append("the subject reaches the picture's edge")
     for number in np.unique(mask[mask > 0]):
         o = owner_of(number, view)

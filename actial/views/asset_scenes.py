@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from actial.records import MESH, SUBJECT_IN_MASK, SceneObject
+from actial.records import MESH, SceneObject
 from actial.rng import generator_for
 from actial.views.arrangements import GAP_M, Solid
 from actial.views.asset_shapes import AssetShape, placed
@@ -17,8 +17,6 @@ RADIUS_M = (1.05, 1.3)
 """Of the sphere around the subject's bounding box, as with procedural subjects."""
 PLINTH_SHARE, PLINTH_HEIGHT_M = 0.6, (0.15, 1.1)
 """With everything standing on one floor, height in the picture would give depth away."""
-LEAST_SEEN = 0.3
-"""Of the picture's shorter side: what the visible part of the subject must span."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +39,10 @@ class AssetScene:
         """(n, 3) vertices of the asset's convex hull, world, metres."""
         T = self._pose()
         return np.array(self.shape.hull) @ T[:3, :3].T + T[:3, 3]
+
+    def outline(self) -> np.ndarray:
+        """(n, 3) points whose convex hull the pixels of a mask fill from side to side, world, metres."""
+        return self.subject_corners()
 
     def subject_center(self) -> np.ndarray:
         """(3,) middle of the bounding box, world, metres."""
@@ -86,26 +88,3 @@ def _plinth(rng: np.random.Generator, foot_m: np.ndarray, yaw_rad: float, extent
         width = depth = np.hypot(width, depth)
     rgb = MUTED[int(rng.integers(len(MUTED)))]
     return Solid(shape, (float(width), float(depth), height), (float(foot_m[0]), float(foot_m[1]), GAP_M + height / 2), yaw_rad, PLINTH, "", rgb)
-
-
-class HiddenSubject(Exception):
-    """A rendered picture does not show the whole subject, as large as it should be."""
-
-
-def check_sight(mask: np.ndarray) -> None:
-    """See that a picture shows all of its subject.
-
-    Args:
-        mask: (h, w) uint8, as `boxes.Picture` has it.
-
-    Raises:
-        HiddenSubject: it is hidden, cut by the frame or tiny.
-    """
-    rows, columns = np.nonzero(mask == SUBJECT_IN_MASK)
-    if not len(rows):
-        raise HiddenSubject("a picture does not show the subject")
-    height, width = mask.shape
-    if rows.min() == 0 or columns.min() == 0 or rows.max() == height - 1 or columns.max() == width - 1:
-        raise HiddenSubject("a picture cuts the subject")
-    if max(np.ptp(rows), np.ptp(columns)) + 1 < LEAST_SEEN * min(width, height):
-        raise HiddenSubject("a picture hides most of the subject, or shows it tiny")

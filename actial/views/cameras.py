@@ -12,7 +12,7 @@ vertical  straight up or down, the same direction      translation along gravity
 dolly     along its own level direction, which stays   translation forward or backward alone
 roll      the same place and aim, the horizon tilted   a roll alone
 zoom      the same place and direction                 no movement at all; another focal length
-away      the same place, turned off the subject       a turn alone; the subject is cut or gone
+away      the same place, turned off the subject       a turn alone; the subject is gone, or cut through its middle
 
 What stays the same does so up to a jitter too small to be asked about. Nothing is drawn in relation to a view that is rolled, zoomed or turned away.
 
@@ -30,10 +30,10 @@ from typing import Protocol
 
 import numpy as np
 
-from actial.geometry.angles import Motion, motion_between
 from actial.geometry.projection import intrinsics, project
 from actial.records import Camera
 from actial.rng import generator_for
+from actial.views.labels import offered_labels
 from actial.views.scenes import SceneSettings
 
 MOVES = ("turned", "orbit", "shifted", "still", "radial", "counter", "free")
@@ -143,23 +143,6 @@ def sample_cameras(scene: Subject, settings: SceneSettings, rng: np.random.Gener
     raise NoCameras("no set of cameras shows the whole subject and offers every label")
 
 
-def offered_labels(poses: np.ndarray, center: np.ndarray, in_sight: np.ndarray | bool = True) -> dict[str, int]:
-    """How many ordered pairs of n cameras offer each label, as `kind/label`, by DESIGN's default margins.
-
-    Args:
-        poses: (n, 4, 4) `T_world_cam`.
-        center: (3,) the subject's centre.
-        in_sight: (n,) whether each camera sees it; a way around it is asked about where both do.
-    """
-    n = len(poses)
-    i, j = np.nonzero(~np.eye(n, dtype=bool))
-    m = motion_between(poses[i], poses[j], center)
-    in_both = np.broadcast_to(in_sight, n)[i] & np.broadcast_to(in_sight, n)[j]
-    masks = label_masks(m)
-    masks["orbit"] = {label: mask & in_both for label, mask in masks["orbit"].items()}
-    return {f"{kind}/{label}": int(np.sum(mask)) for kind, labels in masks.items() for label, mask in labels.items()}
-
-
 @functools.cache
 def labels_of(moves: tuple[str, ...]) -> frozenset[str]:
     """The labels, as `kind/label`, that views in these relations can offer: what one of them does to an anchor, on trial, more often than not."""
@@ -194,17 +177,6 @@ class _Trial:
     height_px: int = 112
 
 
-def label_masks(m: Motion) -> dict[str, dict[str, np.ndarray]]:
-    """Which pairs offer which label of lateral translation, orbit sense and turn, by DESIGN's default margins."""
-    turns = (np.abs(m.turn_deg) >= 10) & (np.abs(m.turn_deg) <= 150)
-    orbits = (np.abs(m.orbit_deg) >= 15) & (np.abs(m.orbit_deg) <= 150) & (m.min_level_distance_r > 0.3)
-    return {
-        "lateral": {"left": m.lateral_r <= -0.15, "right": m.lateral_r >= 0.15, "none": m.distance_r < 0.01},
-        "turn": {"left": turns & (m.turn_deg > 0), "right": turns & (m.turn_deg < 0), "none": np.abs(m.turn_deg) < 1},
-        "orbit": {"left": orbits & (m.orbit_deg < 0), "right": orbits & (m.orbit_deg > 0), "none": np.abs(m.orbit_deg) < 1},
-    }
-
-
 class _Sampler:
     """Draws the stances of one scene."""
 
@@ -228,7 +200,7 @@ class _Sampler:
             draw = getattr(self, f"_{role}")
             for _ in range(150):
                 stance = draw(bases)
-                if stance is not None and self._stands_well(stance) and self._sees_subject(stance) != (role == AWAY):
+                if stance is not None and self._stands_well(stance) and (self._looks_past(stance) if role == AWAY else self._sees_subject(stance)):
                     found.append(stance)
                     break
             else:
@@ -373,10 +345,19 @@ class _Sampler:
         """Above the ground, and not too steep."""
         return bool(stance.eye[2] >= LOWEST_CAMERA_M and abs(stance.pitch_rad) <= np.radians(58))
 
+    def _looks_past(self, stance: _Stance) -> bool:
+        """The subject's middle is not in the picture."""
+        uv, size = self._pixels(stance, self.center[None])
+        return not bool(((uv >= 0) & (uv <= size)).all())  # NaN, behind the camera, is not inside
+
+    def _pixels(self, stance: _Stance, p_world: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Where points (n, 3) appear, (n, 2), and the picture's size (2,)."""
+        size = np.array([self.settings.width_px, self.settings.height_px], float)
+        return project(p_world, intrinsics(self.settings.width_px, self.settings.height_px, stance.fov_deg), stance.pose())[0], size
+
     def _sees_subject(self, stance: _Stance) -> bool:
         """The whole subject is in the picture, and not too small."""
-        size = np.array([self.settings.width_px, self.settings.height_px], float)
-        uv, _ = project(self.corners, intrinsics(self.settings.width_px, self.settings.height_px, stance.fov_deg), stance.pose())
+        uv, size = self._pixels(stance, self.corners)
         margin = MARGIN * size.min()
         if np.isnan(uv).any() or (uv < margin).any() or (uv > size - margin).any():
             return False

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +21,12 @@ from actial.views.asset_scenes import AssetScene, compose_asset_scene
 from actial.views.boxes import Picture
 from actial.views.cameras import MOVES, Shot, sample_cameras
 from actial.views.scenes import PATTERNS, Look, Scene, compose_scene, with_look
+from actial.views.visibility import faults
 
 LICENCE = "CC0-1.0"
 """Of pictures of procedural scenes."""
+LEFT_OUT = b"left_out"
+"""In the metadata of a finished scene's file: how many of its views were left out, by reason, as JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,21 +77,38 @@ def file_of(folder: Path, scene_id: str) -> Path:
 
 
 def commit(folder: Path, plan: Plan, scene: Scene | AssetScene, shots: list[Shot], pictures: list[Picture]) -> None:
-    """Write a finished scene in one step; what stood there goes away."""
+    """Write a finished scene in one step; what stood there goes away. Views that do not show the subject as they should are left out, and counted
+    in the file by reason; the others keep their numbers.
+
+    Raises:
+        HiddenSubject: too few views show it.
+    """
+    why = faults(shots, [p.mask for p in pictures], scene.outline())
+    kept = [i for i, reason in enumerate(why) if reason is None]
+    pictures = [pictures[i] for i in kept]
     objects = scene.objects()
     source, licence = (scene.asset.name, scene.asset.licence) if isinstance(scene, AssetScene) else (plan.source, LICENCE)
-    views = [View(ids.view_id(scene.scene_id, i), scene.scene_id, shot.camera, objects, source, licence) for i, shot in enumerate(shots)]
+    views = [View(ids.view_id(scene.scene_id, i), scene.scene_id, shots[i].camera, objects, source, licence) for i in kept]
     passes = {}
     if "depth" in plan.passes:
         passes["depth"] = [encode_depth(p.depth_m) for p in pictures if p.depth_m is not None]
     if "normals" in plan.passes:
         passes["normals"] = [encode_normals(p.normals) for p in pictures if p.normals is not None]
-    commit_views(folder, scene.scene_id, ((view, encode_png(p.pixels), encode_png(p.mask)) for view, p in zip(views, pictures, strict=True)), passes)
+    encoded = ((view, encode_png(p.pixels), encode_png(p.mask)) for view, p in zip(views, pictures, strict=True))
+    commit_views(folder, scene.scene_id, encoded, passes, Counter(reason for reason in why if reason))
 
 
-def commit_views(folder: Path, scene_id: str, views: Iterable[EncodedView], passes: Mapping[str, Sequence[bytes]] | None = None) -> None:
-    """The same for views with their pictures."""
+def commit_views(
+    folder: Path,
+    scene_id: str,
+    views: Iterable[EncodedView],
+    passes: Mapping[str, Sequence[bytes]] | None = None,
+    left_out: Mapping[str, int] | None = None,
+) -> None:
+    """The same for views with their pictures, and how many others there were, by the reason why they are left out."""
     table = view_table(views, passes)
+    if left_out:
+        table = table.replace_schema_metadata({**table.schema.metadata, LEFT_OUT: json.dumps(left_out, sort_keys=True)})
     data = pa.BufferOutputStream()
     with pa.ipc.new_file(data, table.schema) as writer:
         writer.write_table(table)
@@ -110,19 +132,33 @@ def read(folder: Path, scene_id: str) -> pa.Table:
         pa.ArrowInvalid: the file is truncated or none.
         OSError: it cannot be read.
     """
-    return pa.ipc.open_file(file_of(folder, scene_id).read_bytes()).read_all()
+    table = pa.ipc.open_file(file_of(folder, scene_id).read_bytes()).read_all()
+    return table.replace_schema_metadata({name: value for name, value in table.schema.metadata.items() if name != LEFT_OUT})
+
+
+def left_out(folder: Path, scene_id: str) -> Counter[str]:
+    """How many views of a finished scene were left out, by reason.
+
+    Raises:
+        pa.ArrowInvalid: its file is truncated or none.
+        OSError: it cannot be read.
+    """
+    with pa.OSFile(str(file_of(folder, scene_id))) as file:
+        return Counter(json.loads(pa.ipc.open_file(file).schema.metadata.get(LEFT_OUT, b"{}")))
 
 
 def is_whole(folder: Path, scene_id: str, n_views: int) -> bool:
-    """Whether a scene was finished before and every picture of it is as it was written: of masks, depth and normals, too."""
+    """Whether a scene was finished before, with so many views together with those left out, and every picture of it is as it was written: of masks, depth and
+    normals, too."""
     try:
         table = read(folder, scene_id)
         table.validate(full=True)
+        n_left_out = left_out(folder, scene_id).total()
     except (OSError, pa.ArrowException):
         return False
     columns = [field.name for field in table.schema if field.type == table.schema.field("image").type]
     cells = [(name, cell) for name in columns for cell in table[name].to_pylist()]
-    return table.num_rows == n_views and all(picture_is_whole(cell["bytes"]) if cell else name == "mask" for name, cell in cells)
+    return table.num_rows + n_left_out == n_views and all(picture_is_whole(cell["bytes"]) if cell else name == "mask" for name, cell in cells)
 
 
 def sweep(folder: Path) -> None:

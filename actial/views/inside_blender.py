@@ -18,13 +18,13 @@ from typing import Any
 from actial.errors import RefusedAsset, UserError
 from actial.shards import view_table
 from actial.views import committed, inside_assets
-from actial.views.asset_scenes import HiddenSubject
 from actial.views.asset_shelf import Look
 from actial.views.cameras import NoCameras
 from actial.views.committed import Plan
 from actial.views.inside_start import bpy
 from actial.views.inside_studio import Studio
 from actial.views.render_devices import GPU_KINDS, RenderDevice, gpus_of
+from actial.views.visibility import HiddenSubject
 
 
 def _take_device(wanted: str, slot: int) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import OpenEXR
 from actial.records import SUBJECT_IN_MASK
 from actial.views import boxes
 from actial.views.arrangements import Solid
-from actial.views.asset_scenes import AssetScene, check_sight
+from actial.views.asset_scenes import AssetScene
 from actial.views.cameras import Shot
 from actial.views.committed import Plan
 from actial.views.inside_assets import loaded
@@ -78,7 +78,6 @@ class Studio:
 
         Raises:
             RefusedAsset: the scene's asset cannot be used.
-            HiddenSubject: a picture does not show the whole subject of an asset's scene, as large as it should be.
         """
         self.n_scenes += 1
         if isinstance(scene, AssetScene):
@@ -98,10 +97,7 @@ class Studio:
                 if not any(blender_object.data.materials):
                     blender_object.data.materials.clear()
                     blender_object.data.materials.append(bare)
-            pictures = [self._picture(scene.sky, shot, shot is shots[-1]) for shot in shots]
-        for picture in pictures:
-            check_sight(picture.mask)
-        return pictures
+            return [self._picture(scene.sky, shot, shot is shots[-1]) for shot in shots]
 
     def _picture(self, sky: Sky, shot: Shot, last: bool, mask: np.ndarray | None = None) -> boxes.Picture:
         """Render a shot, with the passes of the plan; where no mask is given, it comes from the same render."""

@@ -131,6 +131,10 @@ class Scene:
         """(8 n, 3) corners of the boxes around the n parts and stands, world, metres."""
         return np.concatenate([s.corners() for s in self.subject_solids])
 
+    def outline(self) -> np.ndarray:
+        """(8 n, 3) corners of the boxes around the parts, which masks show, without stands, world, metres."""
+        return np.concatenate([s.corners() for s in self.parts])
+
     def objects(self) -> tuple[SceneObject, ...]:
         """The subject, then its coloured parts. Stands count to the subject's box and have no row of their own."""
         low, high = self.subject_box()

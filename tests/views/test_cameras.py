@@ -9,7 +9,8 @@ from actial import ids
 from actial.geometry.angles import motion_between
 from actial.geometry.projection import project
 from actial.rng import generator_for
-from actial.views.cameras import MOVES, Shot, label_masks, offered_labels, sample_cameras
+from actial.views.cameras import MOVES, Shot, sample_cameras
+from actial.views.labels import label_masks, offered_labels
 from actial.views.scenes import Scene, compose_scene
 
 

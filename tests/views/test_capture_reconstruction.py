@@ -14,8 +14,8 @@ from actial.geometry.angles import Motion, motion_between
 from actial.geometry.projection import intrinsics
 from actial.rng import generator_for
 from actial.shards import encode_png
-from actial.views.cameras import label_masks
 from actial.views.captures import Capture, Origin, ingest_capture
+from actial.views.labels import label_masks
 
 N_VIEWS, SIZE_PX, K1 = 24, (320, 240), -0.12
 

@@ -11,7 +11,8 @@ from scipy.spatial.transform import Rotation
 from actial import ids
 from actial.params import RenderViews
 from actial.rng import generator_for
-from actial.views.cameras import LEAVES, MOVES, Shot, label_masks, labels_of, offered_labels, sample_cameras
+from actial.views.cameras import LEAVES, MOVES, Shot, labels_of, sample_cameras
+from actial.views.labels import offered_labels
 from actial.views.scenes import Scene, compose_scene
 
 FIELDS = {f.name: f.metadata for f in fields(RenderViews)}
@@ -48,6 +49,7 @@ class Step:
     focal_factor: float
     outside: bool
     """Whether some of the subject's corners are not in the second picture."""
+    middle_outside: bool
 
     @property
     def angle_deg(self) -> float:
@@ -66,13 +68,13 @@ def step(scene: Scene, first: Shot, second: Shot) -> Step:
     level = Rotation.from_euler("Z", yaw1, degrees=True)
     low, high = scene.subject_box()
     r = np.linalg.norm(T1[:3, 3] - (low + high) / 2)
-    in_cam = R2.inv().apply(scene.subject_corners() - T2[:3, 3])
+    in_cam = R2.inv().apply(np.concatenate([scene.subject_corners(), [(low + high) / 2]]) - T2[:3, 3])
     uv = K2[0, 0] * in_cam[:, :2] / -in_cam[:, 2:]
     half = np.array([second.camera.width_px, second.camera.height_px]) / 2
-    outside = bool((in_cam[:, 2] >= 0).any() or (np.abs(uv) > half).any())
+    outside = (in_cam[:, 2] >= 0) | (np.abs(uv) > half).any(axis=1)
     wrapped = lambda angle: (angle + 180) % 360 - 180
     turns = (wrapped(yaw2 - yaw1), pitch2 - pitch1, wrapped(roll1 - roll2))
-    return Step(level.inv().apply(T2[:3, 3] - T1[:3, 3]) / r, R2 * R1.inv(), *map(float, turns), K2[0, 0] / K1[0, 0], outside)
+    return Step(level.inv().apply(T2[:3, 3] - T1[:3, 3]) / r, R2 * R1.inv(), *map(float, turns), K2[0, 0] / K1[0, 0], bool(outside.any()), bool(outside[-1]))
 
 
 def close(limits: tuple[float, float], size: float, slack: float) -> bool:
@@ -84,7 +86,7 @@ MEANING: dict[str, Callable[[Step], bool]] = {
     "dolly": lambda s: s.angle_deg < JITTER_DEG and close((0.2, 0.35), s.move_r[1], JITTER_R) and np.hypot(*s.move_r[[0, 2]]) < JITTER_R,
     "roll": lambda s: s.distance_r < JITTER_R and close((8, 30), s.roll_deg, 1e-6) and max(abs(s.yaw_deg), abs(s.pitch_deg)) < JITTER_DEG,
     "zoom": lambda s: s.distance_r < JITTER_R and s.angle_deg < JITTER_DEG and close((1.08, 1.6), np.exp(abs(np.log(s.focal_factor))), 0),
-    "away": lambda s: s.distance_r < JITTER_R and close((25, 120), s.yaw_deg, 0.8) and abs(s.roll_deg) < 1e-6 and s.outside,
+    "away": lambda s: s.distance_r < JITTER_R and close((25, 120), s.yaw_deg, 0.8) and abs(s.roll_deg) < 1e-6 and s.middle_outside,
     "still": lambda s: s.distance_r < JITTER_R and s.angle_deg < JITTER_DEG and close((1, 1.08), np.exp(abs(np.log(s.focal_factor))), 0),
     "turned": lambda s: s.distance_r < JITTER_R and close((11, 30), s.yaw_deg, 1e-6),
     "shifted": lambda s: s.angle_deg < JITTER_DEG and close((0.25, 0.35), s.move_r[0], 1e-6),
