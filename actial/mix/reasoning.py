@@ -71,18 +71,18 @@ def tell(question: Question, first: View, second: View, with_shape: bool, grid: 
         grid: on which places are quoted; None to quote none.
 
     Raises:
-        NoChain: too few named parts are seen, their evidence is unclear, or it contradicts the answer.
+        NoChain: a picture does not show the subject or is tilted, too few named parts are seen, their evidence is unclear, or it contradicts the answer.
     """
+    if not (shows_subject(first) and shows_subject(second)):
+        raise NoChain("subject not in both pictures")
+    if (np.abs(tilt_deg(np.stack([first.camera.pose(), second.camera.pose()]))) > LEVEL_DEG).any():
+        raise NoChain("camera rolled")
     label = question.label_of(question.truth)
     went, all_slid, compared = label, "", ""
     if question.kind == "turn":
         went, all_slid, compared = _turn_terms(first, second)
     elif question.kind != "lateral":
         went = _OPPOSITE[label]
-    if not (shows_subject(first) and shows_subject(second)):
-        raise NoChain("subject not in both pictures")
-    if (np.abs(tilt_deg(np.stack([first.camera.pose(), second.camera.pose()]))) > LEVEL_DEG).any():
-        raise NoChain("camera rolled")
     if not (has_sides(first) and has_sides(second)):
         raise NoChain("camera above or below the subject")
     both = seen_in_both(first, second, with_shape)
