@@ -68,7 +68,7 @@ def test_a_roll_changes_no_answer(one: tuple, other: tuple, roll1_deg: float, ro
 @given(cameras())
 def test_the_tilt_is_that_of_the_horizon_in_the_picture(camera: tuple) -> None:
     """Two points at infinity on the horizon, projected by OpenCV: a right side that is down shows a horizon that rises to the right."""
-    eye, yaw_deg, pitch_deg, roll_deg = camera
+    eye, yaw_deg, _, roll_deg = camera
     T, K = pose(*camera), intrinsics(640, 480, 60.0)
     R_cv_world = np.diag([1.0, -1.0, -1.0]) @ T[:3, :3].T
     left, right = (Rotation.from_euler("Z", yaw_deg + aside, degrees=True).apply([0.0, 1.0, 0.0]) for aside in (3, -3))

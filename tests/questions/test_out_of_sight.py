@@ -1,4 +1,4 @@
-"""All ways in which a camera can move, through three stages: nobody is asked, or told, about what a picture does not show, and rolled cameras tell the truth."""
+"""All ways in which a camera can move, through three stages: nobody is asked about, or told of, what a picture does not show; rolled cameras tell the truth."""
 
 from __future__ import annotations
 

@@ -120,6 +120,27 @@ def test_the_same_bytes_from_one_worker(good: Path, written: Path, tmp_path: Pat
     assert (root / shard).read_bytes() == (good / shard).read_bytes()
 
 
+def test_views_that_hide_the_subject_are_left_out_one_by_one(written: Path, tmp_path: Path) -> None:
+    """What is seen of this asset spans more than half of it from its ends only. The others of its scenes stay, for any number of workers."""
+    outs = []
+    for n_workers in ("1", "2"):
+        root = project_with(tmp_path / n_workers, written / "partly", render_views__n_scenes=8, render_views__max_refused_share=0.8)
+        done = run_stage(root, "render_views", ACTIAL_WORKERS=n_workers)
+        assert done.returncode == 0, done.stderr
+        outs.append(root / "outputs/render_views")
+    made, refused = (json.loads((outs[0] / "manifest.json").read_text())[name] for name in ("made", "refused"))
+    print(made, refused)
+    scenes = ViewStore(outs[0] / "views").scenes()
+    n_scenes_refused = refused.pop("scenes (fewer than 2 views show it: subject hidden)", 0)
+    assert made["scenes"] == len(scenes) == 8 - n_scenes_refused and set(refused) == {"views (subject hidden)"}
+    assert made["views"] + refused["views (subject hidden)"] == 4 * len(scenes) and all(2 <= len(views) <= 4 for views in scenes.values())
+    for view in (view for views in scenes.values() for view in views):
+        off = view.camera.pose()[:3, 3] - view.objects[0].center()
+        assert abs(np.reshape(view.objects[0].T_world_obj, (4, 4))[:3, 0] @ off) > 0.4 * np.linalg.norm(off[:2]), "seen from an end"
+    assert (outs[0] / "views/views-00000.parquet").read_bytes() == (outs[1] / "views/views-00000.parquet").read_bytes()
+    assert (outs[0] / "manifest.json").read_bytes() == (outs[1] / "manifest.json").read_bytes()
+
+
 def test_malformed_assets_are_set_aside_each_with_its_reason(written: Path, tmp_path: Path) -> None:
     """More than 80 broken, hostile or odd files beside sound ones: no crash, no hang, none used that must not be, and the stage ends well."""
     assets = tmp_path / "assets"

@@ -1,5 +1,6 @@
 """Scenes spread over several real Ray nodes, one of which is killed on the way: the same bytes as from this machine alone."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -103,16 +104,19 @@ def test_a_cluster_that_loses_a_node_renders_the_same_bytes(cluster: subprocess.
 
 
 def test_assets_travel_and_notes_of_them_come_back(address: str, tmp_path: Path) -> None:
-    """Two assets that are looked at and rendered, one that is refused: as from this machine alone. The folder of notes is never shared with a node."""
-    roots = [project(tmp_path / name, n_scenes=3, assets__source="folder", samples=2, max_refused_share=0.5) for name in ("here", "spread")]
+    """Two assets that are looked at and rendered, one of which half cannot be seen, and one that is refused: as from this machine alone, to the views that are
+    left out. The folder of notes is never shared with a node."""
+    roots = [project(tmp_path / name, n_scenes=6, assets__source="folder", samples=2, max_refused_share=0.5) for name in ("here", "spread")]
     for root in roots:
-        for name, (x, y) in {"one": (-0.5, 1.5), "two": (-0.2, 2.0)}.items():
-            (root / f"data/assets/{name}.obj").write_text(BLOCK.format(x=x, y=y))
+        (root / "data/assets/one.obj").write_text(BLOCK.format(x=-0.5, y=1.5))
+        (root / "data/assets/two.obj").write_text(f"mtllib two.mtl\nusemtl seen\n{BLOCK.format(x=-0.2, y=2.0)}usemtl unseen\nv 3 0.5 0.5\nf -1 3 2\nf -1 7 3\n")
+        (root / "data/assets/two.mtl").write_text("newmtl seen\nKd 0.8 0.2 0.1\nnewmtl unseen\nd 0.0\n")
         (root / "data/assets/bad.obj").write_text("v nan nan nan\n")
     for root, settings in zip(roots, ({"ACTIAL_WORKERS": "1"}, ray_settings(address)), strict=True):
         done = run_stage(root, "render_views", **settings)
         assert done.returncode == 0, done.stdout + done.stderr
     assert shards(roots[0]) == shards(roots[1])
+    assert json.loads((roots[0] / "outputs/render_views/manifest.json").read_text())["refused"]["views (subject hidden)"] > 0
     for name in ("manifest.json", "assets.json"):
         assert (roots[0] / "outputs/render_views" / name).read_bytes() == (roots[1] / "outputs/render_views" / name).read_bytes()
 

@@ -3,7 +3,7 @@
     python write_assets.py FOLDER
 
 `FOLDER/good/` holds the same object in every format: a blue ball on a grey foot, a red arm to +X and a green one to +Y, 2.0 x 1.5 x 1.2 with +Z up.
-`FOLDER/odd/` holds what needs mending or is refused, `FOLDER/hostile/` what must not run or be read.
+`FOLDER/odd/` holds what needs mending or is refused, `FOLDER/hostile/` what must not run or be read, `FOLDER/partly/` what is not to be seen from some sides.
 """
 
 import os
@@ -16,7 +16,7 @@ import numpy as np
 
 def main(folder: Path) -> None:
     good, odd, hostile = (folder / name for name in ("good", "odd", "hostile"))
-    for each in (good, odd, hostile, folder / "outside"):
+    for each in (good, odd, hostile, folder / "outside", folder / "partly"):
         each.mkdir(parents=True, exist_ok=True)
     marker()
     bpy.ops.export_scene.gltf(filepath=str(good / "binary.glb"))
@@ -33,6 +33,7 @@ def main(folder: Path) -> None:
     bpy.ops.wm.read_homefile(use_empty=True)
     bpy.ops.mesh.primitive_cylinder_add(vertices=48)
     bpy.ops.wm.stl_export(filepath=str(odd / "can.stl"))
+    ghost(folder / "partly" / "ghost.glb")
     scripted(hostile / "scripted.blend", folder / "outside" / "written_by_a_script")
     linked(hostile / "linked.blend", folder / "outside" / "library.blend")
     sys.stdout.flush()
@@ -112,6 +113,16 @@ def textured(folder: Path) -> None:
     bpy.ops.export_scene.gltf(filepath=str(folder / "lost.gltf"), export_format="GLTF_SEPARATE")
     for picture in folder.glob("*.png"):
         picture.unlink()
+
+
+def ghost(path: Path) -> None:
+    """A box with another beside it that is there and cannot be seen: from where they stand side by side, half of the whole is missing."""
+    bpy.ops.wm.read_homefile(use_empty=True)
+    block("seen", (0.0, 0.0, 0.25), (0.5, 0.4, 0.5), (0.8, 0.3, 0.1))
+    block("unseen", (1.0, 0.0, 0.25), (0.5, 0.4, 0.5), (0.8, 0.3, 0.1))
+    material = bpy.context.object.data.materials[0]
+    material.node_tree.nodes["Principled BSDF"].inputs["Alpha"].default_value = 0.0
+    bpy.ops.export_scene.gltf(filepath=str(path))
 
 
 def scripted(path: Path, written: Path) -> None:
