@@ -16,6 +16,7 @@ from actial.mix.reasoning import NoChain, tell
 from actial.params import RenderViews
 from actial.questions.sight import shows_subject
 from actial.records import Question, View
+from actial.report.scene_numbers import view_line
 from actial.report.view_checks import doubts
 from actial.shards import ViewStore, decode_picture
 from actial.tables import read_conversations, read_questions
@@ -130,7 +131,10 @@ def test_nothing_is_told_of_what_a_picture_does_not_show(views: dict[str, View],
     assert direct > 3
 
 
-def test_the_gallery_finds_nothing_wrong_with_any_of_them(views: dict[str, View], project: Path) -> None:
+def test_the_gallery_finds_nothing_wrong_with_any_of_them_and_tells_them_apart(views: dict[str, View], project: Path) -> None:
+    for view in views.values():
+        line, roll_deg = view_line(view, [view], "m"), euler_deg(view)[2]
+        assert (f" · roll {roll_deg:+.0f}°" in line) == (abs(roll_deg) > 1) and ("looks past the subject" in line) == (not middle_is_in_picture(view))
     store = ViewStore(project / "render_views/views")
     masks = {v: np.asarray(decode_picture(store.picture_bytes(v, "mask") or b"", v).convert("L")) for v in views}
     assert not [found for v, view in views.items() for found in doubts(view, np.asarray(store.picture(v)), masks[v], estimated=False)]
