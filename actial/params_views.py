@@ -53,6 +53,31 @@ class SceneLook:
 
 
 @dataclass(frozen=True)
+class SceneContents:
+    """What stands in a scene beside its subject, and whether it all stays where it is; ignored with captures."""
+
+    companions: tuple[int, int] = setting(
+        "Fewest and most other things near the subject, at most 8: coloured solids, no two of one colour and shape; [0, 0] for none.", ge=0, le=8
+    )
+    two_state_share: float = setting(
+        "Share of scenes in some of whose views (at most half of them; four stay in the first state) one companion stands elsewhere; 0 for none.", ge=0, le=1
+    )
+    displacement_m: tuple[float, float] = setting("How far a companion that moves goes, least and most, metres; the subject measures about 2.", ge=0.1, le=3)
+    fronts: bool = setting("Whether a procedural subject has a front, marked by a head that looks out of it; those of assets are noted in assets.yaml.")
+
+    def __post_init__(self) -> None:
+        for key in ("companions", "displacement_m"):
+            least, most = getattr(self, key)
+            if least > most:
+                raise UserError(f"render_views.scenes.{key} is [{least:g}, {most:g}]; the first number is the least and must not exceed the second, the most")
+        if self.two_state_share and not self.companions[0]:
+            raise UserError(
+                f"render_views.scenes.two_state_share is {self.two_state_share:g} and companions is {list(self.companions)}: what moves is a companion, so "
+                "let every scene have at least 1, or set two_state_share to 0"
+            )
+
+
+@dataclass(frozen=True)
 class RenderViews:
     """Scenes, cameras and pictures."""
 
@@ -76,6 +101,7 @@ class RenderViews:
     height_px: int = setting("Picture height, pixels; ignored with captures.", ge=28, le=4096)
     samples: int = setting("Cycles samples per pixel, denoised; for blender alone.", ge=1, le=4096)
     look: SceneLook = setting("Light, ground and background.")
+    scenes: SceneContents = setting("One object or several, still or moved.")
     passes: tuple[str, ...] = setting("What is stored of each pixel beside its colour, from the same render; for blender alone.", choices=("depth", "normals"))
     assets: Assets = setting("What stands in the scenes.")
     captures: Captures = setting("Limits for captures, and what becomes of their pictures.")
@@ -95,6 +121,18 @@ class RenderViews:
             raise UserError(f"render_views.passes is {list(self.passes)} and render_views.backend is {self.backend}; only blender renders passes")
         if self.assets.source != "procedural" and self.backend != "blender":
             raise UserError(f"render_views.assets.source is {self.assets.source} and render_views.backend is {self.backend}; only blender renders assets")
+        if self.backend == "captures":
+            return
+        if self.scenes.two_state_share and self.views_per_scene < 5:
+            raise UserError(
+                f"render_views.scenes.two_state_share is {self.scenes.two_state_share:g} and render_views.views_per_scene is {self.views_per_scene}; give it "
+                "at least 5: four of the first state, which offer every label, and one of the second"
+            )
+        if self.scenes.fronts and self.assets.source != "procedural":
+            raise UserError(
+                f"render_views.scenes.fronts is true and render_views.assets.source is {self.assets.source}; only procedural subjects are given a front: "
+                "note those of assets in assets.yaml (front: +x, …), and set fronts to false"
+            )
 
 
 def _check_moves(moves: tuple[str, ...]) -> None:

@@ -208,6 +208,11 @@ class Verdict:
     """Tokens the model wrote."""
 
 
+def subject_in_mask(objects: tuple[SceneObject, ...]) -> tuple[int, ...]:
+    """The numbers that a subject's pixels have in masks: its own and those of its parts, but none of its companions."""
+    return (SUBJECT_IN_MASK, *(place for place, o in enumerate(objects) if o.part_of == objects[0].name))
+
+
 def is_viewpoint(kind: str) -> bool:
     """Whether a kind of question asks how the camera moved; the others are about the pictures alone and count to no total."""
     return not kind.endswith(SUFFIX_2D)

@@ -25,6 +25,7 @@ from actial.views.committed import Plan
 from actial.views.launcher import Launcher
 from actial.views.progress import ViewProgress
 from actial.views.scenes import Scene
+from actial.views.staging import NoRoom
 from actial.views.supervisor import Done
 from actial.views.visibility import HiddenSubject
 from tasks import body
@@ -62,6 +63,7 @@ def _composed(job: Job, folder: Path) -> tuple[list[str], Counter[str], dict[str
         settings.height_px,
         settings.samples,
         **asdict(settings.look),
+        **asdict(settings.scenes),
         moves=settings.moves,
         passes=settings.passes,
     )
@@ -134,7 +136,7 @@ def _drawn(plan: Plan, folder: Path, todo: list[str]) -> Iterator[Done]:
             assert isinstance(scene, Scene), "params leave assets to Blender"
             committed.commit(folder, plan, scene, shots, boxes.render_scene(scene, shots))
             yield Done(scene_id, None)
-        except (NoCameras, HiddenSubject) as error:
+        except (NoCameras, NoRoom, HiddenSubject) as error:
             yield Done(scene_id, str(error))
 
 

@@ -27,8 +27,9 @@ REASONS = {
     -5: "subject moved between the views",
     -6: "undefined: camera looks straight up or down, or stands where the subject is",
     -7: "subject not in both pictures",
+    -8: "something beside the subject moved between the views",
 }
-BETWEEN, BEYOND, NEAR_AXIS, PITCHED, SUBJECT_MOVED, UNDEFINED, OUT_OF_SIGHT = REASONS
+BETWEEN, BEYOND, NEAR_AXIS, PITCHED, SUBJECT_MOVED, UNDEFINED, OUT_OF_SIGHT, OTHER_MOVED = REASONS
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from actial.geometry.angles import Motion, motion_between
 from actial.params import BuildQA
 from actial.questions import kinds
 from actial.questions.cues import cue_codes, in_picture
-from actial.questions.scan import PosedScene, stacked_points
+from actial.questions.scan import PosedScene, filled_up
 from actial.rng import generator_for
 
 CANDIDATE = np.dtype(
@@ -33,7 +33,8 @@ CANDIDATE = np.dtype(
 
 SCENES_AT_ONCE = 256
 MOVED_M_PER_R = 1e-3
-"""A subject that stands elsewhere in the second view by more than this share of r moved, and no camera question is asked."""
+"""A subject that stands elsewhere in the second view by more than this share of r moved, and no camera question is asked. The same goes for anything else; what
+turned by more than this, in radians, moved, too."""
 
 
 @dataclass
@@ -96,11 +97,14 @@ def _of_batch(batch: Sequence[PosedScene], base: int, settings: BuildQA, seed: i
 
     motions = motion_between(poses[i], poses[j], centers[i]), motion_between(poses[j], poses[i], centers[j])
     moved = np.linalg.norm(centers[i] - centers[j], axis=1) > MOVED_M_PER_R * np.linalg.norm(poses[i, :3, 3] - centers[i], axis=1)
+    state = np.concatenate([_states(scene, views) for scene, views in zip(batch, usable, strict=True)])
+    other_moved = ~moved & (state[i] != state[j])
     rows = []
     for k, kind in enumerate(kinds.KINDS.values()):
         if kind.name not in settings.kinds:
             continue
         codes = [kinds.decide(kind, motion, moved, settings, in_sight[i] & in_sight[j]) for motion in motions]
+        codes = [np.where(other_moved, np.int8(kinds.OTHER_MOVED), code) for code in codes]
         picked = _picked(codes, scene, key[k], settings.pairs_per_kind, found.refused, kind.name)
         row = np.empty(len(picked), CANDIDATE)
         row["scene"], row["kind"] = base + scene[picked], k
@@ -119,9 +123,22 @@ def _of_batch(batch: Sequence[PosedScene], base: int, settings: BuildQA, seed: i
     return joined[np.lexsort((joined["second"], joined["first"], joined["kind"], joined["scene"]))]
 
 
+def _states(scene: PosedScene, views: np.ndarray) -> np.ndarray:
+    """For each of n usable views (n,), the place among them of the first in which every object stands as it does there."""
+    standing, centers = scene.standing[views], scene.subject_center[views]
+    missing = np.isnan(standing[..., 0, 0])
+    state = np.full(len(views), -1)
+    for first, (eye, center) in enumerate(zip(scene.T_world_cam[views, :3, 3], centers, strict=True)):
+        if state[first] < 0:
+            by = np.abs(standing - standing[first])
+            elsewhere = (by[..., 3] > MOVED_M_PER_R * np.linalg.norm(eye - center)).any(axis=(1, 2)) | (by[..., :3] > MOVED_M_PER_R).any(axis=(1, 2, 3))
+            state[(state < 0) & ~elsewhere & (missing == missing[first]).all(axis=1)] = first
+    return state
+
+
 def _places_in_pictures(batch: Sequence[PosedScene], usable: Sequence[np.ndarray], poses: np.ndarray) -> np.ndarray:
     """(views, p, 2): where each usable view's points lie in it, see `cues.in_picture`."""
-    return in_picture(stacked_points(_of_usable("points", batch, usable)), poses, *_optics(batch, usable))
+    return in_picture(filled_up(_of_usable("points", batch, usable)), poses, *_optics(batch, usable))
 
 
 def _in_sight(batch: Sequence[PosedScene], usable: Sequence[np.ndarray], poses: np.ndarray, centers: np.ndarray) -> np.ndarray:

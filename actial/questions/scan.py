@@ -36,6 +36,8 @@ class PosedScene:
     """(v, 3) world, metres: the first object's centre as each view has it; NaN where a view has no object."""
     points: np.ndarray
     """(v, p, 3) world, metres: the centres of the subject's parts, or its own where it has none; NaN fills up rows with fewer."""
+    standing: np.ndarray
+    """(v, o, 3, 4) `T_world_obj` of every object of a view in its order, without its last row; NaN fills up rows with fewer."""
     K: np.ndarray
     """(v, 3, 3) pixels; NaN where it is not given."""
     size_px: np.ndarray
@@ -83,11 +85,13 @@ def _scene_parts(path: Path, rows_at_once: int) -> Iterator[PosedScene]:
             scene_ids = batch["scene_id"].to_pylist()
             view_ids, sources, licences = (batch[name].to_pylist() for name in ("view_id", "source", "licence"))
             centers, points = _subject_points(batch["objects"])
+            standing = _object_poses(batch["objects"])
             families, shapes = (_of_subject(batch["objects"], column) for column in ("family", "shape"))
             arrays = {
                 "T_world_cam": _arrays(batch["T_world_cam"], 16).reshape(-1, 4, 4),
                 "subject_center": centers,
                 "points": points,
+                "standing": standing,
                 "K": _arrays(batch["K"], 9).reshape(-1, 3, 3),
                 "size_px": np.column_stack([np.asarray(batch[name], dtype=np.float64) for name in ("width", "height")]),
             }
@@ -114,15 +118,17 @@ def _whole_scene(parts: list[PosedScene], path: Path) -> PosedScene:
         parts[0].family,
         parts[0].thing,
         parts[0].licence,
-        points=stacked_points([part.points for part in parts]),
+        points=filled_up([part.points for part in parts]),
+        standing=filled_up([part.standing for part in parts]),
         **joined,
     )
 
 
-def stacked_points(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """(Σ v, p, 3) of arrays (v, p, 3) of different p, filled up with NaN."""
-    most = max(points.shape[1] for points in parts)
-    return np.concatenate([np.pad(points, ((0, 0), (0, most - points.shape[1]), (0, 0)), constant_values=np.nan) for points in parts])
+def filled_up(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """(Σ v, p, ...) of arrays (v, p, ...) of different p, filled up with NaN."""
+    most = max(part.shape[1] for part in parts)
+    room = lambda part: [(0, most - part.shape[1] if axis == 1 else 0) for axis in range(part.ndim)]
+    return np.concatenate([np.pad(part, room(part), constant_values=np.nan) for part in parts])
 
 
 def _arrays(cells: pa.ListArray, n: int) -> np.ndarray:
@@ -155,6 +161,15 @@ def _subject_points(objects: pa.ListArray) -> tuple[np.ndarray, np.ndarray]:
     points[row, place] = every[is_part]
     points[n_parts == 0, 0] = centers[n_parts == 0]
     return centers, points
+
+
+def _object_poses(objects: pa.ListArray) -> np.ndarray:
+    """(n, o, 3, 4), see `PosedScene.standing`."""
+    lengths = np.asarray(objects.value_lengths().fill_null(0))
+    every = _arrays(objects.flatten().field("T_world_obj"), 16).reshape(-1, 4, 4)[:, :3]
+    poses = np.full((len(objects), lengths.max(initial=0), 3, 4), np.nan)
+    poses[np.arange(poses.shape[1]) < lengths[:, None]] = every
+    return poses
 
 
 def _of_subject(objects: pa.ListArray, column: str) -> list[str]:

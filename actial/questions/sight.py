@@ -24,7 +24,7 @@ class Sighting:
 
 
 def sightings(view: View) -> dict[str, Sighting]:
-    """The parts of the subject whose centre lies inside the picture and behind no other part, by name, left to right.
+    """The parts of the subject whose centre lies inside the picture and behind no other part and no companion, by name, left to right.
 
     Raises:
         ValueError: the view has no pose.
@@ -36,7 +36,8 @@ def sightings(view: View) -> dict[str, Sighting]:
     centers = np.stack([o.center() for o in parts])
     uv, _ = project(centers, view.camera.intrinsics(), T_world_cam)
     inside = np.all((uv >= 0) & (uv < [view.camera.width_px, view.camera.height_px]), axis=1)  # NaN, behind the camera, is not inside
-    hidden = hidden_by_others(T_world_cam[:3, 3], parts)
+    companions = [o for o in view.objects[1:] if o.part_of is None]
+    hidden = hidden_by_others(T_world_cam[:3, 3], parts + companions)[: len(parts)]
     seen = [Sighting(part, (float(u), float(v))) for part, (u, v), ok in zip(parts, uv, inside & ~hidden, strict=True) if ok]
     return {s.part.name: s for s in sorted(seen, key=lambda s: s.pixel)}
 
@@ -69,11 +70,11 @@ def has_sides(view: View) -> bool:
     return bool(np.hypot(*(view.camera.pose()[:3, 3] - subject.center())[:2]) >= max(subject.size_m) / 2)
 
 
-def hidden_by_others(eye: np.ndarray, parts: list[SceneObject]) -> np.ndarray:
-    """(n,) bool: whether the way from `eye` to each part's centre runs through another part's box (slab test)."""
-    targets = np.stack([o.center() for o in parts])
-    hidden = np.zeros(len(parts), dtype=bool)
-    for i, other in enumerate(parts):
+def hidden_by_others(eye: np.ndarray, things: list[SceneObject]) -> np.ndarray:
+    """(n,) bool: whether the way from `eye` to each thing's centre runs through another one's box (slab test)."""
+    targets = np.stack([o.center() for o in things])
+    hidden = np.zeros(len(things), dtype=bool)
+    for i, other in enumerate(things):
         T = np.array(other.T_world_obj).reshape(4, 4)
         start, ways = (eye - T[:3, 3]) @ T[:3, :3], (targets - eye) @ T[:3, :3]
         half = np.array(other.size_m) / 2 * COVER

@@ -9,9 +9,10 @@ import numpy as np
 from actial.geometry.conventions import opencv_from_blender
 from actial.geometry.poses import box_corners, transformed
 from actial.records import Camera, SceneObject, View
+from actial.report.movements import Movement, movements
 from actial.report.overlay import AXES, AXIS_SHARE, EDGES, number_of
 from actial.report.page import Html, tag
-from actial.report.sketch import ABOVE, fill_of, footprint, points_of, scale_bar
+from actial.report.sketch import ABOVE, arrow, fill_of, footprint, front_of, points_of, scale_bar
 
 FROM_THE_SIDE = (0, 2)
 """World axes that run right and up a page whose reader looks along +Y."""
@@ -35,20 +36,23 @@ def sketches(views: Sequence[View], unit: str) -> list[tuple[str, Html]]:
     known = [v for v in views if v.camera.T_world_cam is not None and np.isfinite(v.camera.pose()).all() and np.linalg.det(v.camera.intrinsics()) != 0]
     if not known:
         return []
-    objects = list(dict.fromkeys(o for v in views for o in v.objects))
+    moved = movements(views)
+    elsewhere = {m.after for m in moved}
+    objects = [o for o in dict.fromkeys(o for v in views for o in v.objects) if o not in elsewhere]
     center = objects[0].center() if objects else np.zeros(3)
     reach_m = _REACH * min(1.0, np.sqrt(_MANY / len(known))) * float(np.median([np.linalg.norm(v.camera.pose()[:3, 3] - center) for v in known])) or 1.0
     frusta = [(v, frustum(v.camera, reach_m)) for v in known]
-    boxes = [box_corners(np.array(o.T_world_obj).reshape(4, 4), o.size_m) for o in objects]
+    boxes = [box_corners(np.array(o.T_world_obj).reshape(4, 4), o.size_m) for o in [*objects, *elsewhere]]
     axes = axis_tips(objects[0]) if objects else center[None]
-    everything = np.concatenate([axes, *(f for _, f in frusta), *boxes])
+    fronts = [front_of(o) for o in objects if o.front is not None]
+    everything = np.concatenate([axes, *(f for _, f in frusta), *boxes, *fronts])
     low, high = everything.min(axis=0), everything.max(axis=0)
     if 0 < low[2] < _GROUND_SHOWN * float((high - low).max()):
         low[2] = 0.0
     scale = (WIDTH - 2 * _MARGIN) / max(float((high - low).max()), 1e-9)
     return [
-        ("From above: x right, y up the page", _sketch("above", ABOVE, low, high, scale, objects, frusta, unit)),
-        ("From the side: x right, z up the page", _sketch("side", FROM_THE_SIDE, low, high, scale, objects, frusta, unit)),
+        ("From above: x right, y up the page", _sketch("above", ABOVE, low, high, scale, objects, moved, frusta, unit)),
+        ("From the side: x right, z up the page", _sketch("side", FROM_THE_SIDE, low, high, scale, objects, moved, frusta, unit)),
     ]
 
 
@@ -91,6 +95,7 @@ def _sketch(
     high: np.ndarray,
     scale: float,
     objects: Sequence[SceneObject],
+    moved: Sequence[Movement],
     frusta: Sequence[tuple[View, np.ndarray]],
     unit: str,
 ) -> Html:
@@ -101,7 +106,9 @@ def _sketch(
     parts = [
         *_ground(sheet, low, high),
         *_things(sheet, objects),
+        *(part for m in moved for part in _moved(sheet, m)),
         *(_axes(sheet, objects[0]) if objects else []),
+        *(part for o in objects if o.front is not None for part in arrow(sheet.px(front_of(o)), "front", f"front of {o.name}")),
         *path,
         *(_camera(sheet, view, points) for view, points in frusta),
         *(_number(view, centre, label) for (view, _), centre, label in zip(frusta, centres, labels, strict=True)),
@@ -147,6 +154,14 @@ def _things(sheet: _Sheet, objects: Sequence[SceneObject]) -> list[Html]:
         d = "".join(f"M{a:.1f} {b:.1f}L{c:.1f} {e:.1f}" for a, b, c, e in ends)
         lines.append(tag("path", d=d, class_="box" if i else "box whole"))
     return [*filled, *lines]
+
+
+def _moved(sheet: _Sheet, moved: Movement) -> list[Html]:
+    """The other place of an object as a broken outline, and an arrow to it."""
+    title = f"{moved.name()} in {', '.join(v.view_id for v in moved.views)}"
+    outline = points_of(sheet.px(footprint(moved.after, sheet.axes)))
+    there = tag("polygon", tag("title", title), points=outline, fill=fill_of(moved.after), class_="thing elsewhere")
+    return [there, *arrow(sheet.px(np.stack([moved.before.center(), moved.after.center()])), "movement", title)]
 
 
 def _axes(sheet: _Sheet, subject: SceneObject) -> list[Html]:

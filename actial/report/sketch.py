@@ -12,6 +12,8 @@ SIZE = 300
 _MARGIN = 26
 _MARKER_PX = 9
 """Radius of a camera's number; numbers that would hide each other are set side by side."""
+_HEAD_PX = 7
+"""Length of an arrow's head."""
 _ROUND = frozenset({"sphere", "cylinder", "cone", "torus", "capsule"})
 _CSS = {
     "red": "#d83a34",
@@ -49,6 +51,8 @@ def top_down(first: View, second: View) -> Html | None:
     to_px = lambda p: (np.array([1, -1]) * (np.asarray(p) - (low + high) / 2)) * scale + SIZE / 2
     marks = [tag("title", f"From above: {first.view_id} is camera 1, {second.view_id} is camera 2")]
     marks += [_polygon(to_px(points), o) for o, points in outlines]
+    fronts = [(o, transformed(T_page_world, front_of(o))[:, :2]) for o in first.objects if o.front is not None]
+    marks += [part for o, ends in fronts for part in arrow(to_px(ends), "front", f"front of {o.name}")]
     marks += _path(to_px(cameras[0]), to_px(cameras[1]))
     overlap = np.linalg.norm(to_px(cameras[1]) - to_px(cameras[0])) < 2 * _MARKER_PX
     aside_px = (_MARKER_PX + 1) * np.array([[-1, 0], [1, 0]]) * overlap
@@ -132,16 +136,32 @@ def _camera(number: int, wedge_px: np.ndarray, centre_px: np.ndarray) -> list[Ht
     ]
 
 
+def front_of(o: SceneObject) -> np.ndarray:
+    """Where the arrow out of an annotated front starts and ends: (2, 3) world points, metres."""
+    assert o.front is not None
+    return o.center() + np.outer([0.0, 0.8 * max(o.size_m)], o.front)
+
+
 def _path(start_px: np.ndarray, end_px: np.ndarray) -> list[Html]:
     length = float(np.linalg.norm(end_px - start_px))
     if length < 2 * _MARKER_PX + 8:  # the two markers touch: there is no room for an arrow
         return []
     along = (end_px - start_px) / length
+    return arrow(np.stack([start_px + (_MARKER_PX + 2) * along, end_px - (_MARKER_PX + 2) * along]), "path")
+
+
+def arrow(ends_px: np.ndarray, name: str, title: str | None = None) -> list[Html]:
+    """A line of a class of that name between two ends (2, 2), with a head at the second. Nothing where it is shorter than its head."""
+    tail, tip = ends_px
+    length = float(np.linalg.norm(tip - tail))
+    if length < _HEAD_PX:
+        return []
+    along = (tip - tail) / length
     side = np.array([-along[1], along[0]])
-    tip, tail = end_px - (_MARKER_PX + 2) * along, start_px + (_MARKER_PX + 2) * along
-    head = [tip, tip - 7 * along + 4 * side, tip - 7 * along - 4 * side]
-    line = tag("line", x1=f"{tail[0]:.1f}", y1=f"{tail[1]:.1f}", x2=f"{tip[0]:.1f}", y2=f"{tip[1]:.1f}", class_="path")
-    return [line, tag("polygon", points=points_of(np.array(head)), class_="tip")]
+    head = [tip, tip - _HEAD_PX * along + 4 * side, tip - _HEAD_PX * along - 4 * side]
+    told = None if title is None else tag("title", title)
+    line = tag("line", told, x1=f"{tail[0]:.1f}", y1=f"{tail[1]:.1f}", x2=f"{tip[0]:.1f}", y2=f"{tip[1]:.1f}", class_=name)
+    return [line, tag("polygon", points=points_of(np.array(head)), class_="tip" if name == "path" else f"tip {name}")]
 
 
 def scale_bar(scale_px_per_m: float, height_px: float = SIZE, unit: str = "m") -> list[Html]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from actial.geometry.poses import box_corners, is_rigid
 from actial.geometry.projection import project
-from actial.records import Camera, SceneObject, View
+from actial.records import Camera, SceneObject, View, subject_in_mask
 from actial.report.rasters import owner_of
 
 FLAT_LEVELS = 4.0
@@ -56,7 +56,8 @@ def looks_away(view: View, mask: np.ndarray) -> bool:
         view: with a sound pose and an object.
         mask: (h, w) uint8.
     """
-    return bool(_subject_doubts(view)) and (not mask.any() or _reaches_edge(mask))
+    of_subject = np.isin(mask, subject_in_mask(view.objects))
+    return bool(_subject_doubts(view)) and (not of_subject.any() or _reaches_edge(of_subject))
 
 
 def _reaches_edge(mask: np.ndarray) -> bool:
@@ -87,9 +88,10 @@ def _subject_doubts(view: View) -> list[str]:
 def _mask_doubts(view: View, mask: np.ndarray, posed: bool, estimated: bool) -> list[str]:
     found, limit = [], OUTSIDE_ESTIMATED_SHARE if estimated else OUTSIDE_SHARE
     away = posed and bool(view.objects) and looks_away(view, mask)
-    if not mask.any():
-        return [] if away else ["nothing of the subject is seen"]
-    if not estimated and not away and _reaches_edge(mask):
+    of_subject = np.isin(mask, subject_in_mask(view.objects))
+    if not of_subject.any() and not away:
+        found.append("nothing of the subject is seen")
+    if not estimated and not away and _reaches_edge(of_subject):
         found.append("the subject reaches the picture's edge")
     for number in np.unique(mask[mask > 0]):
         o = owner_of(number, view)

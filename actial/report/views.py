@@ -15,6 +15,7 @@ from PIL import Image
 from actial.errors import UnreadablePicture, UserError
 from actial.passes import decode_depth, decode_normals
 from actial.records import SceneObject, View
+from actial.report.movements import Movement, movements, told
 from actial.report.outputs import Outputs
 from actial.report.overlay import number_of, overlay
 from actial.report.page import Html, asset, data_block, join, missing, page, table, tag, write_page
@@ -188,17 +189,18 @@ def _entry(scene: ShownScene, n_doubtful: int) -> Html:
 
 def _article(scene: ShownScene, found: dict[str, list[str]], pictures: dict[str, str]) -> Html:
     first = scene.views[0]
-    drawings = sketches(scene.views, scene.unit)
+    drawings, moved = sketches(scene.views, scene.unit), movements(scene.views)
     plans = [tag("figure", drawing, tag("figcaption", caption)) for caption, drawing in drawings] or [missing("No camera of this scene is known.")]
     return tag(
         "article",
         tag("h3", tag("a", scene.scene_id, href=f"#{scene.scene_id}")),
         tag("p", _summary(scene, first), class_="faint"),
+        tag("p", f"Something moved: {told(moved, scene.unit)}; the sketches show that in broken lines.", class_="moved") if moved else None,
         None if scene.capture is None else quality_of(scene.capture),
         tag(
             "div",
             tag("div", *plans, class_="plans"),
-            tag("div", *(_figure(scene, view, found[view.view_id], pictures) for view in scene.shown), class_="pictures"),
+            tag("div", *(_figure(scene, view, found[view.view_id], moved, pictures) for view in scene.shown), class_="pictures"),
             class_="layout",
         ),
         tag(
@@ -221,7 +223,7 @@ def _summary(scene: ShownScene, first: View) -> str:
     return " · ".join([*parts, f"source {first.source}", f"licence {first.licence or 'not stated'}"])
 
 
-def _figure(scene: ShownScene, view: View, found: Sequence[str], pictures: dict[str, str]) -> Html:
+def _figure(scene: ShownScene, view: View, found: Sequence[str], moved: Sequence[Movement], pictures: dict[str, str]) -> Html:
     """One picture with what is drawn over it, and beside it what else there is of it in pixels."""
     drawing = overlay(view, scene.views)
     has = lambda kind: view.view_id + kind in pictures
@@ -243,6 +245,7 @@ def _figure(scene: ShownScene, view: View, found: Sequence[str], pictures: dict[
             " ",
             view_line(view, scene.views, scene.unit),
         ),
+        *(tag("p", f"moved: {m.name()}", class_="moved") for m in moved if view in m.views),
         *(tag("p", doubt, class_="doubt") for doubt in found),
         class_="view",
         data_camera=view.view_id,

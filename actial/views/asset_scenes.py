@@ -11,6 +11,7 @@ from actial.rng import generator_for
 from actial.views.arrangements import GAP_M, Solid
 from actial.views.asset_shapes import AssetShape, placed
 from actial.views.assets import DIRECTIONS, Asset
+from actial.views.companions import ALONE, Companions
 from actial.views.scenes import MUTED, PALETTE, PLINTH, Ground, Rgb, Sky, draw_ground, draw_sky, draw_surroundings
 
 RADIUS_M = (1.05, 1.3)
@@ -34,6 +35,7 @@ class AssetScene:
     """The plinth, if any, is the last."""
     ground: Ground
     sky: Sky
+    companions: Companions = ALONE
 
     def subject_corners(self) -> np.ndarray:
         """(n, 3) vertices of the asset's convex hull, world, metres."""
@@ -48,8 +50,25 @@ class AssetScene:
         """(3,) middle of the bounding box, world, metres."""
         return self.objects()[0].center()
 
-    def objects(self) -> tuple[SceneObject, ...]:
-        """The subject alone."""
+    def sight_points(self) -> np.ndarray:
+        """(n, 3) points all over the asset, world, metres: how much of it is seen is the share of them that nothing hides."""
+        hull, center = self.subject_corners(), self.subject_center()
+        return np.concatenate([center + spread * (hull - center) for spread in (0.3, 0.6, 0.9)])
+
+    def footprints(self) -> tuple[Solid, ...]:
+        """What companions stand clear of: the asset's bounding box and its plinth."""
+        subject, T = self.objects()[0], self._pose()
+        x, y, z = subject.center()
+        width, depth, height = subject.size_m
+        box = Solid("box", (width, depth, height), (float(x), float(y), float(z)), float(np.arctan2(T[1, 0], T[0, 0])))
+        return (box, *(s for s in self.surroundings if s.name == PLINTH))
+
+    def own_colors(self) -> set[str]:
+        """Colours that companions do not have: nobody knows those of an asset's own materials."""
+        return {color for color, rgb in PALETTE.items() if rgb == self.rgb}
+
+    def objects(self, state: int = 0) -> tuple[SceneObject, ...]:
+        """The subject, then its companions."""
         T = self._pose()
         scale = np.linalg.norm(T[:3, 0])
         T_world_obj = np.eye(4)
@@ -57,7 +76,8 @@ class AssetScene:
         T_world_obj[:3, 3] = T[:3, :3] @ (np.array(self.shape.low) + self.shape.high) / 2 + T[:3, 3]
         front = None if self.asset.front is None else tuple((T_world_obj[:3, :3] @ DIRECTIONS[self.asset.front]).tolist())
         size_m = tuple((self.shape.extent() * scale).tolist())
-        return (SceneObject("subject", MESH, self.asset.family, "", tuple(T_world_obj.ravel().tolist()), size_m, front=front),)
+        subject = SceneObject("subject", MESH, self.asset.family, "", tuple(T_world_obj.ravel().tolist()), size_m, front=front)
+        return (subject, *self.companions.rows(state))
 
     def _pose(self) -> np.ndarray:
         return np.array(self.T_world_asset).reshape(4, 4)

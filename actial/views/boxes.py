@@ -26,7 +26,7 @@ class Picture:
     pixels: np.ndarray
     """(h, w, 3) uint8 sRGB."""
     mask: np.ndarray
-    """(h, w) uint8: 0 where no part is seen, i where `objects()[i]` of the scene is; see `records.SUBJECT_IN_MASK`."""
+    """(h, w) uint8: i where `objects()[i]` of the scene is seen, 0 where none of them is; see `records.SUBJECT_IN_MASK`."""
     depth_m: np.ndarray | None = None
     """(h, w) along the viewing direction; infinite in the sky. None where it was not asked for."""
     normals: np.ndarray | None = None
@@ -46,7 +46,7 @@ def render(scene: Scene, shot: Shot) -> Picture:
     directions = np.moveaxis(rays, 0, -1)
     with np.errstate(divide="ignore", invalid="ignore"):
         depth, radiance = _ground_and_sky(scene, eye, directions, sun, shot)
-        solids = scene.subject_solids + scene.surroundings
+        solids = scene.subject_solids + scene.companions.in_state(shot.state) + scene.surroundings
         seen = _first_seen([_Body.of(s) for s in solids], camera, eye, rays, depth)
     for i in np.unique(seen[seen >= 0]):
         here = seen == i
@@ -54,17 +54,19 @@ def render(scene: Scene, shot: Shot) -> Picture:
         radiance[here] = _light(normal, sun, scene.sky, shot) * solids[i].rgb
     noise = generator_for(shot.noise_seed, "noise").normal(scale=0.01, size=radiance.shape)
     pixels = _srgb(np.clip(radiance * 2.0**shot.exposure_ev + noise, 0, 1))
-    return Picture((pixels * 255 + 0.5).astype(np.uint8), _part_numbers(seen, len(scene.parts)))
+    return Picture((pixels * 255 + 0.5).astype(np.uint8), _object_numbers(seen, scene))
 
 
-def part_masks(scene: Scene, cameras: Iterable[Camera]) -> list[np.ndarray]:
-    """For each camera (h, w) uint8: which part each pixel's centre shows (see `Picture.mask`)."""
-    bodies, masks = [_Body.of(s) for s in scene.subject_solids], []
-    for camera in cameras:
-        eye, rays = _rays(camera)
+def part_masks(scene: Scene, shots: Iterable[Shot]) -> list[np.ndarray]:
+    """For each shot (h, w) uint8: which part, or which companion, each pixel's centre shows (see `Picture.mask`)."""
+    solids = scene.subject_solids + scene.companions.places()
+    bodies, masks = {s: _Body.of(s) for s in solids}, []
+    for shot in shots:
+        eye, rays = _rays(shot.camera)
+        standing = [bodies[s] for s in scene.subject_solids + scene.companions.in_state(shot.state)]
         with np.errstate(divide="ignore", invalid="ignore"):
-            seen = _first_seen(bodies, camera, eye, rays, np.full(rays.shape[1:], np.inf))
-        masks.append(_part_numbers(seen, len(scene.parts)))
+            seen = _first_seen(standing, shot.camera, eye, rays, np.full(rays.shape[1:], np.inf))
+        masks.append(_object_numbers(seen, scene))
     return masks
 
 
@@ -97,8 +99,14 @@ def _first_seen(bodies: list[_Body], camera: Camera, eye: np.ndarray, rays: np.n
     return seen
 
 
-def _part_numbers(seen: np.ndarray, n_parts: int) -> np.ndarray:
-    return np.where((seen >= 0) & (seen < n_parts), seen + 1, 0).astype(np.uint8)
+def _object_numbers(seen: np.ndarray, scene: Scene) -> np.ndarray:
+    """Places in `scene.objects()` of what is seen, from places among the solids of subject, companions and surroundings; 0 for what has no row."""
+    n, n_faces, n_companions = len(scene.parts), int(scene.front is not None), len(scene.companions.first)
+    of_front = [0] * (len(scene.front.stands) if scene.front else 0)
+    face = [n + 1] * (len(scene.front.head) if scene.front else 0)
+    companions = range(n + n_faces + 1, n + n_faces + 1 + n_companions)
+    numbers = [*range(1, n + 1), *[0] * len(scene.stands), *face, *of_front, *companions, *[0] * len(scene.surroundings), 0]
+    return np.array(numbers, np.uint8)[seen]
 
 
 def _rays(camera: Camera) -> tuple[np.ndarray, np.ndarray]:

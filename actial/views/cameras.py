@@ -33,8 +33,9 @@ import numpy as np
 from actial.geometry.projection import intrinsics, project
 from actial.records import Camera
 from actial.rng import generator_for
+from actial.views.companions import ALONE, Companions
 from actial.views.labels import offered_labels
-from actial.views.scenes import SceneSettings
+from actial.views.scenes import SURROUNDINGS_FROM_M, SceneSettings
 
 MOVES = ("turned", "orbit", "shifted", "still", "radial", "counter", "free")
 """In order of need: the first three already offer every label of every kind."""
@@ -65,6 +66,12 @@ MARGIN = 0.03
 """Share of the picture's shorter side that stays free around the subject."""
 SMALLEST = 0.45
 """The subject's longer side is at least this share of the picture's shorter side."""
+SMALLEST_IN_COMPANY = 0.36
+"""The same where companions must be in the picture, too."""
+MOST_HIDDEN = 0.15
+"""Share of the subject's points that companions may hide."""
+RING_GAP_M = 0.6
+"""Least distance between a camera and the ring of surroundings, where companions keep cameras away from the subject."""
 LOWEST_CAMERA_M = 0.25
 TRIALS = 40
 """A relation can offer a label that most of so many trials offer, see `labels_of`."""
@@ -85,6 +92,8 @@ class Shot:
     sun_shift_rad: float
     """Added to the sun's azimuth."""
     noise_seed: int
+    state: int = 0
+    """Which state of the scene it shows, see `companions.Companions`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +128,13 @@ class Subject(Protocol):
     def subject_center(self) -> np.ndarray:
         """(3,) middle of its bounding box, world, metres."""
 
+    def sight_points(self) -> np.ndarray:
+        """(n, 3) points all over it, world, metres: how much of it is seen is the share of them that nothing hides."""
+
+    @property
+    def companions(self) -> Companions:
+        """What stands around it."""
+
 
 class NoCameras(Exception):
     """No set of cameras was found for a scene."""
@@ -140,7 +156,8 @@ def sample_cameras(scene: Subject, settings: SceneSettings, rng: np.random.Gener
         offered = sampler.offered(stances, order)
         if all(offered[label] for label in asked):
             return [sampler.shot(stances[i], sampler.role(int(i))) for i in order]
-    raise NoCameras("no set of cameras shows the whole subject and offers every label")
+    company = " and its companions" if scene.companions.first else ""
+    raise NoCameras(f"no set of cameras shows the whole subject{company} and offers every label")
 
 
 @functools.cache
@@ -166,6 +183,13 @@ class _Block:
     def subject_center(self) -> np.ndarray:
         return np.array([0.0, 0.0, 1.0])
 
+    def sight_points(self) -> np.ndarray:
+        return self.subject_corners()
+
+    @property
+    def companions(self) -> Companions:
+        return ALONE
+
 
 @dataclass(frozen=True, slots=True)
 class _Trial:
@@ -183,8 +207,11 @@ class _Sampler:
     def __init__(self, scene: Subject, settings: SceneSettings, rng: np.random.Generator) -> None:
         self.rng, self.settings = rng, settings
         self.corners = scene.subject_corners()
+        self.companions, self.sight_points = scene.companions, scene.sight_points()
+        self.framed = np.concatenate([self.corners, scene.companions.corners()])
+        self.smallest = SMALLEST_IN_COMPANY if scene.companions.first else SMALLEST
         self.center = scene.subject_center()
-        self.radius_m = float(np.linalg.norm(self.corners - self.center, axis=1).max())
+        self.radius_m = float(np.linalg.norm(self.framed - self.center, axis=1).max())
         self.fov_deg = float(rng.uniform(*FOV_DEG))
         self.range_m = 0.0
 
@@ -356,12 +383,18 @@ class _Sampler:
         return project(p_world, intrinsics(self.settings.width_px, self.settings.height_px, stance.fov_deg), stance.pose())[0], size
 
     def _sees_subject(self, stance: _Stance) -> bool:
-        """The whole subject is in the picture, and not too small."""
-        uv, size = self._pixels(stance, self.corners)
+        """The whole subject and all its companions are in the picture, and it is not too small."""
+        uv, size = self._pixels(stance, self.framed)
         margin = MARGIN * size.min()
         if np.isnan(uv).any() or (uv < margin).any() or (uv > size - margin).any():
             return False
-        return bool(np.ptp(uv, axis=0).max() >= SMALLEST * size.min())
+        if np.ptp(uv[: len(self.corners)], axis=0).max() < self.smallest * size.min():
+            return False
+        return not self.companions.first or self._sees_past_companions(stance.eye)
+
+    def _sees_past_companions(self, eye: np.ndarray) -> bool:
+        """Companions hide little of the subject, and the camera, farther away for their sake, still stands inside the ring of surroundings."""
+        return math.hypot(eye[0], eye[1]) <= SURROUNDINGS_FROM_M - RING_GAP_M and self.companions.hidden_share(eye, self.sight_points) <= MOST_HIDDEN
 
 
 def _length(v: np.ndarray) -> float:

@@ -9,11 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
 from actial import ids
 from actial.passes import encode_depth, encode_normals
-from actial.records import View
+from actial.records import View, subject_in_mask
 from actial.rng import generator_for
 from actial.shards import EncodedView, encode_png, picture_is_whole, view_table
 from actial.views.asset_notes import asset_of_scene
@@ -21,6 +22,7 @@ from actial.views.asset_scenes import AssetScene, compose_asset_scene
 from actial.views.boxes import Picture
 from actial.views.cameras import MOVES, Shot, sample_cameras
 from actial.views.scenes import PATTERNS, Look, Scene, compose_scene, with_look
+from actial.views.staging import in_states, with_companions, with_front
 from actial.views.visibility import faults
 
 LICENCE = "CC0-1.0"
@@ -52,6 +54,14 @@ class Plan:
     """How each view stands to one drawn before, see `cameras`."""
     passes: tuple[str, ...] = ()
     """What is kept of each pixel beside its colour: depth, normals."""
+    companions: tuple[int, int] = (0, 0)
+    """Fewest and most of them."""
+    two_state_share: float = 0.0
+    """Of scenes in which a companion stands elsewhere in some views."""
+    displacement_m: tuple[float, float] = (0.6, 1.4)
+    """How far from its first place."""
+    fronts: bool = False
+    """Whether procedural subjects have a face."""
 
 
 def composed(plan: Plan, scene_id: str) -> tuple[Scene | AssetScene, list[Shot]]:
@@ -59,16 +69,20 @@ def composed(plan: Plan, scene_id: str) -> tuple[Scene | AssetScene, list[Shot]]
 
     Raises:
         NoCameras: no set of cameras was found.
+        NoRoom: companions find no place.
     """
     scene: Scene | AssetScene
     look = Look(tuple(plan.lights), tuple(plan.grounds), plan.surroundings)
     if plan.shelf is None:
         scene = with_look(compose_scene(plan.root_seed, scene_id), look, plan.root_seed)
+        scene = with_front(scene, plan.root_seed) if plan.fronts else scene
     else:
         note = asset_of_scene(Path(plan.shelf), plan.root_seed, scene_id)
         assert note.shape is not None
         scene = with_look(compose_asset_scene(plan.root_seed, scene_id, note.asset, note.shape), look, plan.root_seed)
-    return scene, sample_cameras(scene, plan, generator_for(plan.root_seed, f"{scene_id}/cameras"))
+    scene = with_companions(scene, plan, plan.root_seed)
+    shots = sample_cameras(scene, plan, generator_for(plan.root_seed, f"{scene_id}/cameras"))
+    return scene, in_states(scene, shots, plan.root_seed)
 
 
 def file_of(folder: Path, scene_id: str) -> Path:
@@ -83,12 +97,13 @@ def commit(folder: Path, plan: Plan, scene: Scene | AssetScene, shots: list[Shot
     Raises:
         HiddenSubject: too few views show it.
     """
-    why = faults(shots, [p.mask for p in pictures], scene.outline())
+    objects = [scene.objects(state) for state in (0, 1)]
+    of_subject = subject_in_mask(objects[0])
+    why = faults(shots, [np.where(np.isin(p.mask, of_subject), p.mask, 0) for p in pictures], scene.outline())
     kept = [i for i, reason in enumerate(why) if reason is None]
     pictures = [pictures[i] for i in kept]
-    objects = scene.objects()
     source, licence = (scene.asset.name, scene.asset.licence) if isinstance(scene, AssetScene) else (plan.source, LICENCE)
-    views = [View(ids.view_id(scene.scene_id, i), scene.scene_id, shots[i].camera, objects, source, licence) for i in kept]
+    views = [View(ids.view_id(scene.scene_id, i), scene.scene_id, shots[i].camera, objects[shots[i].state], source, licence) for i in kept]
     passes = {}
     if "depth" in plan.passes:
         passes["depth"] = [encode_depth(p.depth_m) for p in pictures if p.depth_m is not None]

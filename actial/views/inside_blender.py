@@ -24,6 +24,7 @@ from actial.views.committed import Plan
 from actial.views.inside_start import bpy
 from actial.views.inside_studio import Studio
 from actial.views.render_devices import GPU_KINDS, RenderDevice, gpus_of
+from actial.views.staging import NoRoom
 from actial.views.visibility import HiddenSubject
 
 
@@ -89,7 +90,7 @@ def _rendered(studio: Studio, plan: Plan, folder: Path, scene_id: str) -> dict[s
     try:
         scene, shots = committed.composed(plan, scene_id)
         committed.commit(folder, plan, scene, shots, studio.render(scene, shots))
-    except (NoCameras, HiddenSubject) as error:
+    except (NoCameras, NoRoom, HiddenSubject) as error:
         reply["refused"] = str(error)
     except RefusedAsset as error:
         reply["refused"] = f"asset {error.reason}"

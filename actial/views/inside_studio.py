@@ -20,6 +20,7 @@ from actial.views.arrangements import Solid
 from actial.views.asset_scenes import AssetScene
 from actial.views.cameras import Shot
 from actial.views.committed import Plan
+from actial.views.companions import ALONE, Companions
 from actial.views.inside_assets import loaded
 from actial.views.inside_start import Matrix, bmesh, bpy, load_blenderproc
 from actial.views.scenes import HDRIS, Ground, Scene, Sky
@@ -72,6 +73,7 @@ class Studio:
         self.ground_materials = {pattern: _GroundMaterial(self.bproc, pattern) for pattern in ("checker", "stripes", "patches")}
         self.sky = _SkyNodes(bpy.context.scene.world, HDRIS if "hdri" in plan.lights else ())
         self.solids: list[Any] = []
+        self.companions, self.company = ALONE, list[Any]()
 
     def render(self, scene: Scene | AssetScene, shots: list[Shot]) -> list[boxes.Picture]:
         """Render every shot of a scene.
@@ -82,13 +84,13 @@ class Studio:
         self.n_scenes += 1
         if isinstance(scene, AssetScene):
             return self._render_asset(scene, shots)
-        self._build(scene.subject_solids + scene.surroundings, scene.ground)
-        masks = boxes.part_masks(scene, [shot.camera for shot in shots])
+        self._build(scene.subject_solids + scene.surroundings, scene.ground, scene.companions)
+        masks = boxes.part_masks(scene, shots)
         return [self._picture(scene.sky, shot, shot is shots[-1], mask) for shot, mask in zip(shots, masks, strict=True)]
 
     def _render_asset(self, scene: AssetScene, shots: list[Shot]) -> list[boxes.Picture]:
         assert self.plan.assets is not None
-        self._build(scene.surroundings, scene.ground)
+        self._build(scene.surroundings, scene.ground, scene.companions)
         bare = self._material(scene.rgb).blender_obj
         with loaded(scene.asset, Path(self.plan.assets)) as asset:
             for blender_object in asset.objects:
@@ -101,6 +103,7 @@ class Studio:
 
     def _picture(self, sky: Sky, shot: Shot, last: bool, mask: np.ndarray | None = None) -> boxes.Picture:
         """Render a shot, with the passes of the plan; where no mask is given, it comes from the same render."""
+        self._place_companions(shot.state)
         bpy.context.scene.render.use_persistent_data = not (last and self.n_scenes % KEPT_SCENES == 0)
         pixels = self._render(sky, shot)
         passes = self._passes() if mask is None or self.plan.passes else {}
@@ -137,21 +140,32 @@ class Studio:
         lamp.data.size = LAMP_SIDE_M
         return lamp
 
-    def _build(self, solids: tuple[Solid, ...], ground: Ground) -> None:
-        for solid in self.solids:
-            bpy.data.objects.remove(solid.blender_obj, do_unlink=True)
-        self.solids = []
-        for solid in solids:
-            entity = self.shapes[solid.shape].duplicate(linked=True)
-            entity.blender_obj.name = solid.name
-            slot = entity.blender_obj.material_slots[0]
-            slot.link = "OBJECT"
-            slot.material = self._material(solid.rgb).blender_obj
-            entity.blender_obj.matrix_world = Matrix((solid.pose() @ np.diag([*solid.size_m, 1.0])).tolist())
-            self.solids.append(entity)
+    def _build(self, solids: tuple[Solid, ...], ground: Ground, companions: Companions) -> None:
+        for entity in self.solids:
+            bpy.data.objects.remove(entity.blender_obj, do_unlink=True)
+        self.solids = [self._stood(solid) for solid in solids]
+        self.companions, self.company = companions, [self._stood(solid) for solid in companions.first]
+        for number, entity in enumerate(self.company, start=1):
+            entity.blender_obj.pass_index = number  # in the masks of assets; solids have theirs from `boxes`
+        self.solids += self.company
         material = self.ground_materials[ground.pattern]
         material.set(ground)
         self.ground.replace_materials(material.material)
+
+    def _stood(self, solid: Solid) -> Any:
+        entity = self.shapes[solid.shape].duplicate(linked=True)
+        entity.blender_obj.name = solid.name
+        slot = entity.blender_obj.material_slots[0]
+        slot.link = "OBJECT"
+        slot.material = self._material(solid.rgb).blender_obj
+        entity.blender_obj.matrix_world = _placing(solid)
+        return entity
+
+    def _place_companions(self, state: int) -> None:
+        """Put companions where they stand in a state; those that stand there already are left alone."""
+        for entity, solid in zip(self.company, self.companions.in_state(state), strict=True):
+            if (placing := _placing(solid)) != entity.blender_obj.matrix_world:
+                entity.blender_obj.matrix_world = placing
 
     def _material(self, rgb: tuple[float, ...]) -> Any:
         if rgb not in self.materials:
@@ -182,6 +196,11 @@ class Studio:
         bpy.data.images["Render Result"].save_render(f"/proc/self/fd/{self.picture_fd}", scene=scene)
         data = os.pread(self.picture_fd, TARGA_HEADER + 4 * camera.width_px * camera.height_px, 0)
         return np.frombuffer(data, np.uint8, offset=TARGA_HEADER).reshape(camera.height_px, camera.width_px, 4)[::-1, :, 2::-1]
+
+
+def _placing(solid: Solid) -> Any:
+    """Brings a unit cube around one of `PRIMITIVES` to where the solid stands."""
+    return Matrix((solid.pose() @ np.diag([*solid.size_m, 1.0])).tolist())
 
 
 def _set_exact_normals(mesh: Any, shape: str) -> None:

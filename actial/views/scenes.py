@@ -15,6 +15,8 @@ import numpy as np
 from actial.records import SceneObject
 from actial.rng import generator_for
 from actial.views.arrangements import ARRANGEMENTS, Solid
+from actial.views.companions import ALONE, Companions
+from actial.views.fronts import FACE, Front
 
 Rgb = tuple[float, float, float]
 
@@ -112,10 +114,13 @@ class Scene:
     surroundings: tuple[Solid, ...]
     ground: Ground
     sky: Sky
+    front: Front | None = None
+    """A head at the subject's front, which belongs to the subject."""
+    companions: Companions = ALONE
 
     @property
     def subject_solids(self) -> tuple[Solid, ...]:
-        return self.parts + self.stands
+        return self.parts + self.stands + (self.front.head + self.front.stands if self.front else ())
 
     def subject_box(self) -> tuple[np.ndarray, np.ndarray]:
         """(3,) lowest and (3,) highest corner of the subject's bounding box, world, metres."""
@@ -132,17 +137,33 @@ class Scene:
         return np.concatenate([s.corners() for s in self.subject_solids])
 
     def outline(self) -> np.ndarray:
-        """(8 n, 3) corners of the boxes around the parts, which masks show, without stands, world, metres."""
-        return np.concatenate([s.corners() for s in self.parts])
+        """(8 n, 3) corners of the boxes around the parts and the face, which masks show, without stands, world, metres."""
+        return np.concatenate([s.corners() for s in self.parts + (self.front.head if self.front else ())])
 
-    def objects(self) -> tuple[SceneObject, ...]:
-        """The subject, then its coloured parts. Stands count to the subject's box and have no row of their own."""
+    def sight_points(self) -> np.ndarray:
+        """(n, 3) points all over the parts, world, metres: how much of the subject is seen is the share of them that nothing hides."""
+        return np.concatenate([p.center_m + spread * (p.corners() - p.center_m) for p in self.parts for spread in (0.4, 0.8)])
+
+    def footprints(self) -> tuple[Solid, ...]:
+        """What companions stand clear of."""
+        return self.subject_solids
+
+    def own_colors(self) -> set[str]:
+        """Colours that companions do not have."""
+        return {p.color for p in self.parts}
+
+    def objects(self, state: int = 0) -> tuple[SceneObject, ...]:
+        """The subject, its coloured parts, its face, its companions. Stands count to the subject's box and have no row of their own."""
         low, high = self.subject_box()
         T = np.eye(4)
         T[:3, 3] = self.subject_center()
-        subject = SceneObject("subject", "composite", self.family, "", tuple(T.ravel().tolist()), tuple((high - low).tolist()))
-        rows = (SceneObject(p.name, p.shape, self.family, p.color, tuple(p.pose().ravel().tolist()), p.size_m, part_of="subject") for p in self.parts)
-        return (subject, *rows)
+        pose, front = tuple(T.ravel().tolist()), self.front.direction if self.front else None
+        subject = SceneObject("subject", "composite", self.family, "", pose, tuple((high - low).tolist()), front=front)
+        rows = [SceneObject(p.name, p.shape, self.family, p.color, tuple(p.pose().ravel().tolist()), p.size_m, part_of="subject") for p in self.parts]
+        if self.front:
+            face_pose = tuple(self.front.pose().ravel().tolist())
+            rows.append(SceneObject(FACE, "composite", self.family, "", face_pose, self.front.size_m(), part_of="subject"))
+        return (subject, *rows, *self.companions.rows(state))
 
 
 def compose_scene(root_seed: int, scene_id: str) -> Scene:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from toy_scenes import REPO, toy_settings, toy_views, write_toy_views
+from toy_scenes import REPO, at, toy_settings, toy_views, write_toy_views
 
 from actial.mix.conversations import Scribe, written_chains
 from actial.mix.reasoning import NoChain, tell
@@ -190,6 +190,16 @@ def test_without_named_parts_there_is_no_chain(made: Made) -> None:
     with pytest.raises(NoChain, match="fewer than two named parts"):
         tell(questions[0], bare[0], bare[1], with_shape=False)
     assert sightings(bare[0]) == {}
+
+
+def test_a_part_behind_a_companion_is_not_spoken_of() -> None:
+    view = toy_views(0)[0]
+    name, sighting = next(iter(sightings(view).items()))
+    half_way = (view.camera.pose()[:3, 3] + sighting.part.center()) / 2
+    before = SceneObject("gray_box", "box", "solid", "gray", at(half_way), (0.05, 0.05, 0.05))
+    assert set(sightings(view)) - set(sightings(replace(view, objects=(*view.objects, before)))) == {name}
+    aside = replace(before, T_world_obj=at(half_way + np.array([0.0, 0.0, 2.0])))
+    assert sightings(replace(view, objects=(*view.objects, aside))) == sightings(view), "nor does it change what else is said"
 
 
 def test_from_above_there_is_no_chain(made: Made) -> None:

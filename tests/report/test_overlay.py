@@ -172,7 +172,7 @@ def enclosed(view: View, mask: np.ndarray) -> bool:
 @pytest.mark.parametrize("scene_id", [f"scene-{i:06d}" for i in range(4)])
 def test_a_box_drawn_over_a_part_encloses_its_pixels_and_a_wrong_convention_shows(scene_id: str) -> None:
     scene, shots = committed.composed(PLAN, scene_id)
-    for shot, mask in zip(shots, boxes.part_masks(scene, [s.camera for s in shots]), strict=True):
+    for shot, mask in zip(shots, boxes.part_masks(scene, shots), strict=True):
         view = View(f"{scene_id}.v00", scene_id, shot.camera, scene.objects(), "boxes", "CC0-1.0")
         picture = np.random.Generator(np.random.PCG64(0)).integers(0, 255, (*mask.shape, 3)).astype(np.uint8)
         mask_doubts = lambda v, m, picture=picture: [d for d in doubts(v, picture, m, estimated=False) if "edge" not in d]

@@ -81,6 +81,9 @@ def test_an_object_that_moves_is_drawn_in_both_places_and_unknown_cameras_are_le
     views[4] = replace(views[4], camera=replace(views[4].camera, T_world_cam=None))
     views[3] = replace(views[3], objects=(views[3].objects[0], moved, *views[3].objects[2:]))
     (_, above), _ = sketches(views, "m")
-    assert above.count(f"<title>{part.name}</title>") == 2
+    assert above.count(f"<title>{part.name}</title>") == 1
+    assert above.count(f"<title>{part.color} box in {views[3].view_id}</title>") == 2, "its other place, and the arrow to it"
+    ((x1, y1, x2, y2),) = re.findall(r'<line x1="([\d.]+)" y1="([\d.]+)" x2="([\d.]+)" y2="([\d.]+)" class="movement">', above)
+    np.testing.assert_allclose([float(x2) - float(x1), float(y2) - float(y1)], [0.2 * scale_of(above), 0.0], atol=0.2)
     assert views[4].view_id not in above and above.count('class="plane"') == len(views) - 1
     assert sketches([views[4]], "m") == []

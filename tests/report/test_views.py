@@ -18,11 +18,11 @@ import pytest
 from browser import CHROMIUM, Tab, chromium_tab
 from PIL import Image
 from test_page import Parsed
-from toy_scenes import PLAIN_PICTURE, REPO, make_project, run_stage, toy_views
+from toy_scenes import PLAIN_PICTURE, REPO, at, make_project, run_stage, toy_views
 
 from actial.errors import UserError
 from actial.geometry.conventions import opencv_from_blender
-from actial.records import View
+from actial.records import SceneObject, View
 from actial.report.rasters import shown_depth, shown_mask, shown_normals, shown_picture
 from actial.report.scene_numbers import fov_deg, placement
 from actial.report.views import rasters, write_gallery
@@ -349,6 +349,23 @@ def test_every_control_has_a_name_and_every_picture_a_text(gallery: Path) -> Non
     assert all("aria-label" in attributes for name, attributes in parsed.tags if name == "svg")
     page = gallery.read_text(encoding="utf-8")
     assert len(re.findall(r"<label><input|<label>Size <input", page)) == page.count("<input")
+
+
+def test_what_moved_is_told_and_fronts_are_drawn(tmp_path: Path) -> None:
+    views = toy_views(1, n_views=4)
+    front = tuple(np.array([0.6, 0.8, 0.0]).tolist())
+    for i, shift_m in enumerate((0.0, 0.7, 0.0, 0.7)):
+        company = SceneObject("red_cone", "cone", "solid", "red", at(np.array([1.2 + shift_m, 0.0, 0.2])), (0.4, 0.4, 0.4))
+        views[i] = replace(views[i], objects=(replace(views[i].objects[0], front=front), *views[i].objects[1:], company))
+    page = written(tmp_path, [(view, PLAIN_PICTURE, None) for view in views])
+    assert "in views 01, 03 the red cone stands 0.70 m from where it stands in the first that shows it" in page
+    assert page.count(">moved: red cone</p>") == 2
+    above, side = re.findall(r'<svg[^>]*class="sketch scene-(?:above|side)">.*?</svg>', page)
+    assert above.count('class="thing elsewhere"') == side.count('class="thing elsewhere"') == 1
+    ((x1, y1, x2, y2),) = re.findall(r'<line x1="([\d.]+)" y1="([\d.]+)" x2="([\d.]+)" y2="([\d.]+)" class="front">', above)
+    right, up = float(x2) - float(x1), float(y1) - float(y2)
+    assert abs(np.arctan2(up, right) - np.arctan2(0.8, 0.6)) < 0.02
+    assert "Something moved" not in written(tmp_path / "still", [(view, PLAIN_PICTURE, None) for view in toy_views(1, n_views=4)])
 
 
 def test_it_fits_a_phone_and_follows_the_dark_mode(tab: Tab, gallery: Path) -> None:

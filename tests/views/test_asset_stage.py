@@ -14,7 +14,9 @@ from toy_scenes import make_project, run_stage
 
 from actial.geometry.projection import project
 from actial.records import SUBJECT_IN_MASK, View
+from actial.report.view_checks import doubts
 from actial.shards import ViewStore, decode_picture
+from actial.views.scenes import PALETTE
 
 pytestmark = pytest.mark.slow
 
@@ -82,6 +84,30 @@ def test_its_parts_appear_where_projection_says(good: Path) -> None:
     print({color: np.quantile(px, (0.5, 0.9)) for color, px in off.items()})
     assert np.median(off["blue"]) < 1.0 and np.quantile(off["blue"], 0.9) < 3.0
     assert max(np.quantile(off[arm], 0.9) for arm in ("red", "green")) < 9.0, "the post hides some of an arm"
+
+
+def test_companions_of_assets_are_solids_with_numbers_of_their_own(written: Path, tmp_path: Path) -> None:
+    """They are in the mask of the same render, in both states, and the asset is still whole and large enough."""
+    staged = {"companions": [2, 3], "two_state_share": 1.0, "displacement_m": [0.6, 1.4], "fronts": False}
+    root = project_with(tmp_path, written / "good", render_views__n_scenes=2, render_views__scenes=staged, render_views__views_per_scene=6)
+    done = run_stage(root, "render_views", ACTIAL_WORKERS="2")
+    assert done.returncode == 0, done.stderr
+    store, n_seen = ViewStore(root / "outputs/render_views/views"), 0
+    for views in store.scenes().values():
+        assert len({v.objects for v in views}) == 2
+        for view in views:
+            pixels = np.asarray(store.picture(view.view_id))
+            mask = np.asarray(decode_picture(store.picture_bytes(view.view_id, "mask") or b"", view.view_id))[..., 0]
+            assert doubts(view, pixels, mask, estimated=False) == []
+            assert set(np.unique(mask)) <= {0, SUBJECT_IN_MASK, *range(1, len(view.objects))} and SUBJECT_IN_MASK in mask
+            assert all(o.family == "solid" and o.part_of is None for o in view.objects[1:])
+            for number, o in enumerate(view.objects[1:], start=1):
+                if (mask == number).sum() > 30 and o.color != "white":
+                    own = np.array(PALETTE[o.color]) / sum(PALETTE[o.color])
+                    shown = ((pixels[mask == number] / 255) ** 2.2).mean(axis=0)
+                    assert np.linalg.norm(shown / shown.sum() - own) < 0.5 * np.linalg.norm(own - 1 / 3)
+                    n_seen += 1
+    assert n_seen > 10
 
 
 def projected(view: View, point: np.ndarray) -> np.ndarray:

@@ -100,8 +100,8 @@ def test_lone_spheres_project_onto_their_centres(studio: Path) -> None:
             if part.shape != "sphere" or part.color == "white":
                 continue
             for shot, (view, picture, _) in zip(shots, views(studio, scene_id), strict=True):
-                whole = boxes.part_masks(replace(scene, parts=(part,), stands=()), [shot.camera])[0] == 1
-                seen, around = boxes.part_masks(scene, [shot.camera])[0], near_mask(whole)
+                whole = boxes.part_masks(replace(scene, parts=(part,), stands=()), [shot])[0] == 1
+                seen, around = boxes.part_masks(scene, [shot])[0], near_mask(whole)
                 if set(np.unique(seen[around])) != {0, i} or not np.array_equal(seen == i, whole):
                     continue
                 pixels = np.asarray(decode_picture(picture, view.view_id), float)

@@ -26,7 +26,7 @@ def test_a_lone_solid_fills_the_outline_of_its_surface(shape: str) -> None:
         u, v = np.meshgrid(np.arange(84) + 0.5, np.arange(84) + 0.5)
         sides = ConvexHull(uv).equations
         distance = (sides[:, 0, None, None] * u + sides[:, 1, None, None] * v + sides[:, 2, None, None]).max(axis=0)
-        mask = boxes.part_masks(scene, [shot.camera])[0] == 1
+        mask = boxes.part_masks(scene, [shot])[0] == 1
         assert mask[distance < -0.3].all() and not mask[distance > 0.3].any()
 
 
@@ -46,7 +46,7 @@ def test_the_nearer_part_hides_the_farther() -> None:
     far = Solid("box", (0.5, 0.5, 0.5), (0.0, 0.0, 0.5), 0.0, "far", "red", (1.0, 0.0, 0.0))
     near = replace(far, center_m=tuple(np.array([0.0, 0.0, 0.5]) * 0.6 + eye * 0.4), name="near")
     for parts in ((far, near), (near, far)):
-        mask = boxes.part_masks(replace(scene, parts=parts, stands=()), [shots[0].camera])[0]
+        mask = boxes.part_masks(replace(scene, parts=parts, stands=()), [shots[0]])[0]
         u, v = project(np.array([[0.0, 0.0, 0.5]]), shots[0].camera.intrinsics(), shots[0].camera.pose())[0][0]
         assert parts[mask[int(v), int(u)] - 1].name == "near"
 

@@ -40,7 +40,7 @@ def test_pictures_of_composed_scenes_show_their_subject() -> None:
     for i in range(20):
         scene, shots = committed.composed(PLAN, ids.scene_id(i))
         assert isinstance(scene, Scene)
-        assert faults(shots, boxes.part_masks(scene, [s.camera for s in shots]), scene.outline()) == [None] * 6
+        assert faults(shots, boxes.part_masks(scene, shots), scene.outline()) == [None] * 6
 
 
 def test_each_fault_has_its_name() -> None:
