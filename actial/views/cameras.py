@@ -33,7 +33,7 @@ import numpy as np
 from actial.geometry.projection import intrinsics, project
 from actial.records import Camera
 from actial.rng import generator_for
-from actial.views.companions import ALONE, Companions
+from actial.views.companions import ALONE, MOST_HIDDEN, Companions
 from actial.views.labels import offered_labels
 from actial.views.scenes import SURROUNDINGS_FROM_M, SceneSettings
 
@@ -68,10 +68,8 @@ SMALLEST = 0.45
 """The subject's longer side is at least this share of the picture's shorter side."""
 SMALLEST_IN_COMPANY = 0.36
 """The same where companions must be in the picture, too."""
-MOST_HIDDEN = 0.15
-"""Share of the subject's points that companions may hide."""
-RING_GAP_M = 0.6
-"""Least distance between a camera and the ring of surroundings, where companions keep cameras away from the subject."""
+FARTHEST_M = SURROUNDINGS_FROM_M - 0.6
+"""From the world's axis: cameras that companions keep away from the subject still stand inside the ring of surroundings."""
 LOWEST_CAMERA_M = 0.25
 TRIALS = 40
 """A relation can offer a label that most of so many trials offer, see `labels_of`."""
@@ -177,6 +175,8 @@ def _labels_of_move(move: str) -> frozenset[str]:
 class _Block:
     """What relations are tried around: 0.8 m long, 0.6 m deep, 1.6 m high."""
 
+    companions = ALONE
+
     def subject_corners(self) -> np.ndarray:
         return np.array([[x, y, z] for x in (-0.4, 0.4) for y in (-0.3, 0.3) for z in (0.2, 1.8)])
 
@@ -185,10 +185,6 @@ class _Block:
 
     def sight_points(self) -> np.ndarray:
         return self.subject_corners()
-
-    @property
-    def companions(self) -> Companions:
-        return ALONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,18 +379,16 @@ class _Sampler:
         return project(p_world, intrinsics(self.settings.width_px, self.settings.height_px, stance.fov_deg), stance.pose())[0], size
 
     def _sees_subject(self, stance: _Stance) -> bool:
-        """The whole subject and all its companions are in the picture, and it is not too small."""
+        """The whole subject and all its companions are in the picture, it is not too small, and they hide little of it."""
         uv, size = self._pixels(stance, self.framed)
         margin = MARGIN * size.min()
         if np.isnan(uv).any() or (uv < margin).any() or (uv > size - margin).any():
             return False
         if np.ptp(uv[: len(self.corners)], axis=0).max() < self.smallest * size.min():
             return False
-        return not self.companions.first or self._sees_past_companions(stance.eye)
-
-    def _sees_past_companions(self, eye: np.ndarray) -> bool:
-        """Companions hide little of the subject, and the camera, farther away for their sake, still stands inside the ring of surroundings."""
-        return math.hypot(eye[0], eye[1]) <= SURROUNDINGS_FROM_M - RING_GAP_M and self.companions.hidden_share(eye, self.sight_points) <= MOST_HIDDEN
+        if not self.companions.first:
+            return True
+        return math.hypot(*stance.eye[:2]) <= FARTHEST_M and self.companions.hidden_share(stance.eye, self.sight_points) <= MOST_HIDDEN
 
 
 def _length(v: np.ndarray) -> float:

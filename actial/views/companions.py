@@ -14,6 +14,9 @@ FAMILY = "solid"
 """Geometry family of every companion. They are solids of our own around assets, too: an asset stands in the scenes of one split alone, and one that kept
 company to the assets of another would be learned there."""
 
+MOST_HIDDEN = 0.15
+"""Share of the subject's points that companions may hide from a camera."""
+
 
 @dataclass(frozen=True, slots=True)
 class Companions:
