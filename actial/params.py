@@ -101,6 +101,11 @@ class ColdStartMix:
     )
     grid_columns: int = setting("Columns, named a, b, c, …, of the grid that descriptions and chains place parts on.", ge=2, le=26)
     grid_rows: int = setting("Rows, named A, B, C, … from the top, of that grid.", ge=1, le=26)
+    max_tokens: int | None = setting(
+        "Longest row and prompt, tokens of text and pictures together; a longer one is left out whole and counted. null for any; a number needs model.base "
+        "to be a folder, whose tokenizer counts.",
+        ge=1,
+    )
     quote_places: bool = setting("Chains quote where the nearest and the farthest part are in both pictures, and how many columns apart.")
 
     @property

@@ -9,9 +9,10 @@ from actial.errors import UserError
 from actial.mirror import mirrored_question
 from actial.mix.card import write_card
 from actial.mix.conversations import Scribe, written_2d, written_chains, written_descriptions
-from actial.mix.lengths import token_counter
+from actial.mix.lengths import TokenCounter, token_counter
 from actial.mix.mixture import OF_PICTURES, mixed, mode_of, rows_of_sorts, shares_of
 from actial.mix.variants import ROWS_NAMED, Told, varied
+from actial.params import ColdStartMix, Params
 from actial.records import Mode, Question
 from actial.rng import generator_for
 from actial.shards import ViewStore
@@ -30,17 +31,20 @@ def make(job: body.Job) -> body.Made:
     train, rl = (read_questions(job.inputs["build_qa"] / f"{name}.parquet") for name in ("train", "rl"))
     if settings.mirror_images:
         train, rl = ([*asked, *map(mirrored_question, asked)] for asked in (train, rl))
-    scribe = Scribe(params.prompt, settings, store.__getitem__, token_counter(params.model), params.seed)
+    scribe = Scribe(params.prompt, settings, store.__getitem__, _counter(params), params.seed)
 
     shares = shares_of(settings)
     _check_named_parts(store, train, shares)
     texts, refused = _distinct_rows(scribe, train, rows_of_sorts(settings.n_rows, shares))
+    texts = _short_enough(scribe, texts, refused)
     distinct = {sort: len(rows) for sort, rows in texts.items()}
     mixture = mixed(distinct, refused, settings.n_rows, shares, params.seed)
     rows = Counter(sort for sort, _ in mixture)
     n_sft = write_conversations(job.out / "sft.parquet", (scribe.conversation(texts[s][i][0], mode_of(s), texts[s][i][1]) for s, i in mixture))
-    order = generator_for(params.seed, "mixture/rl").permutation(len(rl))
     rl_mode: Mode = "think" if settings.modes["think"] and settings.reasoning != "auxiliary" else "direct"
+    asked = [question for question in rl if scribe.fits(question, rl_mode, answered=False)]
+    _count_long(refused, "prompts", settings, len(rl) - len(asked))
+    rl, order = asked, generator_for(params.seed, "mixture/rl").permutation(len(asked))
     n_rl = write_conversations(job.out / "rl.parquet", (scribe.conversation(rl[i], rl_mode, answered=False) for i in order))
 
     samples = [scribe.conversation(texts[sort][0][0], mode_of(sort), texts[sort][0][1]) for sort in rows]
@@ -49,6 +53,16 @@ def make(job: body.Job) -> body.Made:
     counts |= {f"{sort} rows": n for sort, n in rows.items()} | {f"distinct {sort} rows": distinct[sort] for sort in rows}
     counts |= {name: rows["think"] + rows[f"think{OF_PICTURES}"] for variant, name in ROWS_NAMED.items() if variant == settings.reasoning}
     return body.Made(counts=counts, refused=dict(refused), look="README.md")
+
+
+def _counter(params: Params) -> TokenCounter | None:
+    counter, limit = token_counter(params.model), params.cold_start_mix.max_tokens
+    if limit is not None and counter is None:
+        raise UserError(
+            f"cold_start_mix.max_tokens is {limit}, but only the tokenizer of a folder counts, and model.base {params.model.base} is none: "
+            "set it to null, or give the model's folder"
+        )
+    return counter
 
 
 def _check_named_parts(store: ViewStore, train: list[Question], shares: Mapping[str, float]) -> None:
@@ -70,6 +84,18 @@ def _distinct_rows(scribe: Scribe, train: list[Question], most: Mapping[str, int
     rows = {"think": thought, "describe": descriptions, f"think{OF_PICTURES}": thought_2d}
     rows |= {sort: [(question, "") for question in questions] for sort, questions in direct.items()}
     return {sort: rows[sort] for sort in most}, no_chain + no_description
+
+
+def _short_enough(scribe: Scribe, texts: Mapping[str, list[Told]], refused: Counter[str]) -> dict[str, list[Told]]:
+    """The rows that are no longer than cold_start_mix.max_tokens; the others are counted. A cut row would be worse than none."""
+    short = {sort: [told for told in rows if scribe.fits(told[0], mode_of(sort), told[1])] for sort, rows in texts.items()}
+    _count_long(refused, "rows", scribe.settings, sum(len(texts[sort]) - len(rows) for sort, rows in short.items()))
+    return short
+
+
+def _count_long(refused: Counter[str], what: str, settings: ColdStartMix, n: int) -> None:
+    if n:
+        refused[f"{what}: longer than {settings.max_tokens} tokens"] += n
 
 
 if __name__ == "__main__":

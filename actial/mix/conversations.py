@@ -55,6 +55,11 @@ class Scribe:
             n_tokens=self.counter.conversation_tokens(messages, sizes_px) if self.counter else 0,
         )
 
+    def fits(self, question: Question, mode: Mode, reasoning: str = "", answered: bool = True) -> bool:
+        """Whether a row is no longer than `settings.max_tokens`."""
+        limit = self.settings.max_tokens
+        return limit is None or self.conversation(question, mode, reasoning, answered).n_tokens <= limit
+
     def _completion(self, question: Question, mode: Mode, reasoning: str) -> str:
         answer = self._answer(question)
         if mode == "think" and self.settings.reasoning == "after":

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 from toy_scenes import REPO, make_project, run_stage
 
@@ -131,6 +132,45 @@ def test_a_store_that_lacks_a_view_is_refused_in_one_sentence(project: Path, tmp
     done = run_stage(root, "cold_start_mix")
     assert done.returncode == 2 and "is not in" in done.stderr and "Traceback" not in done.stderr
     assert not (root / "outputs/cold_start_mix").exists()
+
+
+def with_limit(project: Path, root: Path, max_tokens: int, **changes: object) -> Path:
+    """The project with cold_start_mix.max_tokens."""
+    mix = {"cold_start_mix__n_rows": 600, "cold_start_mix__modes": MODES, "cold_start_mix__share_2d": 0.2, "cold_start_mix__max_tokens": max_tokens}
+    made = make_project(root, 0, **mix, prompt__answer="letter", **changes)
+    (made / "outputs").mkdir()
+    for stage in ("render_views", "build_qa"):
+        (made / "outputs" / stage).symlink_to(project / "outputs" / stage)
+    return made
+
+
+def test_rows_and_prompts_that_are_too_long_are_left_out_whole_and_counted(project: Path, sft: list[Conversation], tmp_path: Path) -> None:
+    rl = read_conversations(project / "outputs/cold_start_mix/rl.parquet")
+    limit = int(np.median([c.n_tokens for c in sft if sort_of(c) == "think"]))
+    root = with_limit(project, tmp_path / "project", limit)
+    done = run_stage(root, "cold_start_mix")
+    assert done.returncode == 0, done.stderr
+    short, prompts = (read_conversations(root / f"outputs/cold_start_mix/{name}.parquet") for name in ("sft", "rl"))
+    assert Counter(map(sort_of, short)) == Counter(map(sort_of, sft)), "the shares stay"
+    assert max(c.n_tokens for c in (*short, *prompts)) <= limit < max(c.n_tokens for c in sft)
+    untouched = {(c.question_id, c.mode): c for c in sft}
+    assert all(c == untouched.get((c.question_id, c.mode), c) for c in short), "no row is cut"
+    refused = json.loads((root / "outputs/cold_start_mix/manifest.json").read_text())["refused"]
+    made = json.loads((project / "outputs/cold_start_mix/manifest.json").read_text())["made"]
+    made_short = json.loads((root / "outputs/cold_start_mix/manifest.json").read_text())["made"]
+    n_distinct = lambda counts: sum(n for what, n in counts.items() if what.startswith("distinct "))
+    assert refused[f"rows: longer than {limit} tokens"] == n_distinct(made) - n_distinct(made_short) > 0
+    assert refused.get(f"prompts: longer than {limit} tokens", 0) == len(rl) - len(prompts) == sum(c.n_tokens > limit for c in rl)
+    assert f"rows: longer than {limit} tokens" in (root / "outputs/cold_start_mix/README.md").read_text()
+
+
+def test_a_limit_that_cannot_be_checked_or_leaves_nothing_is_one_sentence(project: Path, tmp_path: Path) -> None:
+    hub = with_limit(project, tmp_path / "hub", 100, model__base="Qwen/Qwen2.5-VL-7B-Instruct", model__sha256=None, model__revision="main")
+    strict = with_limit(project, tmp_path / "strict", 20)
+    for root, said in ((hub, "set it to null, or give the model's folder"), (strict, "rows: longer than 20 tokens")):
+        done = run_stage(root, "cold_start_mix")
+        assert done.returncode == 2 and said in done.stderr and done.stderr.count("actial: error") == 1 and "Traceback" not in done.stderr
+        assert not (root / "outputs/cold_start_mix").exists()
 
 
 def word_counter(min_pixels: int, max_pixels: int) -> TokenCounter:
