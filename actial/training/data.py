@@ -37,7 +37,7 @@ def schedule(n_rows: int, n_wanted: int, root_seed: int, name: str) -> list[int]
 
 def sft_dataset(plan: TrainingPlan, order: Sequence[int]) -> Dataset:
     """Rows of `images`, `prompt`, `completion`, as TRL's SFTTrainer takes them; it trains on the completion alone."""
-    return _late(plan, _sft_columns, order)
+    return _late(plan, sft_columns, order)
 
 
 def grpo_dataset(plan: TrainingPlan, order: Sequence[int]) -> Dataset:
@@ -45,7 +45,8 @@ def grpo_dataset(plan: TrainingPlan, order: Sequence[int]) -> Dataset:
     return _late(plan, _grpo_columns, order)
 
 
-def _sft_columns(row: Conversation) -> dict[str, Any]:
+def sft_columns(row: Conversation) -> dict[str, Any]:
+    """What SFT's collator takes of a conversation, beside its pictures."""
     return {"prompt": chat_turns(row.messages[:-1]), "completion": chat_turns(row.messages[-1:])}
 
 
@@ -72,8 +73,13 @@ class _OpenRows:
         return {"plan": self.plan, "columns": self.columns}
 
     def __call__(self, batch: dict[str, list[int]]) -> dict[str, list[Any]]:
-        opened = [{"images": [self.picture(v) for v in row.view_ids]} | self.columns(row) for row in (self.rows[i] for i in batch["row"])]
+        opened = [with_pictures(self.columns(row), row, self.picture) for row in (self.rows[i] for i in batch["row"])]
         return {name: [row[name] for row in opened] for name in opened[0]}
+
+
+def with_pictures(columns: dict[str, Any], row: Conversation, picture: Callable[[str], Any]) -> dict[str, Any]:
+    """An example as the collators take it: a conversation's columns and its opened pictures, in order."""
+    return {"images": [picture(view_id) for view_id in row.view_ids]} | columns
 
 
 def chat_turns(messages: Sequence[Message]) -> list[dict[str, Any]]:

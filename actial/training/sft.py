@@ -10,6 +10,7 @@ from trl import SFTConfig, SFTTrainer
 
 from actial.errors import exit_on_user_error
 from actial.training.checks import ROWS_CHECKED, check_labels, check_pictures, check_tags, check_trainable
+from actial.training.collate import sft_collator
 from actial.training.common import adapters, fit, load_for_training, one_at_a_time, optimizers, save_result, sft_steps, start_process, trainer_arguments
 from actial.training.data import load_rows, schedule, sft_dataset
 from actial.training.plan import TrainingPlan, split_batch
@@ -26,6 +27,7 @@ class PairSFTTrainer(ExactResumeMixin, SFTTrainer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.model_accepts_loss_kwargs = True
+        self.data_collator = sft_collator(self.processing_class)  # given as an argument, TRL would not write the padding token into the model's config
 
 
 def train(plan: TrainingPlan) -> None:
