@@ -5,6 +5,7 @@ Bytes are deterministic: the same records give the same file.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 def write_questions(path: Path, questions: Iterable[Question]) -> int:
     """Write questions to one Parquet file, in batches; returns how many."""
-    return _write_rows(path, (asdict(q) for q in questions), _question_schema())
+    return _write_rows(path, (asdict(q) for q in questions), question_schema())
 
 
 def read_questions(path: str | Path, scene_id: str | None = None) -> list[Question]:
@@ -29,7 +30,16 @@ def read_questions(path: str | Path, scene_id: str | None = None) -> list[Questi
     Raises:
         UserError: the file is missing or not a table of questions.
     """
-    return [Question(**_with_tuples(row)) for row in _read_rows(Path(path), _question_schema(), scene_id)]
+    return [Question(**_with_tuples(row)) for row in _read_rows(Path(path), question_schema(), scene_id)]
+
+
+def stream_questions(path: str | Path) -> Iterator[Question]:
+    """The questions of a Parquet file, a batch of them in memory at a time.
+
+    Raises:
+        UserError: the file is missing or not a table of questions.
+    """
+    return (Question(**_with_tuples(row)) for row in _stream_rows(Path(path), question_schema()))
 
 
 def write_conversations(path: Path, conversations: Iterable[Conversation]) -> int:
@@ -43,8 +53,28 @@ def read_conversations(path: str | Path, scene_id: str | None = None) -> list[Co
     Raises:
         UserError: the file is missing or not a table of conversations.
     """
-    rows = _read_rows(Path(path), _conversation_schema(), scene_id)
-    return [Conversation(**_with_tuples(row | {"messages": [Message(**m) for m in row["messages"]]})) for row in rows]
+    return list(map(_conversation, _read_rows(Path(path), _conversation_schema(), scene_id)))
+
+
+def stream_conversations(path: str | Path) -> Iterator[Conversation]:
+    """The conversations of a Parquet file, a batch of them in memory at a time.
+
+    Raises:
+        UserError: the file is missing or not a table of conversations.
+    """
+    return map(_conversation, _stream_rows(Path(path), _conversation_schema()))
+
+
+def count_rows(path: str | Path) -> int:
+    """How many rows a Parquet file has, from its footer.
+
+    Raises:
+        UserError: the file is missing or no Parquet file.
+    """
+    import pyarrow.parquet as pq
+
+    with _readable(Path(path)):
+        return pq.read_metadata(path).num_rows
 
 
 def write_rollouts(path: Path, rollouts: Sequence[Rollout]) -> int:
@@ -68,6 +98,10 @@ def read_rollouts(path: str | Path) -> list[Rollout]:
     return [Rollout(**row) for row in _read_rows(Path(path), schema)]
 
 
+def _conversation(row: Mapping[str, Any]) -> Conversation:
+    return Conversation(**_with_tuples({**row, "messages": [Message(**m) for m in row["messages"]]}))
+
+
 def _with_tuples(row: Mapping[str, Any]) -> dict[str, Any]:
     return {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
 
@@ -88,23 +122,43 @@ def _write_rows(path: Path, rows: Iterator[dict[str, Any]], schema: pa.Schema, b
 
 
 def _read_rows(path: Path, schema: pa.Schema, scene_id: str | None = None) -> list[dict[str, Any]]:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
+    with _readable(path):
         table = pq.read_table(path, filters=None if scene_id is None else [("scene_id", "=", scene_id)])
+    _refuse_if_lacking(path, schema, table.column_names)
+    return table.select(schema.names).to_pylist()
+
+
+def _stream_rows(path: Path, schema: pa.Schema, batch: int = 1_000) -> Iterator[dict[str, Any]]:
+    import pyarrow.parquet as pq
+
+    with _readable(path), pq.ParquetFile(path) as file:
+        _refuse_if_lacking(path, schema, file.schema_arrow.names)
+        for rows in file.iter_batches(batch, columns=schema.names, use_threads=False):
+            yield from rows.to_pylist()
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    import pyarrow as pa
+
+    try:
+        yield
     except FileNotFoundError:
         raise UserError(f"{path} does not exist: run the stage that makes it first") from None
     except (pa.ArrowException, OSError) as error:
         raise UserError(f"{path} is not a readable Parquet file: {error}") from None
-    missing = [name for name in schema.names if name not in table.column_names]
-    if missing:
+
+
+def _refuse_if_lacking(path: Path, schema: pa.Schema, columns: Sequence[str]) -> None:
+    if missing := [name for name in schema.names if name not in columns]:
         raise UserError(f"{path} lacks the column {missing[0]}")
-    return table.select(schema.names).to_pylist()
 
 
 @functools.cache
-def _question_schema() -> pa.Schema:
+def question_schema() -> pa.Schema:
+    """The columns of a table of questions."""
     import pyarrow as pa
 
     text, texts, number = pa.string(), pa.list_(pa.string()), pa.float64()

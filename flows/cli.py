@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from actial.errors import exit_on_user_error
@@ -43,6 +44,18 @@ def parser() -> argparse.ArgumentParser:
     which.add_argument("--scene", nargs="+", action="extend", default=[], metavar="ID", help="just these scenes")
     gallery.add_argument("--views", type=int, default=12, metavar="N", help="views shown of each scene (default: 12)")
     gallery.add_argument("--out", metavar="FILE", help="file to write (default: runs/gallery/index.html)")
+    export = commands.add_parser("export", help="write questions or conversations with their pictures in the form of another tool, and print the folder")
+    export.add_argument(
+        "--to",
+        required=True,
+        choices=("hf", "llamafactory", "vlmeval"),
+        help="Hugging Face datasets; LLaMA-Factory (conversations); VLMEvalKit (test questions)",
+    )
+    export.add_argument("--split", nargs="+", action="extend", default=[], metavar="SPLIT", help="just these (default: all; for vlmeval test and test_2d)")
+    export.add_argument("--out", metavar="FOLDER", help="folder to make (default: runs/export/ and the form's name)")
+    mask = commands.add_parser("mask", help="print a conversation of the SFT mix with the tokens marked that the loss falls on")
+    mask.add_argument("id", metavar="QUESTION_ID")
+    mask.add_argument("--mode", choices=("think", "direct", "describe"), help="the conversation in this mode (default: the first there is)")
     compare = commands.add_parser("compare", help="params, scores and changed answers of two MLflow runs")
     compare.add_argument("first", metavar="A", help="id of a run, or its beginning")
     compare.add_argument("second", metavar="B", help="id of a run, or its beginning")
@@ -97,6 +110,20 @@ def dispatch(options: argparse.Namespace) -> int:
             from flows.results import GALLERY
 
             print(write_gallery(Path("outputs"), Path(options.out or GALLERY), options.scenes, options.scene, options.views))
+        case "export":
+            from pathlib import Path
+
+            from actial.export.export import export
+            from flows.results import EXPORTS
+            from tasks.run_facts import commit_in_words
+
+            print(export(Path("outputs"), options.to, options.split, Path(options.out or EXPORTS / options.to), commit_in_words()))
+        case "mask":
+            from pathlib import Path
+
+            from actial.training.mask import told
+
+            print(told(options.id, options.mode, Path("outputs"), Path("params.yaml"), coloured=sys.stdout.isatty() and not os.environ.get("NO_COLOR")))
         case "compare":
             from flows.compare import compare
 

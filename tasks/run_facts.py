@@ -42,6 +42,12 @@ def process_tags() -> dict[str, str]:
     return tags
 
 
+def commit_in_words() -> str | None:
+    """The commit of the checkout in the present folder, and whether files have been edited since; None outside git."""
+    tags = process_tags()
+    return f"commit {tags['git.commit']}" + (" with uncommitted edits" if tags["git.dirty"] == "true" else "") if "git.commit" in tags else None
+
+
 def _git(*arguments: str) -> str | None:
     try:
         return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout.strip()

@@ -11,14 +11,14 @@ LINE_EVERY_S = 10.0
 
 
 class ViewProgress:
-    """Shows views (or captures) a second and the time left. Use as a context manager."""
+    """Shows views (or captures) a second and the time left. Use as a context manager. `name` is of what is being done."""
 
-    def __init__(self, n: int, done: int, unit: str = "view") -> None:
-        self.n, self.done, self.unit = n, done, unit
+    def __init__(self, n: int, done: int, unit: str = "view", name: str = "render_views") -> None:
+        self.n, self.done, self.unit, self.name = n, done, unit, name
         self.set_aside = 0
         self._first = done
         self._start_s = self._line_s = time.monotonic()
-        self._bar = tqdm(total=n, initial=done, unit=unit, desc="render_views", smoothing=0.05) if sys.stderr.isatty() else None
+        self._bar = tqdm(total=n, initial=done, unit=unit, desc=name, smoothing=0.05) if sys.stderr.isatty() else None
 
     def __enter__(self) -> ViewProgress:
         return self
@@ -42,4 +42,4 @@ class ViewProgress:
             rate = (self.done - self._first) / max(now_s - self._start_s, 1e-9)
             left_s = (self.n - self.done) / rate if rate else float("nan")
             parts = [f"{self.done:,} of {self.n:,} {self.unit}s", refused, f"{rate:.1f} {self.unit}s/s", f"{left_s:.0f} s left"]
-            print(f"render_views: {', '.join(filter(None, parts))}", flush=True)
+            print(f"{self.name}: {', '.join(filter(None, parts))}", flush=True)

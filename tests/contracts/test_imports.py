@@ -38,6 +38,7 @@ ALLOWED = {  # what each room of actial may import from, besides itself
     "training": BASE | {"models", "mix", "rewards", "answers"},
     "evaluation": BASE | {"answers", "models"},
     "report": BASE | {"geometry"},
+    "export": BASE | {"views", "questions", "report"},
     "trace": BASE | {"geometry", "report"},  # it reads the outputs as the report does
 } | dict.fromkeys(BASE, BASE)
 
