@@ -115,7 +115,7 @@ def _opening_vlmeval(folder: Path, tally: Tally) -> str:
         f"    LMUData=path/of/this/folder python run.py --data {' '.join(names)} --model MODEL\n\n"
         "`category` is the kind of question, `l2-category` says whether what the flat pictures suggest agrees with the answer. Pictures are the stored bytes\n"
         "in base64; a row about the pictures of an earlier one names its index instead. Options are asked in the order stored, once.\n\n"
-        f"A file ends below {vlmeval.FILE_BYTES / 1e9:g} GB, since VLMEvalKit reads larger ones in another way, which loses all but one picture.\n\n"
+        f"A file ends below {vlmeval.FILE_BYTES / 1e9:g} GB, since VLMEvalKit reads larger ones in another way, which fails where rows share pictures.\n\n"
         f"{_splits(tally)}"
     )
 

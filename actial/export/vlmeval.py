@@ -2,7 +2,8 @@
 
 Its docs/en/Development.md is the schema. What its loader does besides (`vlmeval/dataset/image_base.py`, commit e8e78f05): it reads the file with pandas;
 an `image` that begins with `[` is a list; one of at most 64 characters is the index of a row with the same pictures; pictures are written under the names in
-`image_path`, which it does not write again where such a file stands, so that our names carry a checksum; above 1 GB it takes another way, which loses lists.
+`image_path`, which it does not write again where such a file stands, so that our names carry a checksum; above 1 GB it takes another way, which fails
+where rows share pictures.
 """
 
 from __future__ import annotations
