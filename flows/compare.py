@@ -11,10 +11,10 @@ import yaml
 
 from actial.evaluation.score import is_viewpoint
 from actial.evaluation.standins import STANDINS
-from actial.evaluation.stats import clustered_mean
 from actial.ids import view_ids_of
 from actial.records import Verdict
 from actial.report.compare import ComparedRun, Difference, Pair, paired, write_comparison
+from actial.stats import clustered_mean
 from tasks import run_facts, tracked_runs
 from tasks.body import RUNS
 

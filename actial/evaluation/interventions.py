@@ -13,11 +13,11 @@ from typing import Any
 
 from actial.evaluation.completions import Ask, Completion, ask
 from actial.evaluation.score import verdict_of
-from actial.evaluation.stats import clustered_mean
 from actial.params import Prompt
 from actial.prompts import THINK_CLOSE, THINK_OPEN, prompt_messages, prompt_sha
 from actial.records import Message, Question, Verdict
 from actial.shards import ViewStore
+from actial.stats import clustered_mean
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,10 +36,10 @@ from typing import Any
 from actial.answers import STRICT_RULES, Answer, is_well_formed, read_answer
 from actial.evaluation.conditions import PLAIN, SAMPLED
 from actial.evaluation.standins import STANDINS, majority_labels
-from actial.evaluation.stats import Mean, chance_test, clustered_mean, paired_comparison
 from actial.ids import question_of
 from actial.records import Mode, Question, Verdict, is_viewpoint
 from actial.rng import generator_for
+from actial.stats import Mean, chance_test, clustered_mean, paired_comparison
 
 OVERALL, DIRECTIONAL, NEW, TWO_D = "overall", "directional", "new families", "2d"
 BASE = "base"

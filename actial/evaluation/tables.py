@@ -8,7 +8,7 @@ from typing import Any
 from actial.evaluation.conditions import CONTROLS
 from actial.evaluation.score import DIRECTIONAL, MODELS, MODES, NEW, OVERALL, STRATA, TWO_D
 from actial.evaluation.standins import STANDINS
-from actial.evaluation.stats import ABOVE, AT_CHANCE, BELOW, UNDECIDED
+from actial.stats import ABOVE, AT_CHANCE, BELOW, UNDECIDED
 
 MARKS = {AT_CHANCE: "=", ABOVE: "+", BELOW: "-", UNDECIDED: "?"}
 _SHOULD_BE = {

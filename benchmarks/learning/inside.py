@@ -13,7 +13,6 @@ from typing import Any
 from actial.evaluation.completions import Ask, Completion, CompletionLog, Sampling, ask, log_name
 from actial.evaluation.interventions import GivenChain, ask_after, follow_scores, verdicts_after
 from actial.evaluation.score import verdict_of
-from actial.evaluation.stats import clustered_mean
 from actial.jobs import die_with_parent
 from actial.json_files import write_json
 from actial.machine import load_machine
@@ -22,6 +21,7 @@ from actial.prompts import prompt_messages, prompt_sha
 from actial.records import Conversation, Message, Mode, Question, is_viewpoint
 from actial.rng import seed_for
 from actial.shards import ViewStore
+from actial.stats import clustered_mean
 from actial.tables import read_conversations, read_questions, write_conversations
 
 VIEWS = Path("outputs/render_views/views")

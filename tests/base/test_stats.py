@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actial.evaluation.stats import Mean, chance_test, clustered_mean, paired_comparison
 from actial.rng import generator_for
+from actial.stats import Mean, chance_test, clustered_mean, paired_comparison
 
 rows = st.lists(st.tuples(st.floats(0, 1), st.sampled_from("abcde"), st.sampled_from([1.0, 0.5, 1 / 3])), min_size=2, max_size=60)
 
