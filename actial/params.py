@@ -52,6 +52,26 @@ class Band:
 
 
 @dataclass(frozen=True)
+class Audit:
+    """What answers the questions without reasoning about space: probes trained afresh on less than what is asked about."""
+
+    probes: dict[str, float] = setting(
+        "Probes that are run (text, alone, same_twice, pixels, colors, shift, size, floor, flow), each with how far above chance it may answer a kind that it "
+        "has no right to know before the stage fails, as a share of the questions; none for no audit.",
+        ge=0,
+        le=1,
+    )
+    learners: tuple[str, ...] = setting(
+        "What is trained on each reading: linear (discriminant analysis), trees (gradient boosting; a hundred times slower).", choices=("linear", "trees")
+    )
+    n_questions: int = setting(
+        "Questions of each kind that are audited, whole scenes drawn by the seed; a kind with fewer than 2,400 gets no verdict.", ge=2400
+    )
+    bound: float = setting("Largest difference from chance that counts as none, as a share of the questions.", gt=0, le=0.5)
+    n_ceiling: int = setting("Questions of each kind that are also answered by matching points and an essential matrix, as a ceiling; slow. 0 for none.", ge=0)
+
+
+@dataclass(frozen=True)
 class BuildQA:
     """Questions about pairs of views."""
 
@@ -70,6 +90,7 @@ class BuildQA:
         "Questions that need no third dimension, about pairs of the test: can a model read pictures and answer at all? 0 for none.", ge=0
     )
     max_pitch_deg: float = setting("Cameras pitched beyond this are not asked about, degrees.", gt=0, le=89)
+    audit: Audit = setting("What answers the questions without reasoning about space.")
 
 
 @dataclass(frozen=True)
@@ -263,6 +284,15 @@ def _named_once(params: Params) -> None:
         raise UserError("build_qa.kinds is empty; name at least one kind")
 
 
+def _audited_by_known_probes(params: Params) -> None:
+    known = ("text", "alone", "same_twice", "pixels", "colors", "shift", "size", "floor", "flow")
+    for name in params.build_qa.audit.probes:
+        if name not in known:
+            raise UserError(f"build_qa.audit.probes names {name}; it must name some of {', '.join(known)}")
+    if params.build_qa.audit.probes and not params.build_qa.audit.learners:
+        raise UserError("build_qa.audit.learners is empty; name linear, trees or both, or empty build_qa.audit.probes for no audit")
+
+
 def _enough_2d(params: Params) -> None:
     if 0 < params.build_qa.n_questions_2d < 12:
         raise UserError(f"build_qa.n_questions_2d is {params.build_qa.n_questions_2d}; give 0, or at least 12: one for each of three answers of four kinds")
@@ -327,6 +357,7 @@ _CROSS_FIELD_RULES = (
     _bands_in_order,
     _named_once,
     _enough_2d,
+    _audited_by_known_probes,
     _pairs_by_threes,
     _prompt_placeholders,
     _pixels_in_order,

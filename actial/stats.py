@@ -97,6 +97,31 @@ def chance_test(accuracy: Mean, chance: float | None, bound: float) -> ChanceTes
     return ChanceTest(verdict, low, high)
 
 
+def p_above(accuracy: Mean, chance: float) -> float:
+    """p of the one-sided test that an accuracy is at most chance, by Student's t of G - 1 degrees of freedom; 1 where nothing is known of the spread.
+
+    Where all answers are right, each cluster counts as one binomial trial, as in `chance_test`.
+    """
+    if accuracy.mean is None or accuracy.stderr is None:
+        return 1.0
+    if accuracy.stderr == 0:
+        return float(chance**accuracy.n_clusters) if accuracy.mean == 1 else 1.0
+    from scipy.stats import t
+
+    return float(t.sf((accuracy.mean - chance) / accuracy.stderr, accuracy.n_clusters - 1))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values adjusted so that in the whole family at most `LEVEL` is the chance of one false alarm (Holm, Scand. J. Statistics 6, 1979): the i-th smallest
+    of m is multiplied by m - i + 1, and none is less than a smaller one.
+    """
+    p = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(p, kind="stable")
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(1, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
+    return [float(value) for value in adjusted]
+
+
 def _without_spread(accuracy: float, chance: float, n_clusters: int) -> str:
     if accuracy == 1 and chance**n_clusters < LEVEL / 2:
         return ABOVE

@@ -24,8 +24,8 @@ def write_questions(path: Path, questions: Iterable[Question]) -> int:
     return _write_rows(path, (asdict(q) for q in questions), question_schema())
 
 
-def read_questions(path: str | Path, scene_id: str | None = None) -> list[Question]:
-    """All questions of a Parquet file, or those about one scene.
+def read_questions(path: str | Path, scene_id: str | Sequence[str] | None = None) -> list[Question]:
+    """All questions of a Parquet file, or those about one scene or several.
 
     Raises:
         UserError: the file is missing or not a table of questions.
@@ -40,6 +40,17 @@ def stream_questions(path: str | Path) -> Iterator[Question]:
         UserError: the file is missing or not a table of questions.
     """
     return (Question(**_with_tuples(row)) for row in _stream_rows(Path(path), question_schema()))
+
+
+def count_questions(path: str | Path) -> dict[tuple[str, str], int]:
+    """Questions of a Parquet file by kind and scene, in memory that does not grow with the questions of a scene.
+
+    Raises:
+        UserError: the file is missing or not a table of questions.
+    """
+    table = _read_table(Path(path), ["kind", "scene_id"]).group_by(["kind", "scene_id"]).aggregate([([], "count_all")])
+    columns = (table[name].to_pylist() for name in ("kind", "scene_id", "count_all"))
+    return {(kind, scene_id): n for kind, scene_id, n in zip(*columns, strict=True)}
 
 
 def write_conversations(path: Path, conversations: Iterable[Conversation]) -> int:
@@ -121,20 +132,25 @@ def _write_rows(path: Path, rows: Iterator[dict[str, Any]], schema: pa.Schema, b
     return n
 
 
-def _read_rows(path: Path, schema: pa.Schema, scene_id: str | None = None) -> list[dict[str, Any]]:
+def _read_rows(path: Path, schema: pa.Schema, scene_id: str | Sequence[str] | None = None) -> list[dict[str, Any]]:
+    filters = None if scene_id is None else [("scene_id", "in", [scene_id] if isinstance(scene_id, str) else scene_id)]
+    return _read_table(path, schema.names, filters).to_pylist()
+
+
+def _read_table(path: Path, columns: Sequence[str], filters: list[Any] | None = None) -> pa.Table:
     import pyarrow.parquet as pq
 
     with _readable(path):
-        table = pq.read_table(path, filters=None if scene_id is None else [("scene_id", "=", scene_id)])
-    _refuse_if_lacking(path, schema, table.column_names)
-    return table.select(schema.names).to_pylist()
+        table = pq.read_table(path, filters=filters)
+    _refuse_if_lacking(path, columns, table.column_names)
+    return table.select(columns)
 
 
 def _stream_rows(path: Path, schema: pa.Schema, batch: int = 1_000) -> Iterator[dict[str, Any]]:
     import pyarrow.parquet as pq
 
     with _readable(path), pq.ParquetFile(path) as file:
-        _refuse_if_lacking(path, schema, file.schema_arrow.names)
+        _refuse_if_lacking(path, schema.names, file.schema_arrow.names)
         for rows in file.iter_batches(batch, columns=schema.names, use_threads=False):
             yield from rows.to_pylist()
 
@@ -151,8 +167,8 @@ def _readable(path: Path) -> Iterator[None]:
         raise UserError(f"{path} is not a readable Parquet file: {error}") from None
 
 
-def _refuse_if_lacking(path: Path, schema: pa.Schema, columns: Sequence[str]) -> None:
-    if missing := [name for name in schema.names if name not in columns]:
+def _refuse_if_lacking(path: Path, wanted: Sequence[str], columns: Sequence[str]) -> None:
+    if missing := [name for name in wanted if name not in columns]:
         raise UserError(f"{path} lacks the column {missing[0]}")
 
 

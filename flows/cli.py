@@ -56,6 +56,10 @@ def parser() -> argparse.ArgumentParser:
     mask = commands.add_parser("mask", help="print a conversation of the SFT mix with the tokens marked that the loss falls on")
     mask.add_argument("id", metavar="QUESTION_ID")
     mask.add_argument("--mode", choices=("think", "direct", "describe"), help="the conversation in this mode (default: the first there is)")
+    audit = commands.add_parser("audit", help="probe whether questions can be answered without reasoning about space, and print the table")
+    audit.add_argument("questions", nargs="?", default="outputs/build_qa", metavar="FOLDER", help="folder or Parquet file (default: outputs/build_qa)")
+    audit.add_argument("--views", default="outputs/render_views/views", metavar="FOLDER", help="the views asked about (default: outputs/render_views/views)")
+    audit.add_argument("--ceiling", type=int, metavar="N", help="answer N questions of each kind by matching points, too (default: build_qa.audit.n_ceiling)")
     compare = commands.add_parser("compare", help="params, scores and changed answers of two MLflow runs")
     compare.add_argument("first", metavar="A", help="id of a run, or its beginning")
     compare.add_argument("second", metavar="B", help="id of a run, or its beginning")
@@ -124,6 +128,10 @@ def dispatch(options: argparse.Namespace) -> int:
             from actial.training.mask import told
 
             print(told(options.id, options.mode, Path("outputs"), Path("params.yaml"), coloured=sys.stdout.isatty() and not os.environ.get("NO_COLOR")))
+        case "audit":
+            from flows.audit import audit
+
+            return audit(options.questions, options.views, options.ceiling)
         case "compare":
             from flows.compare import compare
 

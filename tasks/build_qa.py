@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from actial.errors import UserError
+from actial.json_files import write_json
+from actial.questions.balance import SPLITS
 from actial.questions.build import build_questions
 from actial.questions.card import write_card
 from actial.questions.kinds_2d import balanced_2d
 from actial.questions.scan import scan_scenes
+from actial.questions.shortcut_table import audit_section, complaint
+from actial.questions.shortcuts import audit_questions
 from actial.records import Question
 from actial.rng import generator_for
 from actial.shards import ViewStore
@@ -17,7 +22,7 @@ def make(job: body.Job) -> body.Made:
     """Write the four splits, the 2D questions about pairs of the test, and the dataset card."""
     settings = job.params.build_qa
     built = build_questions(scan_scenes(job.inputs["render_views"] / "views"), job.out, settings, job.params.seed)
-    write_card(job.out / "README.md", built, settings, job.params.seed)
+    write_card(job.out / "README.md", built, settings, job.params.seed, _audited(job))
     counts = {f"{name} questions": built.total(name) for name in built.n_scenes}
     refused = dict(built.refused)
     if settings.n_questions_2d:
@@ -26,6 +31,22 @@ def make(job: body.Job) -> body.Made:
         if not counts["2D questions"]:
             refused["pairs without 2D questions (no named part is seen, or an answer never occurs)"] = len(pairs)
     return body.Made(counts=counts, refused=refused, look="README.md")
+
+
+def _audited(job: body.Job) -> str:
+    """The shortcut audit's section of the card; its numbers stand in audit.json.
+
+    Raises:
+        UserError: a leak is larger than the settings allow. The numbers are then to be found in scratch.
+    """
+    settings = job.params.build_qa.audit
+    if not settings.probes:
+        return ""
+    audit = audit_questions([job.out / f"{name}.parquet" for name in SPLITS], job.inputs["render_views"] / "views", settings, job.params.seed)
+    write_json(job.out / "audit.json", audit.as_json())
+    if said := complaint(audit):
+        raise UserError(f"{said}; all numbers are in {job.out / 'audit.json'}")
+    return audit_section(audit)
 
 
 def _questions_2d(job: body.Job, pairs: list[tuple[str, ...]]) -> list[Question]:

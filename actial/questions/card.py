@@ -31,8 +31,12 @@ themselves are in the views this was built from.
 """
 
 
-def write_card(path: Path, built: Built, settings: BuildQA, seed: int) -> None:
-    """Write the card as Markdown with the front matter that `datasets.load_dataset(folder)` reads."""
+def write_card(path: Path, built: Built, settings: BuildQA, seed: int, audit: str = "") -> None:
+    """Write the card as Markdown with the front matter that `datasets.load_dataset(folder)` reads.
+
+    Args:
+        audit: the section on the shortcut audit; empty where there was none.
+    """
     splits = [name for name in SPLITS if built.n_scenes[name]]
     files = "\n".join(f"  - split: {name}\n    path: {name}.parquet" for name in splits)
     total = sum(built.total(name) for name in splits)
@@ -42,6 +46,7 @@ def write_card(path: Path, built: Built, settings: BuildQA, seed: int) -> None:
         _kinds(settings),
         _labels(built, settings, splits),
         _cues(built, settings, splits),
+        *([audit] if audit else []),
         _tied(built, settings, total),
         _refused(built),
     ]
