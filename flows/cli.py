@@ -59,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
     audit = commands.add_parser("audit", help="probe whether questions can be answered without reasoning about space, and print the table")
     audit.add_argument("questions", nargs="?", default="outputs/build_qa", metavar="FOLDER", help="folder or Parquet file (default: outputs/build_qa)")
     audit.add_argument("--views", default="outputs/render_views/views", metavar="FOLDER", help="the views asked about (default: outputs/render_views/views)")
+    audit.add_argument("--probes", nargs="+", metavar="PROBE", help="just these (default: all)")
     audit.add_argument("--ceiling", type=int, metavar="N", help="answer N questions of each kind by matching points, too (default: build_qa.audit.n_ceiling)")
     compare = commands.add_parser("compare", help="params, scores and changed answers of two MLflow runs")
     compare.add_argument("first", metavar="A", help="id of a run, or its beginning")
@@ -131,7 +132,7 @@ def dispatch(options: argparse.Namespace) -> int:
         case "audit":
             from flows.audit import audit
 
-            return audit(options.questions, options.views, options.ceiling)
+            return audit(options.questions, options.views, options.probes, options.ceiling)
         case "compare":
             from flows.compare import compare
 

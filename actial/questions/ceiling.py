@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from actial.geometry.angles import motion_between
+from actial.geometry.angles import Motion, motion_between
 from actial.geometry.conventions import blender_from_opencv, opencv_from_blender
 from actial.geometry.poses import inverse, unit
 from actial.records import Question, View
@@ -40,11 +40,16 @@ def ceiling_accuracy(questions: Sequence[Question], store: ViewStore, most: int)
 
 def matched_value(question: Question, store: ViewStore) -> float | None:
     """The quantity that decides a question of a pair, of which only the sign is meant, as matched points have it; None where they are too few."""
-    first, second = (store[view_id] for view_id in question.view_ids)
-    if not (first.objects and second.objects):
-        return None
-    T_2_1 = relative_pose(first, second, *(np.asarray(store.picture(view_id)) for view_id in question.view_ids))
-    if T_2_1 is None:
+    first, second = question.view_ids
+    motion = matched_motion(store[first], store[second], np.asarray(store.picture(first)), np.asarray(store.picture(second)))
+    value = np.nan if motion is None else float(getattr(motion, question.deciding_quantity)[0])
+    return None if np.isnan(value) else value
+
+
+def matched_motion(first: View, second: View, first_rgb: np.ndarray, second_rgb: np.ndarray) -> Motion | None:
+    """How the camera moved, of one pair, from pictures (h, w, 3); None where the matched points are too few, or a view has no subject."""
+    T_2_1 = relative_pose(first, second, first_rgb, second_rgb)
+    if T_2_1 is None or not (first.objects and second.objects):
         return None
     T_1_2, rays = inverse(T_2_1), [_ray_to_subject(view) for view in (first, second)]
     # the subject stands on both rays, at distance 1 on the first: that gives the movement its length
@@ -52,9 +57,7 @@ def matched_value(question: Question, store: ViewStore) -> float | None:
     T_1_2[:3, 3] *= abs(np.linalg.lstsq(np.column_stack([T_1_2[:3, 3], towards]), rays[0], rcond=None)[0][0])
     T_world_1 = opencv_from_blender(first.camera.pose())
     T_world_1[:3, 3] = 0
-    motion = motion_between(blender_from_opencv(T_world_1)[None], blender_from_opencv(T_world_1 @ T_1_2)[None], T_world_1[:3, :3] @ rays[0])
-    value = float(getattr(motion, question.deciding_quantity)[0])
-    return None if np.isnan(value) else value
+    return motion_between(blender_from_opencv(T_world_1)[None], blender_from_opencv(T_world_1 @ T_1_2)[None], T_world_1[:3, :3] @ rays[0])
 
 
 def relative_pose(first: View, second: View, first_rgb: np.ndarray, second_rgb: np.ndarray) -> np.ndarray | None:

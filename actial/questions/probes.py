@@ -68,8 +68,12 @@ def _linear(_: int) -> Any:
 def _trees(seed: int) -> Any:
     """Gradient boosted trees: finds what only several features together tell."""
     from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
 
-    return HistGradientBoostingClassifier(max_iter=60, max_leaf_nodes=8, min_samples_leaf=30, max_bins=63, early_stopping=False, random_state=seed)
+    grown = HistGradientBoostingClassifier(max_iter=60, max_leaf_nodes=8, min_samples_leaf=30, max_bins=63, early_stopping=False, random_state=seed)
+    # a column that is not known of any row makes its own handling of missing numbers fail
+    return make_pipeline(SimpleImputer(strategy="constant", fill_value=-1e3, keep_empty_features=True), grown)
 
 
 def _with_squares(z: np.ndarray) -> np.ndarray:

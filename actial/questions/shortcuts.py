@@ -136,8 +136,8 @@ def drawn_questions(files: Sequence[Path], most: int, seed: int) -> dict[str, li
             counted.setdefault(kind, Counter())[scene_id] += n
     rank = {scene_id: seed_for(seed, f"{scene_id}/audit") for scenes in counted.values() for scene_id in scenes}
     chosen = {kind: _until(scenes, rank, most) for kind, scenes in counted.items()}
-    wanted = sorted(set().union(*chosen.values())) if chosen else []
-    drawn = [q for path in files for q in read_questions(path, wanted) if q.scene_id in chosen[q.kind]]
+    wanted = sorted({scene_id for scenes in chosen.values() for scene_id in scenes})
+    drawn = [q for path in files if wanted for q in read_questions(path, wanted) if q.scene_id in chosen[q.kind]]
     return {kind: sorted((q for q in drawn if q.kind == kind), key=lambda q: q.question_id) for kind in sorted(chosen)}
 
 

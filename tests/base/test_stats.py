@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actial.rng import generator_for
-from actial.stats import Mean, chance_test, clustered_mean, paired_comparison
+from actial.stats import Mean, chance_test, clustered_mean, holm, p_above, paired_comparison
 
 rows = st.lists(st.tuples(st.floats(0, 1), st.sampled_from("abcde"), st.sampled_from([1.0, 0.5, 1 / 3])), min_size=2, max_size=60)
 
@@ -104,6 +104,26 @@ def test_at_chance_is_two_one_sided_t_tests(accuracy, stderr, n_clusters, bound)
         assert found.verdict == expected
     interval = two_sided.confidence_interval(0.9)
     assert (found.low, found.high) == pytest.approx((interval.low - chance, interval.high - chance), abs=1e-9)
+
+
+@given(st.floats(0, 1), st.floats(0.001, 0.2), st.integers(2, 80))
+def test_p_above_is_a_one_sided_t_test(accuracy, stderr, n_clusters):
+    from scipy.stats import ttest_1samp
+
+    spread = generator_for(4, "test/above").normal(size=n_clusters)
+    sample = accuracy + (spread - spread.mean()) / spread.std(ddof=1) * stderr * n_clusters**0.5
+    assert p_above(Mean(accuracy, stderr, n_clusters), 0.4) == pytest.approx(ttest_1samp(sample, 0.4, alternative="greater").pvalue, abs=1e-9)
+
+
+def test_p_above_without_spread():
+    assert p_above(Mean(1.0, 0.0, 3), 0.5) == 0.125
+    assert p_above(Mean(0.5, 0.0, 3), 0.5) == p_above(Mean(1.0, None, 1), 0.5) == p_above(Mean(None, None, 0), 0.5) == 1.0
+
+
+def test_holm_as_in_the_textbooks():
+    """R's p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm"), and the example of Wright, Biometrics 48, 1992, table 1 is of the same form."""
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.9, 0.8]) == [1.0, 1.0] and holm([]) == []
 
 
 def test_all_right_or_all_wrong_is_judged_by_the_number_of_scenes():
