@@ -22,6 +22,7 @@ BASE = {
     "shards",
     "passes",
     "tables",
+    "stats",
     "json_files",
     "errors",
     "prompts",
