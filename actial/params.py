@@ -51,13 +51,17 @@ class Band:
     asked_to: float | None = setting("Largest size asked about as left or right; null for any.", gt=0)
 
 
+AUDIT_PROBES = ("text", "alone", "same_twice", "pixels", "colors", "shift", "size", "floor", "flow")
+"""What `questions.readings.PROBES` describes."""
+
+
 @dataclass(frozen=True)
 class Audit:
     """What answers the questions without reasoning about space: probes trained afresh on less than what is asked about."""
 
     probes: dict[str, float] = setting(
-        "Probes that are run (text, alone, same_twice, pixels, colors, shift, size, floor, flow), each with how far above chance it may answer a kind that it "
-        "has no right to know before the stage fails, as a share of the questions; none for no audit.",
+        f"Probes that are run ({', '.join(AUDIT_PROBES)}), each with how far above chance it may answer a kind that it has no right to know before the stage "
+        "fails, as a share of the questions; none for no audit.",
         ge=0,
         le=1,
     )
@@ -285,10 +289,9 @@ def _named_once(params: Params) -> None:
 
 
 def _audited_by_known_probes(params: Params) -> None:
-    known = ("text", "alone", "same_twice", "pixels", "colors", "shift", "size", "floor", "flow")
     for name in params.build_qa.audit.probes:
-        if name not in known:
-            raise UserError(f"build_qa.audit.probes names {name}; it must name some of {', '.join(known)}")
+        if name not in AUDIT_PROBES:
+            raise UserError(f"build_qa.audit.probes names {name}; it must name some of {', '.join(AUDIT_PROBES)}")
     if params.build_qa.audit.probes and not params.build_qa.audit.learners:
         raise UserError("build_qa.audit.learners is empty; name linear, trees or both, or empty build_qa.audit.probes for no audit")
 

@@ -13,6 +13,7 @@ from toy_scenes import make_project, run_stage
 
 from actial.errors import UserError
 from actial.json_files import write_json
+from actial.params import AUDIT_PROBES
 from actial.params import Audit as Settings
 from actial.questions import shortcuts
 from actial.questions.probes import FOLDS_TOGETHER, LEARNERS, folds_by_scene, held_out_answers
@@ -212,6 +213,10 @@ def test_the_command_audits_any_file_of_questions(clean: Path, tmp_path: Path, m
     with pytest.raises(SystemExit) as ended:
         main(["audit", str(tmp_path / "nothing")])
     assert ended.value.code == 2 and "holds no questions" in capsys.readouterr().err
+
+
+def test_the_settings_know_every_probe() -> None:
+    assert tuple(PROBES) == AUDIT_PROBES
 
 
 def test_no_probes_no_audit(tmp_path: Path) -> None:
