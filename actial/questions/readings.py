@@ -42,8 +42,10 @@ _MAY_KNOW: Mapping[str, frozenset[str]] = {
     SHIFT: frozenset({"turn", "turn_angle", "pitch"}),
     FLOW: frozenset({"turn", "turn_angle", "pitch"}),
     SIZE: frozenset({"radial", "forward", "direction"}),
+    COLORS: frozenset({"radial", "forward", "direction", "pitch"}),
 }
-"""Kinds that a probe of two pictures decides by right, if only in part: a camera that turns slides everything, one that comes closer enlarges it."""
+"""Kinds that a probe of two pictures decides by right, if only in part: a camera that turns slides everything, one that comes closer enlarges it,
+and how much of a picture has the subject's colours, or the sky's, tells its size and the camera's pitch."""
 _ANY_CHANGE = frozenset({"moved", "turned"})
 """Kinds that ask whether anything changed at all, which every comparison tells."""
 
