@@ -17,7 +17,8 @@ from actial.errors import UserError
 from actial.geometry.angles import motion_between
 from actial.questions.balance import SPLITS
 from actial.questions.build import Built, build_questions
-from actial.questions.kinds import KINDS, NONE, decide
+from actial.questions.deciding import decide
+from actial.questions.kinds import KINDS
 from actial.questions.scan import scan_scenes
 from actial.records import Question, View
 from actial.shards import ViewStore, ViewWriter, encode_png, picture_is_whole
@@ -56,8 +57,8 @@ def test_splits_share_no_scene(questions: dict[str, list[Question]]) -> None:
 def test_every_kind_is_balanced_in_every_split_and_asked_in_both_orders(questions: dict[str, list[Question]], built: Built) -> None:
     for name, rows in questions.items():
         counts = Counter((q.kind, q.label_of(q.truth)) for q in rows)
-        assert {kind for kind, _ in counts} == set(KINDS)
-        assert all(len({counts[kind, label] for label in ("left", "right", "none")}) == 1 for kind in KINDS)
+        assert {kind for kind, _ in counts} == set(SETTINGS.kinds)
+        assert all(len({counts[kind, label] for label in ("left", "right", "none")}) == 1 for kind in SETTINGS.kinds)
         assert all(built.labels[name, kind, label] == n for (kind, label), n in counts.items())
         asked = {(q.kind, q.view_ids) for q in rows}
         assert len(asked) == len(rows) and all((kind, pair[::-1]) in asked for kind, pair in asked)
@@ -75,14 +76,14 @@ def test_truths_are_those_of_the_stored_views(views: Path, questions: dict[str, 
         code = decide(KINDS[q.kind], m, np.array([False]), SETTINGS)[0]
         assert q.label_of(q.truth) == ("left", "right", "none")[code]
         assert q.deciding_value == pytest.approx(getattr(m, q.deciding_quantity)[0], abs=1e-8)
-        assert q.options[q.labels.index("none")] == KINDS[q.kind].options[NONE]
+        assert q.options[q.labels.index("none")] == KINDS[q.kind].options[-1]
         assert sorted(q.labels) == ["left", "none", "right"] and set(q.options) == set(KINDS[q.kind].options)
         assert q.margin >= 0
 
 
 def test_every_ordered_pair_is_asked_or_counted_as_left_out(questions: dict[str, list[Question]], built: Built) -> None:
     assert built.n_pairs == N_SCENES * 8 * 7
-    for kind in KINDS:
+    for kind in SETTINGS.kinds:
         asked = sum(q.kind == kind for rows in questions.values() for q in rows)
         left_out = sum(n for reason, n in built.refused.items() if reason.startswith(f"{kind}:"))
         assert asked + left_out == built.n_pairs
@@ -92,7 +93,7 @@ def test_every_order_of_options_occurs_and_wordings_are_drawn(views: Path, tmp_p
     build_questions(scan_scenes(views), tmp_path, replace(SETTINGS, wordings=4), SEED)
     rows = read_questions(tmp_path / "train.parquet")
     assert len({q.labels for q in rows}) == 6
-    for kind in KINDS.values():
+    for kind in (KINDS[name] for name in SETTINGS.kinds):
         assert {q.text for q in rows if q.kind == kind.name} == set(kind.texts)
 
 
