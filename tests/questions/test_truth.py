@@ -15,6 +15,9 @@ from toy_scenes import PLAIN_PICTURE, rich_views, toy_settings
 
 from actial.answers import Answer, read_answer
 from actial.evaluation.conditions import posed
+from actial.evaluation.score import Asked, score, verdict_of
+from actial.evaluation.standins import STANDINS, standin_completions
+from actial.evaluation.tables import score_table
 from actial.geometry.poses import look_at, rotated_about
 from actial.geometry.projection import intrinsics
 from actial.mirror import mirrored_question, mirrored_view
@@ -213,6 +216,26 @@ def test_a_front_that_faces_the_camera_is_tied_to_the_orbit_and_an_angle_never(q
         assert asked(q) == (told if facing else OPPOSITE.get(told, told)) or "none" in (asked(q), told)
         both += asked(q) != "none" != told
     assert both
+
+
+def test_the_scorer_reads_and_counts_every_kind(questions: dict[str, list[Question]]) -> None:
+    test = questions["test"]
+    verdicts = {
+        (standin, "direct"): [
+            verdict_of(q, standin, "direct", text, 0, "") for q, text in zip(test, standin_completions(standin, test, "direct", "text", 7), strict=True)
+        ]
+        for standin in STANDINS
+    }
+    scores = score(test, Asked(verdicts), {}, 0.05, 7)
+    by_group = {standin: scores["models"][standin]["direct"] for standin in STANDINS}
+    for kind in QUESTION_KINDS:
+        n = len(KINDS[kind].asked_labels)
+        assert scores["questions"][kind]["chance"] == pytest.approx(1 / n) == scores["questions"][kind]["majority"]
+        with_opposite = sum(label in OPPOSITE for label in KINDS[kind].asked_labels) / n
+        assert (by_group["oracle"][kind]["accuracy"], by_group["mirror"][kind]["accuracy"]) == pytest.approx((1.0, 1 - with_opposite))
+        assert by_group["constant"][kind]["accuracy"] == pytest.approx(1 / n) and by_group["silent"][kind]["unparsed"] == 1.0
+    assert by_group["mirror"]["directional"]["accuracy"] == 0.0
+    assert "orbit_angle" in score_table(scores)
 
 
 def test_the_card_tells_every_kind(folder: Path, built: Built) -> None:
