@@ -20,6 +20,7 @@ from actial.questions.balance import SPLITS
 from actial.questions.build import Built, build_questions
 from actial.questions.deciding import decide
 from actial.questions.kinds import KINDS
+from actial.questions.scan import scan_scenes
 from actial.records import Question, View, is_viewpoint
 from actial.shards import ViewStore, ViewWriter, encode_png, picture_is_whole
 from actial.tables import read_conversations, read_questions
