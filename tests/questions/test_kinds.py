@@ -17,7 +17,7 @@ from actial.geometry.poses import look_at
 from actial.geometry.projection import intrinsics
 from actial.mix.reasoning import TOLD
 from actial.params import BANDS, KINDS_WITH_CHAINS, QUESTION_KINDS
-from actial.questions.deciding import BETWEEN, BEYOND, NEAR_AXIS, NO_FRONT, PITCHED, SUBJECT_MOVED, UNCLEAR, UNDEFINED, decide, is_tied, margins
+from actial.questions.deciding import BETWEEN, BEYOND, NEAR_AXIS, NO_FRONT, OUT_OF_SIGHT, PITCHED, SUBJECT_MOVED, UNCLEAR, UNDEFINED, decide, is_tied, margins
 from actial.questions.kinds import KINDS, LEFT, NONE, RIGHT, Kind
 from actial.records import MIRRORED, OPPOSITE, ZERO_LABELS
 
@@ -143,6 +143,12 @@ def test_where_the_front_is_tied_it_never_disagrees_with_the_orbit(angle_deg: fl
     told, orbit = label("front", second, front=front), label("orbit", second)
     if told in ("left", "right") and orbit in ("left", "right"):
         assert (told == orbit) != away
+
+
+def test_what_is_about_the_subject_is_asked_where_both_pictures_show_it() -> None:
+    m = motion_between(FIRST[None], around(40, 5.0)[None], CENTER, FRONT)
+    hidden = {name for name, kind in KINDS.items() if decide(kind, m, np.array([False]), SETTINGS, np.array([False]))[0] == OUT_OF_SIGHT}
+    assert hidden == {"orbit", "orbit_angle", "perspective", "front", "radial"}
 
 
 def test_declarations_hang_together() -> None:
