@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from actial.records import Floats, Question, SceneObject, View
+from actial.records import MIRRORED, Floats, Question, SceneObject, View
 
 _SUFFIX = "_mirrored"
-_OTHER_SIDE = {"left": "right", "right": "left"}
+_TURNED_OVER = frozenset({"lateral_r", "turn_deg", "roll_deg", "orbit_deg", "front_r"})
+"""Deciding quantities that have the opposite sign in a mirror image; heights, distances and lengths stay."""
 
 
 def mirrored_id(identifier: str) -> str:
@@ -36,7 +37,9 @@ def mirrored_view(view: View) -> View:
 
 
 def mirrored_question(question: Question) -> Question:
-    """A viewpoint question about the mirror images of its views: the same options in the same order, and the truth on the other side."""
+    """A viewpoint question about the mirror images of its views: the same options in the same order. The truth is on the other side, if it has one:
+    left and right change over, so do clockwise and counter-clockwise; up, closer or yes stay.
+    """
     label = question.label_of(question.truth)
     return replace(
         question,
@@ -44,8 +47,8 @@ def mirrored_question(question: Question) -> Question:
         family_id=mirrored_id(question.family_id),
         view_ids=tuple(map(mirrored_id, question.view_ids)),
         scene_id=mirrored_id(question.scene_id),
-        truth=question.letter_of(_OTHER_SIDE.get(label, label)),
-        deciding_value=-question.deciding_value,
+        truth=question.letter_of(MIRRORED.get(label, label)),
+        deciding_value=-question.deciding_value if question.deciding_quantity in _TURNED_OVER else question.deciding_value,
     )
 
 

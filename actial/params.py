@@ -14,6 +14,14 @@ from actial.typed_yaml import load_typed, setting
 
 STAGES = ("render_views", "build_qa", "cold_start_mix", "sft", "grpo", "evaluate")
 """The six stage words, in order: task file = params section = DVC stage = Prefect task run = MLflow child run = output folder."""
+KINDS_WITH_CHAINS = ("lateral", "orbit", "turn", "perspective")
+"""Kinds of questions about which chains of thought can be written (`actial.mix.reasoning`); the others are asked in mode direct alone."""
+QUESTION_KINDS = (
+    *KINDS_WITH_CHAINS,
+    *("forward", "vertical", "direction", "pitch", "roll", "front", "radial", "orbit_angle", "turn_angle", "moved", "turned"),
+)
+BANDS = ("lateral", "turn", "orbit", "forward", "vertical", "direction", "pitch", "roll", "radial", "front", "moved", "turned")
+"""Fields of the build_qa section that hold thresholds."""
 
 
 @dataclass(frozen=True)
@@ -81,14 +89,27 @@ class BuildQA:
 
     splits: dict[str, float] = setting("Share of scenes of each split: train, rl, val, test; of the scenes whose geometry family is not held out.", ge=0, le=1)
     held_out_families: tuple[str, ...] = setting("Geometry families whose scenes are asked about in the test alone; the splits share out the others.")
-    kinds: tuple[str, ...] = setting("Kinds of questions.", choices=("lateral", "orbit", "turn", "perspective"))
-    pairs_per_kind: int = setting('Most pairs of views of a scene that a kind asks about, each in both orders; a third of them are "none".', ge=3)
+    kinds: tuple[str, ...] = setting("Kinds of questions (`actial.questions.kinds`).", choices=QUESTION_KINDS)
+    pairs_per_kind: int = setting(
+        'Most pairs of views of a scene that a kind asks about, each in both orders; a third of them are "none", where there are two sides.', ge=3
+    )
     wordings: int = setting("Wordings of each kind that are used.", ge=1, le=4)
     lateral: Band = setting(
         "Sideways movement, shares of the first camera's distance r to the subject; none also needs the whole movement to be below none_below."
     )
-    turn: Band = setting("Turn about the vertical, degrees.")
-    orbit: Band = setting("Movement around the subject, degrees; also for perspective.")
+    turn: Band = setting("Turn about the vertical, degrees; also for turn_angle.")
+    orbit: Band = setting("Movement around the subject, degrees; also for perspective and orbit_angle.")
+    forward: Band = setting("Movement along the first camera's level viewing direction, r; none as for lateral.")
+    vertical: Band = setting("Movement up or down, r; none as for lateral.")
+    direction: Band = setting("Largest of the lateral, forward and vertical parts of a movement, r; none as for lateral.")
+    direction_ratio: float = setting("Main direction: the largest part of the movement is at least so many times the next.", ge=1)
+    pitch: Band = setting("Change of the viewing direction's elevation, degrees.")
+    roll: Band = setting("Change of the horizon's tilt, degrees.")
+    radial: Band = setting("The larger of the two distances to the subject as a multiple of the smaller; above 1.")
+    front: Band = setting("Movement to the sides of an object that faces out of its own annotated front, r; none as for lateral.")
+    moved: Band = setting("Whole movement, r: no below none_below, yes from asked_from on.")
+    turned: Band = setting("Angle of the whole rotation, degrees: no below none_below, yes from asked_from on.")
+    option_gap_deg: float = setting("orbit_angle and turn_angle: least difference between the sizes offered as options, degrees.", ge=1, le=45)
     min_level_distance_r: float = setting("Orbit and perspective: least level distance of both cameras from the subject's axis, r.", gt=0, le=1)
     n_questions_2d: int = setting(
         "Questions that need no third dimension, about pairs of the test: can a model read pictures and answer at all? 0 for none.", ge=0
@@ -274,10 +295,12 @@ def _shares_sum_to_one(params: Params) -> None:
 
 
 def _bands_in_order(params: Params) -> None:
-    for name in ("lateral", "turn", "orbit"):
+    for name in BANDS:
         band: Band = getattr(params.build_qa, name)
         if not band.none_below < band.asked_from < (band.asked_to or float("inf")):
             raise UserError(f"build_qa.{name} has none_below {band.none_below:g}, asked_from {band.asked_from:g}, asked_to {band.asked_to}; they must ascend")
+    if params.build_qa.radial.none_below <= 1:
+        raise UserError(f"build_qa.radial has none_below {params.build_qa.radial.none_below:g}; it is a ratio of the larger distance to the smaller, above 1")
 
 
 def _named_once(params: Params) -> None:
@@ -294,6 +317,14 @@ def _audited_by_known_probes(params: Params) -> None:
             raise UserError(f"build_qa.audit.probes names {name}; it must name some of {', '.join(AUDIT_PROBES)}")
     if params.build_qa.audit.probes and not params.build_qa.audit.learners:
         raise UserError("build_qa.audit.learners is empty; name linear, trees or both, or empty build_qa.audit.probes for no audit")
+
+
+def _thinks_of_something(params: Params) -> None:
+    if params.cold_start_mix.modes["think"] > 0 and not set(params.build_qa.kinds) & set(KINDS_WITH_CHAINS):
+        raise UserError(
+            f"cold_start_mix.modes gives think a share of {params.cold_start_mix.modes['think']:g}, but build_qa.kinds names only kinds without chains of "
+            f"thought ({', '.join(params.build_qa.kinds)}): set think to 0.0, or add one of {', '.join(KINDS_WITH_CHAINS)}"
+        )
 
 
 def _enough_2d(params: Params) -> None:
@@ -359,6 +390,7 @@ _CROSS_FIELD_RULES = (
     _shares_sum_to_one,
     _bands_in_order,
     _named_once,
+    _thinks_of_something,
     _enough_2d,
     _audited_by_known_probes,
     _pairs_by_threes,

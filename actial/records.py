@@ -16,7 +16,28 @@ Floats = tuple[float, ...]
 Mode = Literal["think", "direct", "describe"]
 """How a model is asked: reasoning then answer, answer only, or tell what the pictures show."""
 
-Label = Literal["left", "right", "none"]
+Label = Literal[
+    "none",
+    "no",
+    "yes",
+    "left",
+    "right",
+    "forward",
+    "back",
+    "up",
+    "down",
+    "clockwise",
+    "counter-clockwise",
+    "closer",
+    "farther",
+    "left_small",
+    "left_middle",
+    "left_large",
+    "right_small",
+    "right_middle",
+    "right_large",
+]
+"""What an option means, in one canonical word for all kinds; the last six are the angles offered, by side and rank of size."""
 Cue = Literal["aligned", "conflict", "none"]
 """Whether what the pictures suggest without depth agrees with the truth; none where either has no direction."""
 
@@ -24,6 +45,20 @@ SUBJECT_IN_MASK = 255
 """In masks: a subject that has no parts. Else a pixel has the place in `View.objects` of what it shows, 0 where that is none of them."""
 MESH = "mesh"
 """`SceneObject.shape` of an asset; the view's `source` is then the asset's name."""
+ZERO_LABELS: tuple[Label, ...] = ("none", "no")
+"""That nothing changed: right of two equal pictures."""
+_SIDES: tuple[tuple[Label, Label], ...] = (
+    ("left", "right"),
+    ("clockwise", "counter-clockwise"),
+    ("left_small", "right_small"),
+    ("left_middle", "right_middle"),
+    ("left_large", "right_large"),
+)
+_WAYS: tuple[tuple[Label, Label], ...] = (("forward", "back"), ("up", "down"), ("closer", "farther"))
+MIRRORED: dict[str, Label] = {a: b for one, other in _SIDES for a, b in ((one, other), (other, one))}
+"""What a label becomes in the mirror image of its scene; labels that are not named stay."""
+OPPOSITE: dict[str, Label] = MIRRORED | {a: b for one, other in _WAYS for a, b in ((one, other), (other, one))}
+"""The other end of a label's axis; labels that are not named have no direction."""
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 SUFFIX_2D = "_2d"
 """Every kind of question about the pictures alone ends with it; see `is_viewpoint`."""
@@ -122,7 +157,7 @@ class Question:
     options: tuple[str, ...]
     """Option texts in the order shown; option i has the letter LETTERS[i]."""
     labels: tuple[str, ...]
-    """What option i means, in one canonical word (left, right, none)."""
+    """What option i means, in one canonical word (a `Label`, for questions made here)."""
     truth: str
     """Letter of the right option."""
     deciding_quantity: str
@@ -145,6 +180,10 @@ class Question:
     def letter_of(self, label: str) -> str:
         """The letter of the option that means `label`."""
         return LETTERS[self.labels.index(label)]
+
+    def zero_letter(self) -> str | None:
+        """The letter of the option that says that nothing changed; None where there is none."""
+        return next((self.letter_of(label) for label in self.labels if label in ZERO_LABELS), None)
 
 
 @dataclass(frozen=True, slots=True)

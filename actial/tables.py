@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 def write_questions(path: Path, questions: Iterable[Question]) -> int:
     """Write questions to one Parquet file, in batches; returns how many."""
-    return _write_rows(path, (asdict(q) for q in questions), question_schema())
+    names = [f.name for f in fields(Question)]  # all flat: `asdict` would copy every text
+    return _write_rows(path, ({name: getattr(q, name) for name in names} for q in questions), question_schema())
 
 
 def read_questions(path: str | Path, scene_id: str | Sequence[str] | None = None) -> list[Question]:

@@ -11,6 +11,7 @@ from actial.mix.card import write_card
 from actial.mix.conversations import Scribe, written_2d, written_chains, written_descriptions
 from actial.mix.lengths import TokenCounter, token_counter
 from actial.mix.mixture import OF_PICTURES, mixed, mode_of, rows_of_sorts, shares_of
+from actial.mix.reasoning import TOLD
 from actial.mix.variants import ROWS_NAMED, Told, varied
 from actial.params import ColdStartMix, Params
 from actial.records import Mode, Question
@@ -21,7 +22,7 @@ from tasks import body
 
 
 def make(job: body.Job) -> body.Made:
-    """Write sft.parquet (the mixture of the train split), rl.parquet (prompts of the rl split: think, or direct where no row thinks) and the card.
+    """Write sft.parquet (the mixture of the train split), rl.parquet (prompts of the rl split: think, or direct where no row of the kind thinks) and the card.
 
     Raises:
         UserError: rows that have a share cannot be made, or they speak of parts where no object has any.
@@ -41,14 +42,14 @@ def make(job: body.Job) -> body.Made:
     mixture = mixed(distinct, refused, settings.n_rows, shares, params.seed)
     rows = Counter(sort for sort, _ in mixture)
     n_sft = write_conversations(job.out / "sft.parquet", (scribe.conversation(texts[s][i][0], mode_of(s), texts[s][i][1]) for s, i in mixture))
-    rl_mode: Mode = "think" if settings.modes["think"] and settings.reasoning != "auxiliary" else "direct"
-    asked = [question for question in rl if scribe.fits(question, rl_mode, answered=False)]
+    asked = [question for question in rl if scribe.fits(question, _rl_mode(question.kind, settings), answered=False)]
     _count_long(refused, "prompts", settings, len(rl) - len(asked))
     rl, order = asked, generator_for(params.seed, "mixture/rl").permutation(len(asked))
-    n_rl = write_conversations(job.out / "rl.parquet", (scribe.conversation(rl[i], rl_mode, answered=False) for i in order))
+    n_rl = write_conversations(job.out / "rl.parquet", (scribe.conversation(rl[i], _rl_mode(rl[i].kind, settings), answered=False) for i in order))
 
     samples = [scribe.conversation(texts[sort][0][0], mode_of(sort), texts[sort][0][1]) for sort in rows]
-    write_card(job.out / "README.md", settings, params.seed, shares, rows, distinct, n_rl, refused, samples)
+    untold = sorted({q.kind for q in train} - set(TOLD))
+    write_card(job.out / "README.md", settings, params.seed, shares, rows, distinct, n_rl, untold, refused, samples)
     counts = {"sft rows": n_sft, "rl prompts": n_rl}
     counts |= {f"{sort} rows": n for sort, n in rows.items()} | {f"distinct {sort} rows": distinct[sort] for sort in rows}
     counts |= {name: rows["think"] + rows[f"think{OF_PICTURES}"] for variant, name in ROWS_NAMED.items() if variant == settings.reasoning}
@@ -63,6 +64,11 @@ def _counter(params: Params) -> TokenCounter | None:
             "set it to null, or give the model's folder"
         )
     return counter
+
+
+def _rl_mode(kind: str, settings: ColdStartMix) -> Mode:
+    """A prompt asks for thought where rows of its kind think."""
+    return "think" if settings.modes["think"] and settings.reasoning != "auxiliary" and kind in TOLD else "direct"
 
 
 def _check_named_parts(store: ViewStore, train: list[Question], shares: Mapping[str, float]) -> None:

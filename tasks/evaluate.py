@@ -74,7 +74,7 @@ def make(job: Job) -> Made:
     write_scores(job.out, scores)
     print(score_table(scores), flush=True)
     refused = {"questions with an unreadable picture": n_unreadable}
-    refused |= {f"questions under {condition}, whose other order is not in the test": n for condition, n in left_out.items() if n}
+    refused |= {f"questions under {condition}, whose truth is not known there": n for condition, n in left_out.items() if n}
     return Made({"questions": len(questions), "verdicts": sum(map(len, verdicts.values()))}, refused, "scores.md")
 
 

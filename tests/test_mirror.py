@@ -46,7 +46,7 @@ def test_boxes_are_the_mirror_images_of_boxes(view: View) -> None:
 
 
 def test_questions_have_the_truth_of_the_mirrored_cameras() -> None:
-    """By the quantities computed from the mirrored poses: each is the negative of the original's."""
+    """By the quantities computed from the mirrored poses: each is the negative of the original's (all kinds: tests/questions/test_truth.py)."""
     checked = set()
     for first, second in itertools.pairwise(VIEWS):
         if first.scene_id != second.scene_id:
@@ -55,14 +55,13 @@ def test_questions_have_the_truth_of_the_mirrored_cameras() -> None:
             motion_between(a.camera.pose()[None], b.camera.pose()[None], a.objects[0].center())
             for a, b in ((first, second), (mirrored_view(first), mirrored_view(second)))
         )
-        for kind in KINDS.values():
+        for kind in (KINDS[name] for name in ("lateral", "orbit", "turn", "perspective")):
             value, other = (float(getattr(m, kind.quantity)[0]) for m in (motion, mirrored))
             assert other == pytest.approx(-value)
-            label = "none" if abs(value) < 1e-6 else kind.positive if value > 0 else {"left": "right", "right": "left"}[kind.positive]
-            image = mirrored_question(_question(f"{first.view_id}-{second.view_id.split('.')[1]}.{kind.name}", label, value))
-            assert image.label_of(image.truth) == (
-                "none" if label == "none" else kind.positive if other > 0 else {"left": "right", "right": "left"}[kind.positive]
-            )
+            (axis,) = kind.axes
+            label = "none" if abs(value) < 1e-6 else axis.positive if value > 0 else axis.negative
+            image = mirrored_question(_question(f"{first.view_id}-{second.view_id.split('.')[1]}.{kind.name}", label, value, kind.quantity))
+            assert image.label_of(image.truth) == ("none" if label == "none" else axis.positive if other > 0 else axis.negative)
             assert image.deciding_value == pytest.approx(other)
             checked.add((kind.name, label))
     assert len(checked) >= 8
@@ -92,7 +91,7 @@ def test_a_store_opens_the_mirror_image_of_each_of_its_views(tmp_path: Path) -> 
         store[other]
 
 
-def _question(question_id: str, label: str, value: float) -> Question:
+def _question(question_id: str, label: str, value: float, quantity: str) -> Question:
     return Question(
         question_id=question_id,
         kind="orbit",
@@ -102,7 +101,7 @@ def _question(question_id: str, label: str, value: float) -> Question:
         options=("a", "b", "c"),
         labels=("right", "none", "left"),
         truth="ABC"[("right", "none", "left").index(label)],
-        deciding_quantity="",
+        deciding_quantity=quantity,
         deciding_value=value,
         margin=1.0,
         scene_id="scene-000000",

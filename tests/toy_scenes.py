@@ -15,9 +15,9 @@ import numpy as np
 import yaml
 
 from actial import ids
-from actial.geometry.poses import look_at
+from actial.geometry.poses import look_at, rotated_about
 from actial.geometry.projection import intrinsics
-from actial.params import BuildQA, load_params
+from actial.params import BANDS, BuildQA, load_params
 from actial.records import Camera, SceneObject, View
 from actial.rng import generator_for
 from actial.shards import ViewWriter, encode_png
@@ -77,6 +77,45 @@ def toy_views(scene_index: int, seed: int = 3, n_views: int = 8, n_parts: int = 
     return [View(ids.view_id(scene_id, i), scene_id, Camera(84, 84, K, tuple(T.ravel())), objects, "toy", "CC0-1.0") for i, T in enumerate(poses)]
 
 
+def rich_views(scene_index: int, seed: int = 3) -> list[View]:
+    """12 views of a scene whose subject has a front, with pairs for every label of every kind: steps around, along each axis, about each axis, and none."""
+    scene_id = ids.scene_id(scene_index)
+    generator = generator_for(seed, scene_id)
+    objects = toy_objects(generator)
+    facing = generator.uniform(-np.pi, np.pi)
+    objects = (replace(objects[0], front=(float(np.cos(facing)), float(np.sin(facing)), 0.0)), *objects[1:])
+    center, azimuth = objects[0].center(), generator.uniform(0, 2 * np.pi)
+    either = lambda low, high: float(generator.uniform(low, high) * generator.choice([-1, 1]))
+
+    def pose(angle: float, distance_m: float, roll_rad: float = 0.0) -> np.ndarray:
+        eye = center + np.array([distance_m * np.cos(angle), distance_m * np.sin(angle), generator.uniform(0.2, 1.2)])
+        return look_at(eye, center + generator.uniform(-0.3, 0.3, 3), roll_rad)
+
+    base = pose(azimuth, generator.uniform(2.6, 3.2))
+    right, up = base[:3, 0], np.array([0.0, 0, 1])
+    ahead = np.cross(up, right)
+    away = base[:3, 3] - center
+    stepped = [right * either(0.6, 1.2), ahead * either(0.6, 1.2), up * either(0.6, 1.0), right * 0.002]
+    turns = [(up, either(0.2, 0.5)), (right, either(0.16, 0.3)), (base[:3, 2], either(0.16, 0.5))]
+    poses = [base, pose(azimuth + either(0.3, 0.6), 2.9), pose(azimuth + either(0.7, 1.1), 2.5, either(0.16, 0.3)), pose(azimuth + either(1.5, 2.4), 3.4)]
+    poses += [_moved(base, step) for step in stepped]
+    poses += [_moved(base, np.zeros(3), rotated_about(axis, angle)) for axis, angle in turns]
+    poses.append(_moved(base, away * either(0.2, 0.3)))
+    order = generator.permutation(len(poses))
+    K = tuple(intrinsics(84, 84, 70.0).ravel())
+    return [
+        View(ids.view_id(scene_id, i), scene_id, Camera(84, 84, K, tuple(poses[place].ravel())), objects, "toy", "CC0-1.0") for i, place in enumerate(order)
+    ]
+
+
+def _moved(T_world_cam: np.ndarray, step_m: np.ndarray, R: np.ndarray | None = None) -> np.ndarray:
+    """A camera carried by `step_m` and rotated by `R`, both in world coordinates."""
+    T = T_world_cam.copy()
+    T[:3, 3] += step_m
+    T[:3, :3] = T[:3, :3] if R is None else R @ T[:3, :3]
+    return T
+
+
 def write_toy_views(folder: Path, n_scenes: int, n_views: int = 8, seed: int = 3) -> None:
     """Shards of `n_scenes` toy scenes with plain pictures."""
     with ViewWriter(folder, shard_mb=256) as writer:
@@ -90,7 +129,7 @@ REPO = Path(__file__).resolve().parents[1]
 
 TOY_SPLIT: dict[str, Any] = {"splits": {"train": 0.68, "rl": 0.15, "val": 0.03, "test": 0.14}, "held_out_families": []}
 """Fit for a few toy scenes, whose subjects are of one family."""
-MARGINS = ("lateral", "turn", "orbit")
+MARGINS = BANDS
 """Those of the profile single-gpu are DESIGN's."""
 
 

@@ -4,7 +4,7 @@
 |---|---|---|---|
 | first_only | the first picture, and a plain mid-gray one of the second's size | the original truth | at chance, unless the first picture gives answers away |
 | second_only | a plain mid-gray one of the first's size, and the second picture | the original truth | as above, for the second |
-| same_twice | the first picture twice | none | whether it sees that nothing moved |
+| same_twice | the first picture twice | none, or no | whether it sees that nothing moved |
 | swapped | both pictures in the other order, under the same words and options | the truth of the other order's own question | as good as plain |
 """
 
@@ -39,12 +39,13 @@ def posed(condition: str, question: Question, test: Mapping[str, Question]) -> P
     Raises:
         ValueError: there is no such condition.
     """
+    if condition not in CONTROLS:
+        raise ValueError(f"there is no condition {condition!r}")
     first, second = question.view_ids
     if condition in ("first_only", "second_only"):
         return Posed(question, hidden=1 if condition == "first_only" else 0)
     if condition == "same_twice":
-        return Posed(replace(question, view_ids=(first, first), truth=question.letter_of("none")))
-    if condition != "swapped":
-        raise ValueError(f"there is no condition {condition!r}")
+        zero = question.zero_letter()
+        return None if zero is None else Posed(replace(question, view_ids=(first, first), truth=zero))
     other = test.get(ids.question_id(ids.pair_id(second, first), question.kind))
     return None if other is None else Posed(replace(question, view_ids=(second, first), truth=question.letter_of(other.label_of(other.truth))))

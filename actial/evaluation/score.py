@@ -11,9 +11,9 @@ scores.json:
     set_aside    test questions that were not asked, by reason
     chance_bound see `stats.chance_test`, which makes versus_chance: verdict, low, high
 
-Groups are the kinds, `directional` (all questions whose truth is left or right: the bit that "none" cannot help with), `new families` (those about
-subjects of geometry families held out of training, where there are any) and `overall`. Kinds whose name ends in `_2d` need no third dimension: they have
-the group `2d` of their own, and are in none of the three.
+Groups are the kinds, `directional` (all questions whose truth has an opposite, as left or up: the bit that "none" cannot help with), `new families` (those
+about subjects of geometry families held out of training, where there are any) and `overall`. Kinds whose name ends in `_2d` need no third dimension: they
+have the group `2d` of their own, and are in none of the three.
 Shares lie between 0 and 1; null means no data, or an error that one scene alone cannot give.
 
 An unparsed answer counts as wrong. *Strict* counts only right answers of well-formed completions whose tag holds the bare letter or text.
@@ -37,7 +37,7 @@ from actial.answers import STRICT_RULES, Answer, is_well_formed, read_answer
 from actial.evaluation.conditions import PLAIN, SAMPLED
 from actial.evaluation.standins import STANDINS, majority_labels
 from actial.ids import question_of
-from actial.records import Mode, Question, Verdict, is_viewpoint
+from actial.records import OPPOSITE, Mode, Question, Verdict, is_viewpoint
 from actial.rng import generator_for
 from actial.stats import Mean, chance_test, clustered_mean, paired_comparison
 
@@ -148,7 +148,7 @@ class _Group:
 def _groups(questions: Sequence[Question]) -> dict[str, _Group]:
     every = range(len(questions))
     viewpoint = [i for i in every if is_viewpoint(questions[i].kind)]
-    directional = [i for i in viewpoint if questions[i].label_of(questions[i].truth) in ("left", "right")]
+    directional = [i for i in viewpoint if questions[i].label_of(questions[i].truth) in OPPOSITE]
     groups = {kind: _Group(questions, [i for i in every if questions[i].kind == kind], tied_once=False) for kind in sorted({q.kind for q in questions})}
     if len(viewpoint) < len(questions):
         groups[TWO_D] = _Group(questions, [i for i in every if not is_viewpoint(questions[i].kind)], tied_once=False)

@@ -3,7 +3,7 @@
 | stand-in | writes | must score |
 |---|---|---|
 | oracle | the right option | 100 % |
-| mirror | left for right and right for left; where the truth is neither, the right option | 0 % where the truth is left or right, 100 % elsewhere |
+| mirror | left for right, up for down, …; where the truth has no opposite, the right option | 0 % where the truth has an opposite, 100 % elsewhere |
 | random | an option drawn evenly, by the root seed and the question's id | chance, within its error |
 | constant | for each kind, the one label that is most often right (a tie: the first in alphabetical order) | exactly the majority row |
 | silent | nothing | 0 %, all unparsed |
@@ -15,11 +15,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from actial.prompts import completion_text
-from actial.records import LETTERS, Mode, Question
+from actial.records import LETTERS, OPPOSITE, Mode, Question
 from actial.rng import generator_for
 
 STANDINS = ("oracle", "mirror", "random", "constant", "silent")
-_MIRRORED = {"left": "right", "right": "left"}
 _REASONING = "A stand-in does not look."
 
 
@@ -52,7 +51,7 @@ def _chooser(standin: str, questions: Sequence[Question], mode: Mode, root_seed:
     if standin == "oracle":
         return lambda q: q.truth
     if standin == "mirror":
-        return lambda q: q.letter_of(_MIRRORED.get(q.label_of(q.truth), q.label_of(q.truth)))
+        return lambda q: q.letter_of(OPPOSITE.get(q.label_of(q.truth), q.label_of(q.truth)))
     if standin == "random":
         return lambda q: LETTERS[generator_for(root_seed, f"{q.question_id}/random/{mode}").integers(len(q.options))]
     labels = majority_labels(questions)

@@ -14,7 +14,7 @@ MARKS = {AT_CHANCE: "=", ABOVE: "+", BELOW: "-", UNDECIDED: "?"}
 _SHOULD_BE = {
     "first_only": "second picture gray: should be at chance",
     "second_only": "first picture gray: should be at chance",
-    "same_twice": "first picture twice: right is always none",
+    "same_twice": "first picture twice: right is always that nothing changed",
     "swapped": "pictures in the other order: should be as plain",
 }
 
@@ -59,7 +59,7 @@ def _by_kind(scores: Mapping[str, Any]) -> str:
     rows += [[row, "", *(f"{_percent(facts[g][row])}  " for g in groups), ""] for row in ("chance", "majority")]
     rows.append(["questions", "", *(f"{facts[g]['n']:,}  " for g in groups), ""])
     said = (
-        "By kind (= at chance, + above, - below, ? undecided; directional: truth is left or right; new families: held out of training; "
+        "By kind (= at chance, + above, - below, ? undecided; directional: truth has an opposite, as left or up; new families: held out of training; "
         "strict: exactly in the form asked for):"
     )
     return said + "\n\n" + _markdown(["model", "mode", *groups, "strict"], rows, text=[0, 1])

@@ -1,7 +1,8 @@
 """The true relative motion between two cameras: DESIGN section 6, for many pairs at once.
 
 u up, C camera centre, O object centre, f viewing direction, F = f made horizontal and unit, X = F x u (the camera's
-right), d = C2 - C1, a = (C - O) made horizontal. Lengths are shares of r = |C1 - O|, so they hold for captures of unknown scale.
+right), d = C2 - C1, a = (C - O) made horizontal, n the object's own front made horizontal and unit. Lengths are shares of
+r = |C1 - O|, so they hold for captures of unknown scale.
 """
 
 from __future__ import annotations
@@ -34,6 +35,12 @@ class Motion(NamedTuple):
     """Counter-clockwise from above positive, the shorter arc, in (-180, 180]."""
     perspective_r: np.ndarray
     """Along the left of the object when it faces camera 1: d·(u x â1), in r. Positive: the camera moved to the object's left."""
+    front_r: np.ndarray
+    """Along the left of the object as it faces out of its own front: d·(u x n), in r. NaN without a front."""
+    front_bearing_deg: np.ndarray
+    """Where the object's own front points against the direction to camera 1, left positive, in (-180, 180]. NaN without a front."""
+    rotation_deg: np.ndarray
+    """Angle of the whole rotation from the one orientation to the other, in [0, 180]."""
     radial_log: np.ndarray
     """ln(|C2 - O| / |C1 - O|); positive farther."""
     bearing_deg: np.ndarray
@@ -43,17 +50,24 @@ class Motion(NamedTuple):
     min_level_distance_r: np.ndarray
     """The smaller |a| of the two cameras, in r: an orbit about the vertical axis is ill-defined near it."""
 
+    @property
+    def main_r(self) -> np.ndarray:
+        """The largest of the lateral, forward and upward parts of the movement, without its sign, in r."""
+        return np.abs(np.stack([self.lateral_r, self.forward_r, self.up_r])).max(axis=0)
 
-def motion_between(T_world_1: np.ndarray, T_world_2: np.ndarray, object_center: np.ndarray) -> Motion:
+
+def motion_between(T_world_1: np.ndarray, T_world_2: np.ndarray, object_center: np.ndarray, object_front: np.ndarray | None = None) -> Motion:
     """Relative motion of n ordered pairs of cameras.
 
     Args:
         T_world_1: (n, 4, 4) poses of the first cameras (Blender's axes).
         T_world_2: (n, 4, 4) poses of the second cameras.
         object_center: (n, 3) or (3,), world, metres.
+        object_front: (n, 3) or (3,), world: the way the object faces; NaN, or None for all, where it has no front.
 
     Returns:
-        `Motion` of (n,) arrays. Fields are NaN where they are undefined (a camera that looks straight up or down, or stands on the object's axis).
+        `Motion` of (n,) arrays. Fields are NaN where they are undefined (a camera that looks straight up or down, or stands on the object's axis; a front
+        that is not there, or points straight up or down).
     """
     C1, C2 = T_world_1[:, :3, 3], T_world_2[:, :3, 3]
     f1, f2 = -T_world_1[:, :3, 2], -T_world_2[:, :3, 2]
@@ -63,6 +77,7 @@ def motion_between(T_world_1: np.ndarray, T_world_2: np.ndarray, object_center: 
     b1, b2 = C1 - object_center, C2 - object_center
     r, r2 = np.linalg.norm(b1, axis=1), np.linalg.norm(b2, axis=1)
     a1, a2 = _level(b1), _level(b2)
+    front_r, front_bearing_deg = np.full((2, len(d)), np.nan) if object_front is None else _by_front(_level_unit(np.atleast_2d(object_front)), d, a1)
     with np.errstate(divide="ignore", invalid="ignore"):
         return Motion(
             lateral_r=_dot(d, X1) / r,
@@ -74,6 +89,9 @@ def motion_between(T_world_1: np.ndarray, T_world_2: np.ndarray, object_center: 
             roll_deg=wrapped_deg(tilt_deg(T_world_2) - tilt_deg(T_world_1)),
             orbit_deg=np.degrees(np.arctan2(np.cross(a1, a2)[:, 2], _dot(a1, a2))),
             perspective_r=_dot(d, np.cross(UP, _level_unit(b1))) / r,
+            front_r=front_r / r,
+            front_bearing_deg=front_bearing_deg,
+            rotation_deg=_rotation_deg(T_world_1, T_world_2),
             radial_log=np.log(r2 / r),
             bearing_deg=np.degrees(np.arctan2(np.cross(F1, -a1)[:, 2], _dot(F1, -a1))),
             max_pitch_deg=np.maximum(np.abs(_elevation_deg(f1)), np.abs(_elevation_deg(f2))),
@@ -106,6 +124,19 @@ def _level_unit(v: np.ndarray) -> np.ndarray:
     length = np.linalg.norm(flat, axis=1, keepdims=True)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(length > 1e-9, flat / length, np.nan)
+
+
+def _by_front(front: np.ndarray, d: np.ndarray, a1: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How far the camera went to the left of an object that faces along `front` (level unit vectors, (n, 3) or (1, 3)), and the front's bearing from a1."""
+    front = np.broadcast_to(front, d.shape)
+    return _dot(d, np.cross(UP, front)), np.degrees(np.arctan2(np.cross(a1, front)[:, 2], _dot(a1, front)))
+
+
+def _rotation_deg(T_world_1: np.ndarray, T_world_2: np.ndarray) -> np.ndarray:
+    """By the Frobenius norm of the difference of two rotations, 2 sqrt(2) sin(angle / 2): exact near zero, where the trace is not."""
+    difference = (T_world_2 - T_world_1)[:, :3, :3]
+    norm = np.sqrt(np.einsum("nij,nij->n", difference, difference))
+    return np.degrees(2 * np.arcsin(np.clip(norm / np.sqrt(8), 0.0, 1.0)))
 
 
 def _elevation_deg(f: np.ndarray) -> np.ndarray:

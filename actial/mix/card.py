@@ -33,7 +33,7 @@ puts first where the number does not divide; then all rows are shuffled together
 {reasoning}
 
 Chains of thought are written from true geometry, evenly over the labels of each kind, and each claim in them was read back and checked by other code against
-the projected parts. Reasons of 2D questions are read off the projected parts and not checked again. Left out:
+the projected parts. Reasons of 2D questions are read off the projected parts and not checked again.{untold} Left out:
 
 {refused}
 
@@ -53,10 +53,11 @@ def write_card(
     rows: Mapping[str, int],
     distinct: Mapping[str, int],
     n_rl: int,
+    untold: Sequence[str],
     refused: Mapping[str, int],
     samples: Sequence[Conversation],
 ) -> None:
-    """Write the card as Markdown; `samples` are shown in full."""
+    """Write the card as Markdown; of the kinds `untold` no chains are written, `samples` are shown in full."""
     table = "\n".join(f"| {sort} | {shares[sort]:.0%} | {rows.get(sort, 0):,} | {n:,} | {_often(rows.get(sort, 0), n)} |" for sort, n in distinct.items())
     text = _TEXT.format(
         n_rows=settings.n_rows,
@@ -65,6 +66,7 @@ def write_card(
         mirrored=_MIRRORED if settings.mirror_images else "",
         reasoning=SAID[settings.reasoning],
         table=table,
+        untold=f"\nOf these kinds no chains are written, they are asked directly alone, as prompts too: {', '.join(untold)}." if untold else "",
         refused="\n".join(f"- {n:,} {reason}" for reason, n in sorted(refused.items()) if n) or "- nothing",
         samples="\n\n".join(_sample(c) for c in samples),
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from actial import ids
 from actial.mix.descriptions import describe_pair, reason_2d
 from actial.mix.lengths import TokenCounter
-from actial.mix.reasoning import NoChain, tell
+from actial.mix.reasoning import TOLD, NoChain, tell
 from actial.mix.verification import FalseClaim, verify
 from actial.mix.wording import in_words
 from actial.params import ColdStartMix, Prompt
@@ -77,12 +77,13 @@ class Scribe:
 
 
 def written_chains(scribe: Scribe, questions: Sequence[Question], most: int) -> tuple[list[tuple[Question, str]], Counter[str]]:
-    """Questions with a verified chain of thought, and why others have none.
+    """Questions with a verified chain of thought, and why others have none; of the kinds that chains are told of alone.
 
     Within a kind every label gets equally many chains, about `most` in all and at most `settings.chains`: questions are tried in an order drawn by the
     seed, and what the rarest label cannot match is left out. The order returned is that of `questions`.
     """
     settings, refused = scribe.settings, Counter[str]()
+    questions = [question for question in questions if question.kind in TOLD]
     sorts = {(q.kind, label) for q in questions for label in q.labels}
     quota = math.ceil(most / max(1, len(sorts)))
     if settings.chains:

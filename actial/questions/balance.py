@@ -1,4 +1,4 @@
-"""Which scenes belong to which split, and how a split's questions are thinned until every label is equally frequent."""
+"""Which scenes belong to which split, and how a split's questions are thinned until every label of a kind is equally frequent."""
 
 from __future__ import annotations
 
@@ -37,15 +37,12 @@ def split_of_scenes(things: Sequence[str], held_out: Sequence[bool], shares: Map
     return split
 
 
-def balanced(labels: np.ndarray, seed: int, name: str) -> np.ndarray:
-    """The largest even-handed choice of pairs: left, right and none are equally frequent among both orders' labels.
-
-    Rule. A pair whose label flips with the order gives one left and one right; a none pair gives two nones; a pair with the same side in
-    both orders gives two of that side, and is kept with one of the opposite side. With a flipping pairs, c of each same-sided sort and b
-    none pairs, 2 b = a + 2 c is reached by dropping, at random by the seed, from whichever side has more; same-sided pairs keep their share.
+def balanced(labels: np.ndarray, n_labels: int, seed: int, name: str) -> np.ndarray:
+    """The largest even-handed choice of pairs: every label is equally frequent among both orders' labels.
 
     Args:
-        labels: (n, 2) places in `kinds.LABELS`, both orders of each pair.
+        labels: (n, 2) places among the kind's labels, both orders of each pair; the last label stands with itself alone.
+        n_labels: how many labels the kind has.
         seed: root seed.
         name: what is balanced, for the generator.
 
@@ -53,6 +50,16 @@ def balanced(labels: np.ndarray, seed: int, name: str) -> np.ndarray:
         Places of the pairs kept, ascending.
     """
     shuffled = generator_for(seed, f"{name}/balance").permutation(len(labels))
+    return np.sort(_of_three(labels, shuffled) if n_labels == 3 else _of_any(labels, n_labels, shuffled))
+
+
+def _of_three(labels: np.ndarray, shuffled: np.ndarray) -> np.ndarray:
+    """Of two sides and none.
+
+    Rule. A pair whose label flips with the order gives one left and one right; a none pair gives two nones; a pair with the same side in
+    both orders gives two of that side, and is kept with one of the opposite side. With a flipping pairs, c of each same-sided sort and b
+    none pairs, 2 b = a + 2 c is reached by dropping, in the order shuffled, from whichever side has more; same-sided pairs keep their share.
+    """
     first, second = labels[shuffled].T
     none = shuffled[first == NONE]
     flipping = shuffled[(first != NONE) & (first != second)]
@@ -61,4 +68,26 @@ def balanced(labels: np.ndarray, seed: int, name: str) -> np.ndarray:
     most = min(a + 2 * c, 2 * b) // 2 * 2
     c = c * most // (a + 2 * c) if a + 2 * c else 0
     c = max(c, -(-(most - a) // 2))
-    return np.sort(np.concatenate([flipping[: most - 2 * c], lefts[:c], rights[:c], none[: most // 2]]))
+    return np.concatenate([flipping[: most - 2 * c], lefts[:c], rights[:c], none[: most // 2]])
+
+
+def _of_any(labels: np.ndarray, n_labels: int, shuffled: np.ndarray) -> np.ndarray:
+    """Of any labels, by integer programming over the sorts of pairs: how many to keep of each, so that all labels are equally and most frequent.
+
+    A sort is the two labels of a pair, in whichever order; it adds one to the count of each (two to one, where they are the same).
+    """
+    if not len(shuffled):
+        return shuffled
+    from scipy.optimize import LinearConstraint, milp
+
+    sort_of = labels.min(axis=1) * n_labels + labels.max(axis=1)
+    sorts, available = np.unique(sort_of, return_counts=True)
+    adds = np.zeros((n_labels, len(sorts) + 1))
+    for column, (one, other) in enumerate(zip(*np.divmod(sorts, n_labels), strict=True)):
+        adds[one, column] += 1
+        adds[other, column] += 1
+    adds[:, -1] = -1  # the last unknown is how often each label stands
+    most = np.append(available, 2 * len(labels))
+    solved = milp(np.append(np.zeros(len(sorts)), -1.0), integrality=np.ones(len(most)), bounds=(0, most), constraints=LinearConstraint(adds, 0, 0))
+    keep = dict(zip(sorts.tolist(), np.round(solved.x[:-1]).astype(int).tolist(), strict=True))
+    return np.concatenate([shuffled[sort_of[shuffled] == sort][:n] for sort, n in keep.items()])

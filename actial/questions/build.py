@@ -12,9 +12,10 @@ import numpy as np
 from actial import ids
 from actial.errors import UserError
 from actial.params import BuildQA
+from actial.questions.angle_options import with_options
 from actial.questions.balance import SPLITS, balanced, split_of_scenes
 from actial.questions.cues import CUE_WORDS
-from actial.questions.kinds import KINDS, LABELS, TIED_CLASS, Kind
+from actial.questions.kinds import KINDS, TIED_CLASS, Kind
 from actial.questions.pairs import Candidates, find_candidates
 from actial.questions.scan import PosedScene
 from actial.records import LETTERS, Cue, Question
@@ -68,13 +69,13 @@ def build_questions(scenes: Iterable[PosedScene], out: Path, settings: BuildQA, 
         _complain_about_views(found)
     held_out = _held_out(found, settings)
     split = split_of_scenes(found.things, held_out, settings.splits, seed)
-    kept = _thinned(found, split, seed)
+    kept = _thinned(found, split, settings, seed)
     sizes = Counter(SPLITS[s] for s in split[found.rows["scene"][kept]])
     for name in SPLITS:
         if settings.splits[name] > 0 and not sizes[name]:
             raise UserError(
                 f"split {name} gets no question from {np.count_nonzero(split == SPLITS.index(name))} of {len(split)} scenes: "
-                "render more scenes or views, with pairs that answer left, right and none, or give it a larger share in build_qa.splits"
+                "render more scenes or views, with pairs for every answer of a kind, or give it a larger share in build_qa.splits"
             )
     tally = _Tally()
     for s, name in enumerate(SPLITS):
@@ -96,16 +97,31 @@ def _held_out(found: Candidates, settings: BuildQA) -> list[bool]:
     return [family in settings.held_out_families for family in found.families]
 
 
-def _thinned(found: Candidates, split: np.ndarray, seed: int) -> np.ndarray:
-    """Places of the candidates that stay after each kind is balanced within each split, ascending."""
+def _thinned(found: Candidates, split: np.ndarray, settings: BuildQA, seed: int) -> np.ndarray:
+    """Places of the candidates that stay after each kind is balanced within each split, ascending. Those about angles get their options on the way."""
     kept = [np.empty(0, dtype=int)]
+    rows = found.rows
     for s, split_name in enumerate(SPLITS):
-        for k, kind in enumerate(KINDS):
-            here = np.flatnonzero((split[found.rows["scene"]] == s) & (found.rows["kind"] == k))
-            chosen = here[balanced(found.rows["label"][here], seed, f"{split_name}/{kind}")]
-            found.refused[f"{kind}: thinned to balance labels"] += 2 * (len(here) - len(chosen))
+        for k, kind in enumerate(KINDS.values()):
+            here = np.flatnonzero((split[rows["scene"]] == s) & (rows["kind"] == k))
+            name = f"{split_name}/{kind.name}"
+            if kind.asks_angle:
+                places, labels, sizes_deg = with_options(rows["value"][here, 0], rows["label"][here], settings.option_gap_deg, seed, name)
+                chosen = here[places]
+                rows["label"][chosen], rows["sizes_deg"][chosen] = labels, sizes_deg
+            else:
+                chosen = here[balanced(rows["label"][here], len(kind.labels), seed, name)]
+            found.refused[f"{kind.name}: {_why_thinned(kind, rows['label'][here], chosen)}"] += 2 * (len(here) - len(chosen))
             kept.append(chosen)
     return np.sort(np.concatenate(kept))
+
+
+def _why_thinned(kind: Kind, labels: np.ndarray, chosen: np.ndarray) -> str:
+    """Why some, or all, of the pairs with these labels are left out."""
+    never = [label for place, label in enumerate(kind.labels) if not (labels == place).any()]
+    if len(chosen) or not never:
+        return "thinned to balance labels"
+    return f"left out of a split where no pair answers {' or '.join(never)}"
 
 
 def _in_words(rows: np.ndarray, found: Candidates, settings: BuildQA, seed: int) -> Iterator[Question]:
@@ -125,6 +141,7 @@ def _in_words(rows: np.ndarray, found: Candidates, settings: BuildQA, seed: int)
                 tied=bool(row["tied"][order]),
                 cue=CUE_WORDS[row["cue"][order]],
                 source=found.sources[row["scene"]],
+                sizes_deg=row["sizes_deg"].tolist(),
                 held_out=found.families[row["scene"]] in settings.held_out_families,
                 wordings=settings.wordings,
                 seed=seed,
@@ -142,21 +159,23 @@ def _question(
     tied: bool,
     cue: Cue,
     source: str,
+    sizes_deg: list[int],
     held_out: bool,
     wordings: int,
     seed: int,
 ) -> Question:
     question_id = ids.question_id(ids.pair_id(*views), kind.name)
     generator = generator_for(seed, question_id)
-    order = [int(i) for i in generator.permutation(len(LABELS))]
+    labels, options = kind.asked_labels, kind.option_texts(sizes_deg)
+    order = [int(i) for i in generator.permutation(len(labels))]
     return Question(
         question_id=question_id,
         kind=kind.name,
         family_id=family_id,
         view_ids=views,
         text=kind.texts[int(generator.integers(wordings))],
-        options=tuple(kind.options[i] for i in order),
-        labels=tuple(LABELS[i] for i in order),
+        options=tuple(options[i] for i in order),
+        labels=tuple(labels[i] for i in order),
         truth=LETTERS[order.index(label)],
         deciding_quantity=kind.quantity,
         deciding_value=value,

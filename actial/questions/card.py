@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from actial.params import BuildQA
+from actial.params import Band, BuildQA
 from actial.questions.balance import SPLITS
 from actial.questions.build import Built
 from actial.questions.cues import CUES, LEAST_SHIFT
-from actial.questions.kinds import LABELS, Kind, band_of, kinds_of, unit_of
+from actial.questions.deciding import unit_of
+from actial.questions.kinds import Kind, kinds_of
 from actial.records import LETTERS
 
 _HEAD = """---
@@ -72,26 +73,44 @@ def _kinds(settings: BuildQA) -> str:
         [
             kind.name,
             kind.texts[0],
-            " / ".join(kind.options),
+            " / ".join(kind.options).replace("{deg}", "n"),
             f"`{kind.quantity}`",
             _asked(kind, settings),
-            f"`{kind.size}` < {band_of(kind, settings).none_below:g} {unit_of(kind)}",
+            f"`{kind.size}` < {_band(kind, settings).none_below:g} {unit_of(kind)}",
+            _OTHER_ORDER[kind.other_order],
         ]
         for kind in kinds_of(settings)
     ]
     notes = (
-        "Labels are left, right, none; for orbit, left is counter-clockwise from above. r is the first camera's distance to the subject's centre. "
-        "Perspective is the view of an object that faces the first camera. "
+        "Options stand in the order of their labels, the last says that nothing changed; for orbit, left is counter-clockwise from above. "
+        "r is the first camera's distance to the subject's centre; distances to the subject are compared as ratios. "
+        "Perspective is the view of an object that faces the first camera, front that of an object that faces out of its own front. "
+        f"For the main direction, the largest of three parts of the movement is at least {settings.direction_ratio:g} times the next. "
+        "A rotation about the line of sight is told as seen from behind the camera. "
         f"Not asked: cameras pitched beyond {settings.max_pitch_deg:g} deg; for orbit and perspective, cameras within {settings.min_level_distance_r:g} r of "
         "the subject's vertical axis. Sizes between none and asked are ambiguous and left out.\n"
     )
     wordings = f"Each kind has {settings.wordings} wording{'s' if settings.wordings > 1 else ''}; the order of the options is drawn for each question.\n"
-    header = ["kind", "first wording", "options (left / right / none)", "decided by", "asked when its size is", "none when"]
+    if angles := [kind.name for kind in kinds_of(settings) if kind.asks_angle]:
+        wordings += (
+            f"Options of {' and '.join(angles)}: three sizes n, at least {settings.option_gap_deg:g} deg apart, each to both sides, and none. Three pairs "
+            "share their sizes, and each size is the right one of one of them: the options alone tell nothing. Left_small is the smallest, to the left.\n"
+        )
+    header = ["kind", "first wording", "options", "decided by", "asked when its size is", "none (or no) when", "in the other order"]
     return "\n".join(["## Kinds\n", _table(header, rows), "", notes, wordings])
 
 
+_OTHER_ORDER = {"opposite": "the opposite", "same": "the same", "anew": "computed anew"}
+
+
+def _band(kind: Kind, settings: BuildQA) -> Band:
+    """The thresholds as params give them."""
+    band: Band = getattr(settings, kind.band)
+    return band
+
+
 def _asked(kind: Kind, settings: BuildQA) -> str:
-    band = band_of(kind, settings)
+    band = _band(kind, settings)
     return f"at least {band.asked_from:g} {unit_of(kind)}" if band.asked_to is None else f"{band.asked_from:g} to {band.asked_to:g} {unit_of(kind)}"
 
 
@@ -99,37 +118,41 @@ def _labels(built: Built, settings: BuildQA, splits: list[str]) -> str:
     rows = []
     for split in splits:
         for kind in kinds_of(settings):
-            counts = [built.labels.get((split, kind.name, label), 0) for label in LABELS]
+            labels = kind.asked_labels
+            counts = [built.labels.get((split, kind.name, label), 0) for label in labels]
             letters = built.letters.get((split, kind.name), Counter[str]())
             n = sum(counts)
             shares = [f"{max(counts) / n:.1%}", f"{max(letters.values()) / n:.1%}"] if n else ["no questions", "no questions"]
-            by_letter = " / ".join(str(letters.get(letter, 0)) for letter in LETTERS[: len(LABELS)])
-            rows.append([split, kind.name, *map(str, counts), by_letter, f"{1 / len(LABELS):.1%}", *shares])
+            by_label = ", ".join(f"{label} {count}" for label, count in zip(labels, counts, strict=True))
+            by_letter = " / ".join(str(letters.get(letter, 0)) for letter in LETTERS[: len(labels)])
+            rows.append([split, kind.name, by_label, by_letter, f"{1 / len(labels):.1%}", *shares])
     rule = (
         "Within a split, each kind's labels are equally frequent: at most "
-        f"{settings.pairs_per_kind} pairs of a scene are drawn for a kind, a third of them none, "
+        f"{settings.pairs_per_kind} pairs of a scene are drawn for a kind (a third of them none, where there are two sides), "
         "and the more frequent labels are thinned at random by the seed to the rarest.\n"
-        "Chance is a blind guess among three options; majority label and majority letter are what the best constant answer scores.\n"
+        "A kind that lacks pairs for one of its labels in a split has no questions there.\n"
+        "Chance is a blind guess among the options; majority label and majority letter are what the best constant answer scores.\n"
     )
-    header = ["split", "kind", *LABELS, "right letter A / B / C", "chance", "majority label", "majority letter"]
+    header = ["split", "kind", "truths", "right letter A / B / …", "chance", "majority label", "majority letter"]
     return "\n".join(["## Labels\n", rule, _table(header, rows), ""])
 
 
 def _cues(built: Built, settings: BuildQA, splits: list[str]) -> str:
     rows = []
+    asked = [kind for kind in kinds_of(settings) if kind.name in CUES]
     for split in splits:
-        for kind in kinds_of(settings):
+        for kind in asked:
             aligned, conflict, none = (built.cues[split, kind.name, word] for word in ("aligned", "conflict", "none"))
-            directional = sum(built.labels.get((split, kind.name, label), 0) for label in LABELS[:2])
+            directional = sum(built.labels.get((split, kind.name, label), 0) for label in kind.asked_labels[:-1])
             shares = [f"{aligned / directional:.1%}", f"{conflict / directional:.1%}"] if directional else ["no questions"] * 2
-            rows.append([split, kind.name, CUES[kind.name].name, *(f"{n:,}" for n in (aligned, conflict, none)), *shares])
-    rules = "\n".join(f"- {rule.name}: {rule.text}" for rule in {CUES[kind.name].name: CUES[kind.name] for kind in kinds_of(settings)}.values())
+            rows.append([split, kind.name, " / ".join(cue.rule.name for cue in CUES[kind.name]), *(f"{n:,}" for n in (aligned, conflict, none)), *shares])
+    rules = "\n".join(f"- {name}: {text}" for name, text in {cue.rule.name: cue.rule.text for kind in asked for cue in CUES[kind.name]}.items())
     rule = (
         "What the pictures suggest without any depth may agree with the truth (column `cue` is aligned) or mislead (conflict); none where the truth is none "
         f"or the cue is weaker than {LEAST_SHIFT:g} picture widths. Whoever follows it gets the aligned ones right. "
-        "Cues look at the parts of the subject whose centres lie in both pictures:\n\n"
+        "Kinds that are not listed have no such cue. Cues look at the parts of the subject whose centres lie in both pictures:\n\n"
     )
-    header = ["split", "kind", "cue", "aligned", "conflict", "none", "aligned of left and right", "conflict of left and right"]
+    header = ["split", "kind", "cue", "aligned", "conflict", "none", "aligned of those with a direction", "conflict of those"]
     return "\n".join(["## 2D cues\n", rule + rules + "\n", _table(header, rows), ""])
 
 
@@ -138,7 +161,8 @@ def _tied(built: Built, settings: BuildQA, total: int) -> str:
     return (
         "## Tied class `sideways`\n\n"
         "Orbit sense and perspective are the same bit of a pair. The lateral sign is that bit too where the first camera looks at the subject so closely "
-        f"that the two cannot disagree (bearing below {settings.orbit.asked_from:g} deg with its sine below {settings.lateral.asked_from:g}).\n"
+        f"that the two cannot disagree (bearing below {settings.orbit.asked_from:g} deg with its sine below {settings.lateral.asked_from:g}); "
+        "so is the perspective by the object's own front, where that front faces the first camera, or away from it, as closely.\n"
         f"In the class: {tied}. Counted once for a pair, the {total:,} questions are {built.bits:,} different bits.\n"
     )
 

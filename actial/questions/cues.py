@@ -6,6 +6,9 @@ gets all of the first and nothing of the second right.
 
 A cue looks at the subject's parts (at its centre, where it has none) whose centres lie inside both pictures, hidden or not.
 Positions are in picture widths: x to the right, y upward. Each rule changes its sign with the order of the pictures.
+
+Kinds without a cue: `front` (which side a movement is on depends on where the object faces, which no shift in the pictures says), `moved` and `turned`
+(whatever changes in the pictures, either may have caused it, and a yes has no direction).
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from actial.questions.kinds import LABELS, NONE
+from actial.questions.kinds import KINDS
 from actial.records import Cue, Label
 
 LEAST_SHIFT = 0.01
@@ -33,8 +36,16 @@ class CueRule:
     """For the dataset card."""
     value: Callable[[np.ndarray, np.ndarray], np.ndarray]
     """(n, p, 2) places of p points in the first and in the second picture, NaN where a point is not in both -> (n,) picture widths."""
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """What a cue says of a kind's answer."""
+
+    rule: CueRule
     positive: Label
     """What a positive value suggests."""
+    negative: Label
 
 
 def mean_shift(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -53,6 +64,35 @@ def shift_with_height(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         return _mean(h * s) / np.sqrt(_mean(h * h))
 
 
+def mean_rise(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """How far the mean of the points moves upward."""
+    return _mean(second[..., 1] - first[..., 1])
+
+
+def growth(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """By how much the points' root mean square distance from their mean grows."""
+    return _spread(second) - _spread(first)
+
+
+def tilt(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """How far the points turn about their mean, counter-clockwise, at a point as far from it as is typical: Σ p × q / (n √(r s)), with p and q a point's
+    places in both pictures relative to the means, r and s the root mean square distances.
+    """
+    (px, py), (qx, qy) = (_from_mean(first), _from_mean(second))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return _mean(px * qy - py * qx) / np.sqrt(_spread(first) * _spread(second))
+
+
+def _from_mean(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    x, y = points[..., 0], points[..., 1]
+    return x - _mean(x)[:, None], y - _mean(y)[:, None]
+
+
+def _spread(points: np.ndarray) -> np.ndarray:
+    x, y = _from_mean(points)
+    return np.sqrt(_mean(x * x + y * y))
+
+
 def _mean(values: np.ndarray) -> np.ndarray:
     """Means of rows, NaN left out; NaN where nothing is left."""
     known = ~np.isnan(values)
@@ -60,15 +100,32 @@ def _mean(values: np.ndarray) -> np.ndarray:
         return np.where(known, values, 0).sum(axis=1) / known.sum(axis=1)
 
 
-SLIDE = CueRule("slide", "the subject slides left in the picture: right; it slides right: left", mean_shift, "left")
+SLIDE = CueRule("slide", "the subject slides left in the picture: right; it slides right: left", mean_shift)
 FLOOR = CueRule(
     "floor",
     "what stands higher in the picture counts as farther: higher parts slide right against lower ones: left (counter-clockwise); they slide left: right",
     shift_with_height,
-    "left",
 )
-CUES = {"lateral": SLIDE, "turn": SLIDE, "orbit": FLOOR, "perspective": FLOOR}
-"""The cue of each kind."""
+RISE = CueRule("rise", "the subject sinks in the picture: up; it rises: down", mean_rise)
+SIZE = CueRule("size", "the parts of the subject spread out in the picture: forward, or closer; they draw together: back, or farther", growth)
+TILT = CueRule("tilt", "the parts of the subject turn counter-clockwise in the picture: clockwise; they turn clockwise: counter-clockwise", tilt)
+_SLIDES, _FLOORS = Suggestion(SLIDE, "left", "right"), Suggestion(FLOOR, "left", "right")
+_RISES, _GROWS = Suggestion(RISE, "down", "up"), Suggestion(SIZE, "forward", "back")
+CUES: dict[str, tuple[Suggestion, ...]] = {
+    "lateral": (_SLIDES,),
+    "turn": (_SLIDES,),
+    "turn_angle": (_SLIDES,),
+    "orbit": (_FLOORS,),
+    "orbit_angle": (_FLOORS,),
+    "perspective": (_FLOORS,),
+    "forward": (_GROWS,),
+    "radial": (Suggestion(SIZE, "closer", "farther"),),
+    "vertical": (_RISES,),
+    "pitch": (_RISES,),
+    "roll": (Suggestion(TILT, "clockwise", "counter-clockwise"),),
+    "direction": (_SLIDES, _GROWS, _RISES),
+}
+"""The cues of each kind that has any: one for each axis of its labels."""
 
 
 def cue_codes(kind: str, first: np.ndarray, second: np.ndarray, label: np.ndarray) -> np.ndarray:
@@ -76,14 +133,17 @@ def cue_codes(kind: str, first: np.ndarray, second: np.ndarray, label: np.ndarra
 
     Args:
         first, second: (n, p, 2), see `CueRule.value`.
-        label: (n,) places in `LABELS` of the truth.
+        label: (n,) places of the truth in the kind's labels.
     """
-    rule = CUES[kind]
-    value = rule.value(first, second)
-    positive = LABELS.index(rule.positive)
-    suggested = np.where(value > 0, positive, 1 - positive)
-    code = np.where(suggested == label, CUE_WORDS.index("aligned"), CUE_WORDS.index("conflict"))
-    return np.where((np.abs(value) >= LEAST_SHIFT) & (label != NONE), code, CUE_WORDS.index("none")).astype(np.int8)
+    labels = KINDS[kind].labels
+    code = np.full(len(label), CUE_WORDS.index("none"), dtype=np.int8)
+    for cue in CUES.get(kind, ()):
+        value = cue.rule.value(first, second)
+        positive, negative = labels.index(cue.positive), labels.index(cue.negative)
+        told = (np.abs(value) >= LEAST_SHIFT) & ((label == positive) | (label == negative))
+        aligned = np.where(value > 0, positive, negative) == label
+        code[told] = np.where(aligned, CUE_WORDS.index("aligned"), CUE_WORDS.index("conflict"))[told]
+    return code
 
 
 def in_picture(p_world: np.ndarray, T_world_cam: np.ndarray, K: np.ndarray, size_px: np.ndarray) -> np.ndarray:

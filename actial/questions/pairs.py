@@ -11,8 +11,9 @@ import numpy as np
 from actial import ids
 from actial.geometry.angles import Motion, motion_between
 from actial.params import BuildQA
-from actial.questions import kinds
 from actial.questions.cues import cue_codes, in_picture
+from actial.questions.deciding import OTHER_MOVED, REASONS, decide, is_tied, margins
+from actial.questions.kinds import KINDS, Kind, kinds_of
 from actial.questions.scan import PosedScene, filled_up
 from actial.rng import generator_for
 
@@ -27,9 +28,11 @@ CANDIDATE = np.dtype(
         ("margin", np.float64, 2),
         ("tied", np.bool_, 2),
         ("cue", np.int8, 2),
+        ("sizes_deg", np.int16, 3),
     ]
 )
-"""A pair of views that a kind asks about in both orders; entry 0 is (first, second), entry 1 (second, first). Views are numbers in their scene."""
+"""A pair of views that a kind asks about in both orders; entry 0 is (first, second), entry 1 (second, first). Views are numbers in their scene, labels
+places in the kind's `labels`. The sizes are zero until questions about angles get their options."""
 
 SCENES_AT_ONCE = 256
 MOVED_M_PER_R = 1e-3
@@ -58,7 +61,7 @@ class Candidates:
 def find_candidates(scenes: Iterable[PosedScene], settings: BuildQA, seed: int) -> Candidates:
     """Up to `pairs_per_kind` pairs of each scene for each kind, a third of them none, picked by the seed.
 
-    Memory grows with the pairs chosen (52 bytes each), not with the views.
+    Memory grows with the pairs chosen (53 bytes each), not with the views.
 
     Raises:
         UserError: a view's id is no id of its scene's.
@@ -92,35 +95,42 @@ def _of_batch(batch: Sequence[PosedScene], base: int, settings: BuildQA, seed: i
     place, in_sight = _places_in_pictures(batch, usable, poses), _in_sight(batch, usable, poses, centers)
     scene = np.repeat(np.arange(len(batch), dtype=np.int32), [len(first) for first, _ in pairs])
     number = np.concatenate(numbers)
-    keys = [generator_for(seed, f"{s.scene_id}/pairs").random((len(kinds.KINDS), len(first))) for s, (first, _) in zip(batch, pairs, strict=True)]
+    asked = kinds_of(settings)
+    place_of = {name: k for k, name in enumerate(KINDS)}
+    n_keys = 1 + max(place_of[kind.name] for kind in asked)
+    keys = [generator_for(seed, f"{s.scene_id}/pairs").random((n_keys, len(first))) for s, (first, _) in zip(batch, pairs, strict=True)]
     key = np.concatenate(keys, axis=1)
 
-    motions = motion_between(poses[i], poses[j], centers[i]), motion_between(poses[j], poses[i], centers[j])
+    fronts = np.concatenate([scene.subject_front[views] for scene, views in zip(batch, usable, strict=True)])
+    ways = ((i, j), (j, i))
+    motions = [motion_between(poses[a], poses[b], centers[a], None if np.isnan(fronts).all() else fronts[a]) for a, b in ways]
     moved = np.linalg.norm(centers[i] - centers[j], axis=1) > MOVED_M_PER_R * np.linalg.norm(poses[i, :3, 3] - centers[i], axis=1)
     state = np.concatenate([_states(scene, views) for scene, views in zip(batch, usable, strict=True)])
     other_moved = ~moved & (state[i] != state[j])
+    shown = in_sight[i] & in_sight[j]
     rows = []
-    for k, kind in enumerate(kinds.KINDS.values()):
-        if kind.name not in settings.kinds:
-            continue
-        codes = [kinds.decide(kind, motion, moved, settings, in_sight[i] & in_sight[j]) for motion in motions]
-        codes = [np.where(other_moved, np.int8(kinds.OTHER_MOVED), code) for code in codes]
-        picked = _picked(codes, scene, key[k], settings.pairs_per_kind, found.refused, kind.name)
-        row = np.empty(len(picked), CANDIDATE)
-        row["scene"], row["kind"] = base + scene[picked], k
+    for kind in asked:
+        codes = [np.where(other_moved, np.int8(OTHER_MOVED), decide(kind, motion, moved, settings, shown)) for motion in motions]
+        picked = _picked(codes, scene, key[place_of[kind.name]], settings.pairs_per_kind, found.refused, kind)
+        row = np.zeros(len(picked), CANDIDATE)
+        row["scene"], row["kind"] = base + scene[picked], place_of[kind.name]
         row["first"], row["second"] = number[i[picked]], number[j[picked]]
-        for order, (motion, a, b) in enumerate(zip(motions, (i, j), (j, i), strict=True)):
-            chosen = Motion(*(field[picked] for field in motion))
-            row["label"][:, order] = codes[order][picked]
-            row["value"][:, order] = getattr(chosen, kind.quantity)
-            row["margin"][:, order] = kinds.margins(kind, chosen, codes[order][picked], settings)
-            row["tied"][:, order] = kinds.lateral_is_tied(chosen, settings) if kind.name == "lateral" else kind.around_subject
-            first, second = place[a[picked]], place[b[picked]]
-            in_both = ~np.isnan(first + second)
-            row["cue"][:, order] = cue_codes(kind.name, np.where(in_both, first, np.nan), np.where(in_both, second, np.nan), codes[order][picked])
+        for order, (motion, (a, b)) in enumerate(zip(motions, ways, strict=True)):
+            _fill_in(row, order, kind, Motion(*(field[picked] for field in motion)), codes[order][picked], (place[a[picked]], place[b[picked]]), settings)
         rows.append(row)
     joined = np.concatenate(rows)
     return joined[np.lexsort((joined["second"], joined["first"], joined["kind"], joined["scene"]))]
+
+
+def _fill_in(row: np.ndarray, order: int, kind: Kind, motion: Motion, label: np.ndarray, places: tuple[np.ndarray, np.ndarray], settings: BuildQA) -> None:
+    """What one order of the pairs chosen tells; `places` are those of the subject's points in its first and its second pictures."""
+    row["label"][:, order] = label
+    row["value"][:, order] = getattr(motion, kind.quantity)
+    row["margin"][:, order] = margins(kind, motion, label, settings)
+    row["tied"][:, order] = is_tied(kind, motion, settings)
+    first, second = places
+    in_both = ~np.isnan(first + second)
+    row["cue"][:, order] = cue_codes(kind.name, np.where(in_both, first, np.nan), np.where(in_both, second, np.nan), label)
 
 
 def _states(scene: PosedScene, views: np.ndarray) -> np.ndarray:
@@ -157,23 +167,34 @@ def _of_usable(name: str, batch: Sequence[PosedScene], usable: Sequence[np.ndarr
     return [getattr(scene, name)[views] for scene, views in zip(batch, usable, strict=True)]
 
 
-def _picked(codes: Sequence[np.ndarray], scene: np.ndarray, key: np.ndarray, most: int, refused: Counter[str], kind: str) -> np.ndarray:
-    """Places of the pairs that a kind asks about: in each scene those with the smallest keys, two thirds directional, one third none."""
+def _picked(codes: Sequence[np.ndarray], scene: np.ndarray, key: np.ndarray, most: int, refused: Counter[str], kind: Kind) -> np.ndarray:
+    """Places of the pairs that a kind asks about: in each scene those with the smallest keys. Of a kind with two sides, two thirds directional and one third
+    none; of other kinds one of each label in turn.
+    """
     for code in codes:
-        for reason, text in kinds.REASONS.items():
-            refused[f"{kind}: {text}"] += int(np.count_nonzero(code == reason))
-    none = codes[0] == kinds.NONE
+        for reason, text in REASONS.items():
+            refused[f"{kind.name}: {text}"] += int(np.count_nonzero(code == reason))
+    none = codes[0] == kind.zero
     both = (codes[0] >= 0) & (codes[1] >= 0)
-    asked = both & (none == (codes[1] == kinds.NONE))
-    refused[f"{kind}: other order not asked or of another sort"] += int(np.count_nonzero(codes[0][~asked] >= 0) + np.count_nonzero(codes[1][~asked] >= 0))
+    asked = both & (none == (codes[1] == kind.zero))
+    refused[f"{kind.name}: other order not asked or of another sort"] += int(np.count_nonzero(codes[0][~asked] >= 0) + np.count_nonzero(codes[1][~asked] >= 0))
     places = np.flatnonzero(asked)
-    order = places[np.lexsort((key[places], none[places], scene[places]))]
-    group = scene[order] * 2 + none[order]
-    is_start = np.r_[True, group[1:] != group[:-1]] if len(group) else np.empty(0, bool)
-    rank = np.arange(len(order)) - np.maximum.accumulate(np.where(is_start, np.arange(len(order)), 0))
-    kept = order[rank < np.where(none[order], most // 3, most - most // 3)]
-    refused[f"{kind}: scene has enough"] += 2 * (len(order) - len(kept))
+    sort = none if len(kind.labels) == 3 else codes[0]
+    order = places[np.lexsort((key[places], sort[places], scene[places]))]
+    rank = _rank_within(scene[order] * len(kind.labels) + sort[order])
+    if len(kind.labels) == 3:
+        kept = order[rank < np.where(none[order], most // 3, most - most // 3)]
+    else:
+        in_turn = order[np.lexsort((key[order], rank, scene[order]))]
+        kept = in_turn[_rank_within(scene[in_turn]) < most]
+    refused[f"{kind.name}: scene has enough"] += 2 * (len(order) - len(kept))
     return kept
+
+
+def _rank_within(group: np.ndarray) -> np.ndarray:
+    """Place of each element in its run of equal ones, from 0."""
+    at = np.arange(len(group))
+    return at - np.maximum.accumulate(np.where(np.r_[True, group[1:] != group[:-1]][: len(group)], at, 0))
 
 
 def _usable_views(scene: PosedScene, refused: Counter[str]) -> np.ndarray:

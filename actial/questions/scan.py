@@ -34,6 +34,8 @@ class PosedScene:
     """(v, 4, 4); NaN for a picture without a known camera."""
     subject_center: np.ndarray
     """(v, 3) world, metres: the first object's centre as each view has it; NaN where a view has no object."""
+    subject_front: np.ndarray
+    """(v, 3) world: the way the first object faces, where a front is annotated; else NaN."""
     points: np.ndarray
     """(v, p, 3) world, metres: the centres of the subject's parts, or its own where it has none; NaN fills up rows with fewer."""
     standing: np.ndarray
@@ -70,7 +72,8 @@ def scan_scenes(folder: str | Path, rows_at_once: int = 128) -> Iterator[PosedSc
         yield _whole_scene(parts, files[-1])
 
 
-_OBJECT_COLUMNS = ("objects.list.element.T_world_obj", "objects.list.element.part_of", "objects.list.element.family", "objects.list.element.shape")
+_OBJECT_COLUMNS = tuple(f"objects.list.element.{name}" for name in ("T_world_obj", "part_of", "family", "shape", "front"))
+_STACKED = ("T_world_cam", "subject_center", "subject_front", "K", "size_px", "picture_is_whole")
 _SUBJECT = "subject"
 
 
@@ -90,6 +93,7 @@ def _scene_parts(path: Path, rows_at_once: int) -> Iterator[PosedScene]:
             arrays = {
                 "T_world_cam": _arrays(batch["T_world_cam"], 16).reshape(-1, 4, 4),
                 "subject_center": centers,
+                "subject_front": _of_first(_arrays(batch["objects"].flatten().field("front"), 3), batch["objects"]),
                 "points": points,
                 "standing": standing,
                 "K": _arrays(batch["K"], 9).reshape(-1, 3, 3),
@@ -110,7 +114,7 @@ def _whole_scene(parts: list[PosedScene], path: Path) -> PosedScene:
     if len(set(view_ids)) < len(view_ids):
         twice = next(v for v in view_ids if view_ids.count(v) > 1)
         raise UserError(f"{path}: view {twice} stands in the folder twice")
-    joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ("T_world_cam", "subject_center", "K", "size_px", "picture_is_whole")}
+    joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _STACKED}
     return PosedScene(
         parts[0].scene_id,
         view_ids,
@@ -149,10 +153,7 @@ def _subject_points(objects: pa.ListArray) -> tuple[np.ndarray, np.ndarray]:
     lengths = np.asarray(objects.value_lengths().fill_null(0))
     flat = objects.flatten()
     every = _arrays(flat.field("T_world_obj"), 16).reshape(-1, 4, 4)[:, :3, 3]
-    starts = np.cumsum(lengths) - lengths
-    centers = np.full((len(objects), 3), np.nan)
-    centers[lengths > 0] = every[starts[lengths > 0]]
-
+    centers = _of_first(every, objects)
     is_part = np.asarray(pc.equal(flat.field("part_of"), _SUBJECT).fill_null(False))
     row = np.repeat(np.arange(len(objects)), lengths)[is_part]
     n_parts = np.bincount(row, minlength=len(objects))
@@ -170,6 +171,14 @@ def _object_poses(objects: pa.ListArray) -> np.ndarray:
     poses = np.full((len(objects), lengths.max(initial=0), 3, 4), np.nan)
     poses[np.arange(poses.shape[1]) < lengths[:, None]] = every
     return poses
+
+
+def _of_first(values: np.ndarray, objects: pa.ListArray) -> np.ndarray:
+    """(n, k) of (all objects, k): what each row's first object has; NaN where a row has no object."""
+    lengths = np.asarray(objects.value_lengths().fill_null(0))
+    firsts = np.full((len(objects), values.shape[1]), np.nan)
+    firsts[lengths > 0] = values[(np.cumsum(lengths) - lengths)[lengths > 0]]
+    return firsts
 
 
 def _of_subject(objects: pa.ListArray, column: str) -> list[str]:

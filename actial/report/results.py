@@ -10,7 +10,7 @@ from actial.report.outputs import STAND_INS, Outputs, in_order
 from actial.report.page import Html, join, missing, table, tag
 
 _HOW_TO_READ = (
-    "Directional: the truth is left or right. New families: arrangements of parts that were held out of training. "
+    "Directional: the truth has an opposite, as left or up. New families: arrangements of parts that were held out of training. "
     "Accuracy in percent ± one standard error, clustered by scene: questions about one scene are not independent. "
     "Where all answers are right, or all wrong, there is no spread, and ± 0.0 does not mean certainty. "
     "An unparsed answer counts as wrong and is never guessed. Chance is 1 / number of options. "
@@ -36,7 +36,8 @@ _SAMPLED = (
 )
 _CONTROLS = (
     "The same questions with something taken away or turned round, in mode think. With one picture gray, more than chance would mean that one picture "
-    "gives answers away. With the first picture twice, right is always none. In the other order, with its own truth, it should do as well as plainly."
+    "gives answers away. With the first picture twice, right is always that nothing changed. In the other order, with its own truth, it "
+    "should do as well as plainly."
 )
 _CONTROL_NAMES = {"first_only": "second gray", "second_only": "first gray", "same_twice": "first twice", "swapped": "other order"}
 

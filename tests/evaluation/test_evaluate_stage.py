@@ -124,7 +124,7 @@ def test_controls_and_samples_are_asked_once_recorded_apart_and_scored(finished,
     assert len({v["completion"] for v in records["base-think-sampled"]}) > 5
     scores = json.loads((out / "scores.json").read_text())
     assert scores["controls"]["sft"]["swapped"]["left_out"] == 33
-    assert "33 questions under swapped, whose other order is not in the test" in run.stdout
+    assert "33 questions under swapped, whose truth is not known there" in run.stdout
     assert scores["sampled"]["models"]["base"]["overall"]["n"] == 5
     assert (scores["questions"]["overall"]["n"], scores["questions"]["2d"]["n"]) == (39, 2)
     for said in ("2D test", "Teach or sharpen?", "first_only", "same_twice", "swapped"):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
 
 from actial.geometry.angles import Motion, motion_between, wrapped_deg
 from actial.geometry.conventions import blender_from_opencv, opencv_from_blender
@@ -26,8 +27,12 @@ def poses(draw: st.DrawFn) -> np.ndarray:
     return look_at(eye, eye + way, draw(st.floats(-0.5, 0.5)))
 
 
-def motion(T1: np.ndarray, T2: np.ndarray, center: np.ndarray = CENTER) -> Motion:
-    return motion_between(T1[None], T2[None], center)
+FRONT = np.array([0.6, -0.5, 0.2])
+"""The way the subject faces."""
+
+
+def motion(T1: np.ndarray, T2: np.ndarray, center: np.ndarray = CENTER, front: np.ndarray = FRONT) -> Motion:
+    return motion_between(T1[None], T2[None], center, front)
 
 
 def close(a: np.ndarray, b: np.ndarray | float) -> bool:
@@ -38,7 +43,7 @@ def same_angle(a_deg: np.ndarray, b_deg: np.ndarray) -> bool:
     return close(np.sin(np.radians((a_deg - b_deg) / 2)), 0.0)
 
 
-ANGLES = ("turn_deg", "roll_deg", "orbit_deg", "bearing_deg")
+ANGLES = ("turn_deg", "roll_deg", "orbit_deg", "bearing_deg", "front_bearing_deg")
 
 
 def same(a: Motion, b: Motion) -> bool:
@@ -52,6 +57,7 @@ def test_swapping_the_pair_mirrors_what_is_mirrored(T1: np.ndarray, T2: np.ndarr
         assert same_angle(getattr(there, name), -getattr(back, name))
     for name in ("pitch_deg", "radial_log"):
         assert close(getattr(there, name), -getattr(back, name))
+    assert close(there.rotation_deg, back.rotation_deg) and close(there.front_r * np.exp(-there.radial_log), -back.front_r)
     stretch = np.exp(back.radial_log)  # r is each order's own
     assert close(there.distance_r * np.exp(-there.radial_log), back.distance_r) and close(there.up_r * stretch, -back.up_r)
 
@@ -60,7 +66,7 @@ def test_swapping_the_pair_mirrors_what_is_mirrored(T1: np.ndarray, T2: np.ndarr
 def test_the_world_may_be_turned_about_the_vertical_and_moved(T1: np.ndarray, T2: np.ndarray, angle_rad: float, shift: np.ndarray) -> None:
     T_new_old = np.eye(4)
     T_new_old[:3, :3], T_new_old[:3, 3] = rotated_about(np.array([0, 0, 1.0]), angle_rad), shift
-    assert same(motion(T1, T2), motion(T_new_old @ T1, T_new_old @ T2, transformed(T_new_old, CENTER)))
+    assert same(motion(T1, T2), motion(T_new_old @ T1, T_new_old @ T2, transformed(T_new_old, CENTER), T_new_old[:3, :3] @ FRONT))
 
 
 @given(poses(), poses(), st.floats(0.01, 100))
@@ -74,12 +80,12 @@ def test_the_scale_of_the_world_does_not_matter(T1: np.ndarray, T2: np.ndarray, 
 @given(poses(), poses())
 def test_a_mirrored_world_swaps_left_and_right(T1: np.ndarray, T2: np.ndarray) -> None:
     mirror_world, mirror_cam = np.diag([-1.0, 1, 1, 1]), np.diag([-1.0, 1, 1, 1])
-    seen, mirrored = motion(T1, T2), motion(*(mirror_world @ T @ mirror_cam for T in (T1, T2)), CENTER * [-1, 1, 1])
-    for name in ("turn_deg", "roll_deg", "orbit_deg", "bearing_deg"):
+    seen, mirrored = motion(T1, T2), motion(*(mirror_world @ T @ mirror_cam for T in (T1, T2)), CENTER * [-1, 1, 1], FRONT * [-1, 1, 1])
+    for name in ANGLES:
         assert same_angle(getattr(seen, name), -getattr(mirrored, name))
-    for name in ("lateral_r", "perspective_r"):
+    for name in ("lateral_r", "perspective_r", "front_r"):
         assert close(getattr(seen, name), -getattr(mirrored, name))
-    for name in ("forward_r", "up_r", "distance_r", "pitch_deg", "radial_log", "max_pitch_deg", "min_level_distance_r"):
+    for name in ("forward_r", "up_r", "distance_r", "main_r", "pitch_deg", "rotation_deg", "radial_log", "max_pitch_deg", "min_level_distance_r"):
         assert close(getattr(seen, name), getattr(mirrored, name))
 
 
@@ -97,6 +103,24 @@ def test_perspective_has_the_sign_of_the_orbit(T1: np.ndarray, T2: np.ndarray) -
 
 
 @given(poses(), poses())
+def test_a_front_towards_camera_1_is_the_perspective_of_an_object_that_faces_it(T1: np.ndarray, T2: np.ndarray) -> None:
+    facing = T1[:3, 3] - CENTER
+    m, away = motion(T1, T2, front=facing), motion(T1, T2, front=-facing)
+    assert close(m.front_r, m.perspective_r) and same_angle(m.front_bearing_deg, np.zeros(1))
+    assert close(away.front_r, -m.perspective_r) and same_angle(away.front_bearing_deg, np.full(1, 180.0))
+
+
+@given(poses(), poses())
+def test_the_whole_rotation_pitch_and_roll_agree_with_scipy(T1: np.ndarray, T2: np.ndarray) -> None:
+    """A camera is turned about the vertical, then about its right, then about its line of sight: intrinsic angles of its axes (right, line of sight, up)."""
+    rotations = [Rotation.from_matrix(np.stack([T[:3, 0], -T[:3, 2], T[:3, 1]], axis=1)) for T in (T1, T2)]
+    m = motion(T1, T2)
+    assert np.allclose(m.rotation_deg, np.degrees((rotations[0].inv() * rotations[1]).magnitude()), atol=1e-5)
+    (yaw1, pitch1, roll1), (yaw2, pitch2, roll2) = (r.as_euler("ZXY", degrees=True) for r in rotations)
+    assert same_angle(m.turn_deg, yaw2 - yaw1) and close(m.pitch_deg, pitch2 - pitch1) and same_angle(m.roll_deg, roll2 - roll1)
+
+
+@given(poses(), poses())
 def test_directions_agree_with_angles_on_a_map(T1: np.ndarray, T2: np.ndarray) -> None:
     """The same by complex numbers: the map is the plane, north is where camera 1 looks."""
     m = motion(T1, T2)
@@ -108,6 +132,10 @@ def test_directions_agree_with_angles_on_a_map(T1: np.ndarray, T2: np.ndarray) -
     assert same_angle(m.turn_deg, np.degrees(np.angle(aims[1] / aims[0])))
     assert same_angle(m.orbit_deg, np.degrees(np.angle(eyes[1] / eyes[0])))
     assert same_angle(m.bearing_deg, np.degrees(np.angle(-eyes[0] / aims[0])))
+    out_of_front = complex(*FRONT[:2]) / abs(complex(*FRONT[:2]))
+    assert close(m.front_r, ((eyes[1] - eyes[0]) / out_of_front).imag / r)
+    assert same_angle(m.front_bearing_deg, np.degrees(np.angle(out_of_front / eyes[0])))
+    assert close(m.main_r, max(abs(step.real), abs(step.imag), abs(T2[2, 3] - T1[2, 3]) / r))
 
 
 @pytest.mark.parametrize(
@@ -138,7 +166,14 @@ def test_a_camera_on_the_axis_or_straight_down_is_undefined() -> None:
     down = np.eye(4)
     down[:3, 3] = [0, 0, 5]
     m = motion(down, look_at(np.array([0.0, -4, 1]), np.zeros(3)), np.zeros(3))
-    assert np.isnan(m.lateral_r) and np.isnan(m.turn_deg) and np.isnan(m.perspective_r)
+    assert np.isnan(m.lateral_r) and np.isnan(m.turn_deg) and np.isnan(m.perspective_r) and np.isnan(m.main_r)
+
+
+def test_without_a_level_front_nothing_is_told_by_it() -> None:
+    T = look_at(np.array([0.0, -4, 1]), np.zeros(3))
+    for front in (None, np.array([0.0, 0, 1]), np.full(3, np.nan), np.full((1, 3), np.nan)):
+        m = motion_between(T[None], T[None], np.zeros(3), front)
+        assert np.isnan(m.front_r) and np.isnan(m.front_bearing_deg) and not np.isnan(m.lateral_r)
 
 
 @given(st.floats(-2000, 2000))

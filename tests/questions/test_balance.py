@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actial.questions.balance import SPLITS, balanced, split_of_scenes
@@ -18,7 +19,7 @@ both_orders = st.lists(st.sampled_from([(LEFT, RIGHT), (RIGHT, LEFT), (LEFT, LEF
 @given(both_orders, st.integers(0, 5))
 def test_every_label_is_equally_frequent(pairs: list[tuple[int, int]], seed: int) -> None:
     labels = np.array(pairs, dtype=int).reshape(-1, 2)
-    kept = balanced(labels, seed, "train/orbit")
+    kept = balanced(labels, 3, seed, "train/orbit")
     counts = Counter(labels[kept].ravel().tolist())
     assert len(set(kept.tolist())) == len(kept) and (np.diff(kept) > 0).all()
     assert len({counts[LEFT], counts[RIGHT], counts[NONE]}) == 1
@@ -32,14 +33,32 @@ def test_no_larger_balanced_choice_is_missed(pairs: list[tuple[int, int]]) -> No
     flipping, nones = sorts[LEFT, RIGHT] + sorts[RIGHT, LEFT], sorts[NONE, NONE]
     same = min(sorts[LEFT, LEFT], sorts[RIGHT, RIGHT])
     best = max(3 * (a + 2 * c) for a in range(flipping + 1) for c in range(same + 1) if a + 2 * c <= 2 * nones and (a + 2 * c) % 2 == 0)
-    assert 2 * len(balanced(labels, 0, "x")) == best
+    assert 2 * len(balanced(labels, 3, 0, "x")) == best
+
+
+@given(st.lists(st.sampled_from([*itertools.combinations_with_replacement(range(4), 2), (4, 4), (4, 4)]), max_size=60), st.integers(0, 3))
+@settings(max_examples=60)
+def test_many_labels_are_equally_frequent_whatever_the_other_order_says(pairs: list[tuple[int, int]], seed: int) -> None:
+    labels = np.array([pair[::-1] if i % 2 else pair for i, pair in enumerate(pairs)], dtype=int).reshape(-1, 2)
+    kept = balanced(labels, 5, seed, "x")
+    counts = np.bincount(labels[kept].ravel(), minlength=5)
+    assert len(set(kept.tolist())) == len(kept) and (np.diff(kept) > 0).all() and len(set(counts.tolist())) == 1
+    flipping = min(np.sum((labels.min(axis=1) == a) & (labels.max(axis=1) == a + 1)) for a in (0, 2))
+    easy = min(flipping, 2 * np.sum(labels[:, 0] == 4)) // 2 * 2
+    assert counts[0] >= easy  # pairs that flip and nones alone give so many
+
+
+@given(st.integers(0, 30), st.integers(0, 30))
+def test_yes_and_no_are_equally_frequent(n_yes: int, n_no: int) -> None:
+    labels = np.array([(0, 0)] * n_yes + [(1, 1)] * n_no, dtype=int).reshape(-1, 2)
+    assert np.bincount(labels[balanced(labels, 2, 0, "x")].ravel(), minlength=2).tolist() == [2 * min(n_yes, n_no)] * 2
 
 
 def test_the_choice_is_random_by_the_seed_only() -> None:
     labels = np.array([(LEFT, RIGHT)] * 50 + [(NONE, NONE)] * 5)
-    assert np.array_equal(balanced(labels, 1, "x"), balanced(labels, 1, "x"))
-    assert not np.array_equal(balanced(labels, 1, "x"), balanced(labels, 2, "x"))
-    assert not np.array_equal(balanced(labels, 1, "x"), balanced(labels, 1, "y"))
+    assert np.array_equal(balanced(labels, 3, 1, "x"), balanced(labels, 3, 1, "x"))
+    assert not np.array_equal(balanced(labels, 3, 1, "x"), balanced(labels, 3, 2, "x"))
+    assert not np.array_equal(balanced(labels, 3, 1, "x"), balanced(labels, 3, 1, "y"))
 
 
 @given(st.integers(0, 300), st.integers(0, 3))

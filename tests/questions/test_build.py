@@ -15,13 +15,15 @@ from toy_scenes import PLAIN_PICTURE, make_project, run_stage, toy_settings, toy
 
 from actial.errors import UserError
 from actial.geometry.angles import motion_between
+from actial.params import QUESTION_KINDS
 from actial.questions.balance import SPLITS
 from actial.questions.build import Built, build_questions
-from actial.questions.kinds import KINDS, NONE, decide
+from actial.questions.deciding import decide
+from actial.questions.kinds import KINDS
 from actial.questions.scan import scan_scenes
-from actial.records import Question, View
+from actial.records import Question, View, is_viewpoint
 from actial.shards import ViewStore, ViewWriter, encode_png, picture_is_whole
-from actial.tables import read_questions
+from actial.tables import read_conversations, read_questions
 
 SETTINGS = toy_settings()
 SEED, N_SCENES = 7, 40
@@ -56,8 +58,8 @@ def test_splits_share_no_scene(questions: dict[str, list[Question]]) -> None:
 def test_every_kind_is_balanced_in_every_split_and_asked_in_both_orders(questions: dict[str, list[Question]], built: Built) -> None:
     for name, rows in questions.items():
         counts = Counter((q.kind, q.label_of(q.truth)) for q in rows)
-        assert {kind for kind, _ in counts} == set(KINDS)
-        assert all(len({counts[kind, label] for label in ("left", "right", "none")}) == 1 for kind in KINDS)
+        assert {kind for kind, _ in counts} == set(SETTINGS.kinds)
+        assert all(len({counts[kind, label] for label in ("left", "right", "none")}) == 1 for kind in SETTINGS.kinds)
         assert all(built.labels[name, kind, label] == n for (kind, label), n in counts.items())
         asked = {(q.kind, q.view_ids) for q in rows}
         assert len(asked) == len(rows) and all((kind, pair[::-1]) in asked for kind, pair in asked)
@@ -75,14 +77,14 @@ def test_truths_are_those_of_the_stored_views(views: Path, questions: dict[str, 
         code = decide(KINDS[q.kind], m, np.array([False]), SETTINGS)[0]
         assert q.label_of(q.truth) == ("left", "right", "none")[code]
         assert q.deciding_value == pytest.approx(getattr(m, q.deciding_quantity)[0], abs=1e-8)
-        assert q.options[q.labels.index("none")] == KINDS[q.kind].options[NONE]
+        assert q.options[q.labels.index("none")] == KINDS[q.kind].options[-1]
         assert sorted(q.labels) == ["left", "none", "right"] and set(q.options) == set(KINDS[q.kind].options)
         assert q.margin >= 0
 
 
 def test_every_ordered_pair_is_asked_or_counted_as_left_out(questions: dict[str, list[Question]], built: Built) -> None:
     assert built.n_pairs == N_SCENES * 8 * 7
-    for kind in KINDS:
+    for kind in SETTINGS.kinds:
         asked = sum(q.kind == kind for rows in questions.values() for q in rows)
         left_out = sum(n for reason, n in built.refused.items() if reason.startswith(f"{kind}:"))
         assert asked + left_out == built.n_pairs
@@ -92,7 +94,7 @@ def test_every_order_of_options_occurs_and_wordings_are_drawn(views: Path, tmp_p
     build_questions(scan_scenes(views), tmp_path, replace(SETTINGS, wordings=4), SEED)
     rows = read_questions(tmp_path / "train.parquet")
     assert len({q.labels for q in rows}) == 6
-    for kind in KINDS.values():
+    for kind in (KINDS[name] for name in SETTINGS.kinds):
         assert {q.text for q in rows if q.kind == kind.name} == set(kind.texts)
 
 
@@ -186,6 +188,30 @@ def test_the_stage_makes_a_data_set_that_datasets_opens(tmp_path: Path) -> None:
     assert "made" in done.stdout and "refused" in done.stdout and "README.md" in done.stdout
 
 
+@pytest.mark.slow
+def test_all_kinds_about_rendered_boxes_and_their_conversations(tmp_path: Path) -> None:
+    """The stages' programs, from rendering on. Kinds without pairs for every label are counted with the labels that are missing; kinds without chains are
+    asked directly alone.
+    """
+    rendered = {"render_views__backend": "boxes", "render_views__n_scenes": 30, "render_views__views_per_scene": 8, "build_qa__kinds": list(QUESTION_KINDS)}
+    root = make_project(tmp_path / "project", 0, **rendered, cold_start_mix__n_rows=400)
+    for stage in ("render_views", "build_qa", "cold_start_mix"):
+        done = run_stage(root, stage)
+        assert done.returncode == 0, done.stderr
+        if stage == "build_qa":
+            assert "front: no front is annotated" in done.stdout
+    asked = read_questions(root / "outputs/build_qa/train.parquet")
+    always = {"lateral", "orbit", "turn", "perspective", "radial", "orbit_angle", "turn_angle", "moved", "turned"}
+    assert always <= {q.kind for q in asked} <= set(QUESTION_KINDS) - {"front"}
+    card = (root / "outputs/build_qa/README.md").read_text()
+    assert "no questions" in card and "| train | front |" in card
+    modes = {name: read_conversations(root / f"outputs/cold_start_mix/{name}.parquet") for name in ("sft", "rl")}
+    for rows in modes.values():
+        thinking = {c.kind for c in rows if c.mode == "think" and is_viewpoint(c.kind)}
+        assert thinking == {"lateral", "orbit", "turn", "perspective"} and {"moved", "turn_angle"} <= {c.kind for c in rows if c.mode == "direct"}
+    assert "no chains are written, they are asked directly alone, as prompts too: " in (root / "outputs/cold_start_mix/README.md").read_text()
+
+
 def without_poses(folder: Path) -> None:
     write_views(folder, [(changed(v, camera=replace(v.camera, T_world_cam=None)), PLAIN_PICTURE) for i in range(4) for v in toy_views(i)])
 
@@ -247,6 +273,11 @@ def test_views_that_cannot_be_asked_about_are_refused_in_one_sentence(tmp_path: 
         ({"build_qa__pairs_per_kind": 4}, "multiple of 3"),
         ({"build_qa__kinds": ["lateral", "sideways"]}, "build_qa.kinds[1] is 'sideways'"),
         ({"build_qa__kinds": ["lateral", "lateral"]}, "build_qa.kinds names lateral twice"),
+        ({"build_qa__kinds": ["pitch", "moved"]}, "build_qa.kinds names only kinds without chains of thought (pitch, moved): set think to 0.0, or add one of"),
+        ({"build_qa__radial": {"none_below": 0.01, "asked_from": 0.15, "asked_to": None}}, "build_qa.radial has none_below 0.01; it is a ratio"),
+        ({"build_qa__roll": {"none_below": 1.0, "asked_from": 8.0, "asked_to": 5.0}}, "build_qa.roll has none_below 1"),
+        ({"build_qa__direction_ratio": 0.5}, "build_qa.direction_ratio is 0.5; it must be at least 1"),
+        ({"build_qa__option_gap_deg": 60.0}, "build_qa.option_gap_deg is 60.0; it must be at most 45"),
         ({"prompt__question": "{question}"}, "lacks {options}"),
         ({"prompt__picture": "Picture {place}: "}, "only placeholders are {number}"),
     ],

@@ -13,13 +13,13 @@ from hypothesis.extra.numpy import arrays
 from toy_scenes import PLAIN_PICTURE, at, toy_settings, toy_views
 
 from actial import ids
-from actial.geometry.poses import look_at
+from actial.geometry.poses import look_at, rotated_about
 from actial.geometry.projection import intrinsics, project
 from actial.questions.build import Built, build_questions
 from actial.questions.cues import CUE_WORDS, CUES, LEAST_SHIFT, cue_codes, in_picture
-from actial.questions.kinds import KINDS, LEFT, NONE, RIGHT
+from actial.questions.kinds import KINDS, LEFT
 from actial.questions.scan import scan_scenes
-from actial.records import Camera, Question, SceneObject, View
+from actial.records import MIRRORED, OPPOSITE, Camera, Question, SceneObject, View
 from actial.rng import generator_for
 from actial.shards import ViewStore, ViewWriter
 from actial.tables import read_questions
@@ -76,7 +76,7 @@ def test_a_camera_that_only_turns_or_only_steps_aside_is_given_away_by_the_slide
 
 def test_a_subject_without_parts_slides_but_has_no_far_and_near(tmp_path: Path) -> None:
     _, questions = questions_about(tmp_path, floor_views(40, 0, 0.5))
-    told = {kind: {q.cue for q in questions if q.kind == kind} for kind in KINDS}
+    told = {kind: {q.cue for q in questions if q.kind == kind} for kind in SETTINGS.kinds}
     assert told["orbit"] == told["perspective"] == {"none"}
     assert {"aligned", "none"} <= told["lateral"] and {"aligned", "none"} <= told["turn"]
 
@@ -130,20 +130,56 @@ def test_both_orders_of_a_pair_agree(toy: tuple[ViewStore, Built, list[Question]
             assert (q.cue == other.cue) == flips
 
 
-@given(PLACES, PLACES, st.sampled_from(sorted(CUES)))
-def test_rules_change_their_sign_with_the_order_and_with_a_mirror(first: np.ndarray, second: np.ndarray, kind: str) -> None:
-    rule = CUES[kind].value
-    value = rule(first, second)
+@given(PLACES, PLACES)
+def test_rules_change_their_sign_with_the_order_and_with_a_mirror_as_their_labels_do(first: np.ndarray, second: np.ndarray) -> None:
     mirror = np.array([-1, 1])
-    for other in (rule(second, first), rule(first * mirror, second * mirror)):
-        assert np.allclose(value, -other, atol=1e-9, equal_nan=True)
+    for cue in {cue.rule.name: cue for cues in CUES.values() for cue in cues}.values():
+        rule = cue.rule.value
+        value = rule(first, second)
+        sign = -1 if cue.positive in MIRRORED else 1
+        assert np.allclose(value, -rule(second, first), atol=1e-9, equal_nan=True)
+        assert np.allclose(value, sign * rule(first * mirror, second * mirror), atol=1e-9, equal_nan=True)
 
 
 @given(PLACES, PLACES, st.sampled_from(sorted(CUES)))
-def test_a_cue_is_aligned_with_one_side_and_in_conflict_with_the_other(first: np.ndarray, second: np.ndarray, kind: str) -> None:
-    told = [CUE_WORDS[cue_codes(kind, first, second, np.array([label]))[0]] for label in (LEFT, RIGHT, NONE)]
-    assert told[2] == "none"
-    assert set(told[:2]) in ({"none"}, {"aligned", "conflict"})
+def test_a_cue_is_aligned_with_one_label_and_in_conflict_with_its_opposite(first: np.ndarray, second: np.ndarray, kind: str) -> None:
+    labels = KINDS[kind].labels
+    told = {label: CUE_WORDS[cue_codes(kind, first, second, np.array([place]))[0]] for place, label in enumerate(labels)}
+    assert told.pop(labels[-1]) == "none"
+    assert all({word, told[OPPOSITE[label]]} in ({"none"}, {"aligned", "conflict"}) for label, word in told.items())
+
+
+def test_cues_of_moves_that_they_fit_are_aligned() -> None:
+    """A camera without parallax: the parts stand in one plane before it, so what the pictures suggest is what happened."""
+    rng = generator_for(5, "plane")
+    points = np.column_stack([rng.uniform(-0.8, 0.8, 6), np.zeros(6), rng.uniform(-0.8, 0.8, 6)])
+    T, K = look_at(np.array([0.0, -4, 0]), np.zeros(3)), intrinsics(84, 84, 60.0)
+    right, ahead, up = T[:3, 0], -T[:3, 2], T[:3, 1]
+
+    def seen(step: np.ndarray, R: np.ndarray | None = None) -> np.ndarray:
+        moved = T.copy()
+        moved[:3, 3] += step
+        moved[:3, :3] = moved[:3, :3] if R is None else R @ moved[:3, :3]
+        return in_picture(points[None], moved[None], K[None], np.array([[84.0, 84.0]]))
+
+    still = np.zeros(3)
+    cases = {
+        "lateral": ("right", seen(right * 0.6)),
+        "forward": ("forward", seen(ahead * 0.6)),
+        "radial": ("farther", seen(-ahead * 0.6)),
+        "vertical": ("up", seen(up * 0.6)),
+        "turn": ("left", seen(still, rotated_about(up, 0.2))),
+        "pitch": ("up", seen(still, rotated_about(right, 0.2))),
+        "roll": ("clockwise", seen(still, rotated_about(ahead, 0.2))),
+    }
+    for kind, (label, second) in cases.items():
+        assert CUE_WORDS[cue_codes(kind, seen(still), second, np.array([KINDS[kind].labels.index(label)]))[0]] == "aligned", kind
+    for label, step in {"left": -right, "back": -ahead, "down": -up}.items():
+        assert CUE_WORDS[cue_codes("direction", seen(still), seen(step * 0.6), np.array([KINDS["direction"].labels.index(label)]))[0]] == "aligned"
+
+
+def test_every_kind_has_a_cue_but_those_that_are_said_to_have_none() -> None:
+    assert set(KINDS) - set(CUES) == {"front", "moved", "turned"}
 
 
 def test_nothing_in_both_pictures_is_no_cue() -> None:

@@ -183,7 +183,7 @@ def motions(T_world_cam: np.ndarray, center: np.ndarray) -> Motion:
 def assert_same_motions(a: Motion, b: Motion, tolerance: float) -> None:
     for name, x, y in zip(Motion._fields, a, b, strict=True):
         off = (x - y + 180) % 360 - 180 if name.endswith("_deg") else x - y
-        assert np.abs(off).max() < tolerance, name
+        assert np.array_equal(np.isnan(x), np.isnan(y)) and np.abs(off[~np.isnan(off)]).max(initial=0.0) < tolerance, name
 
 
 def origin_in(T_world_cam: np.ndarray, aligned: np.ndarray) -> np.ndarray:
