@@ -11,9 +11,8 @@ from actial.mix.card import write_card
 from actial.mix.conversations import Scribe, written_2d, written_chains, written_descriptions
 from actial.mix.lengths import TokenCounter, token_counter
 from actial.mix.mixture import OF_PICTURES, mixed, mode_of, rows_of_sorts, shares_of
-from actial.mix.reasoning import TOLD
 from actial.mix.variants import ROWS_NAMED, Told, varied
-from actial.params import ColdStartMix, Params
+from actial.params import KINDS_WITH_CHAINS, ColdStartMix, Params
 from actial.records import Mode, Question
 from actial.rng import generator_for
 from actial.shards import ViewStore
@@ -48,7 +47,7 @@ def make(job: body.Job) -> body.Made:
     n_rl = write_conversations(job.out / "rl.parquet", (scribe.conversation(rl[i], _rl_mode(rl[i].kind, settings), answered=False) for i in order))
 
     samples = [scribe.conversation(texts[sort][0][0], mode_of(sort), texts[sort][0][1]) for sort in rows]
-    untold = sorted({q.kind for q in train} - set(TOLD))
+    untold = sorted({q.kind for q in train} - set(KINDS_WITH_CHAINS))
     write_card(job.out / "README.md", settings, params.seed, shares, rows, distinct, n_rl, untold, refused, samples)
     counts = {"sft rows": n_sft, "rl prompts": n_rl}
     counts |= {f"{sort} rows": n for sort, n in rows.items()} | {f"distinct {sort} rows": distinct[sort] for sort in rows}
@@ -68,7 +67,7 @@ def _counter(params: Params) -> TokenCounter | None:
 
 def _rl_mode(kind: str, settings: ColdStartMix) -> Mode:
     """A prompt asks for thought where rows of its kind think."""
-    return "think" if settings.modes["think"] and settings.reasoning != "auxiliary" and kind in TOLD else "direct"
+    return "think" if settings.modes["think"] and settings.reasoning != "auxiliary" and kind in KINDS_WITH_CHAINS else "direct"
 
 
 def _check_named_parts(store: ViewStore, train: list[Question], shares: Mapping[str, float]) -> None:

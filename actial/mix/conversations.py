@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from actial import ids
 from actial.mix.descriptions import describe_pair, reason_2d
 from actial.mix.lengths import TokenCounter
-from actial.mix.reasoning import TOLD, NoChain, tell
+from actial.mix.reasoning import NoChain, tell
 from actial.mix.verification import FalseClaim, verify
 from actial.mix.wording import in_words
-from actial.params import ColdStartMix, Prompt
+from actial.params import KINDS_WITH_CHAINS, ColdStartMix, Prompt
 from actial.prompts import THINK_CLOSE, THINK_OPEN, completion_text, prompt_messages, prompt_sha
 from actial.questions.kinds_2d import questions_2d
 from actial.records import Conversation, Message, Mode, Question, View
@@ -83,7 +83,7 @@ def written_chains(scribe: Scribe, questions: Sequence[Question], most: int) -> 
     seed, and what the rarest label cannot match is left out. The order returned is that of `questions`.
     """
     settings, refused = scribe.settings, Counter[str]()
-    questions = [question for question in questions if question.kind in TOLD]
+    questions = [question for question in questions if question.kind in KINDS_WITH_CHAINS]
     sorts = {(q.kind, label) for q in questions for label in q.labels}
     quota = math.ceil(most / max(1, len(sorts)))
     if settings.chains:

@@ -34,10 +34,6 @@ TURNED_DEG, NOT_TURNED_DEG = 2.5, 1.2
 """The whole subject slid, or did not, when its bearing changed by more or less than these."""
 
 
-TOLD = ("lateral", "orbit", "turn", "perspective")
-"""The kinds that stories are told of."""
-
-
 class NoChain(Exception):
     """No chain can be written; the message is the reason it is counted under."""
 
