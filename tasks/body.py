@@ -296,7 +296,7 @@ def _folder_digest(path: Path) -> bytes:
 
 _VERSIONED = {  # what the bytes of a stage's output depend on
     "render_views": ("bpy", "blenderproc", "numpy", "opencv-contrib-python-headless", "pillow", "pyarrow"),
-    "build_qa": ("numpy", "pyarrow", "scikit-learn"),
+    "build_qa": ("numpy", "pyarrow", "scikit-learn", "scipy"),
     "sft": ("torch", "transformers", "trl", "peft", "accelerate"),
     "grpo": ("torch", "transformers", "trl", "peft", "accelerate"),
     "evaluate": ("torch", "transformers"),
