@@ -183,13 +183,15 @@ class Supervisor:
         if self._memory_s <= now_s:
             self._memory_s = now_s + MEMORY_EVERY_S
             for worker in [w for w in self._workers if held_mb(w.process.pid) > self._most_mb]:
-                self._end(worker)
                 if not worker.ready:
-                    raise UserError(
-                        f"machine setting worker_memory_mb ({self._most_mb}) is less than {self.software} takes before the first picture: "
-                        "raise it, or set it to 0"
-                    )
+                    raise self._too_little_memory()
+                self._end(worker)
                 yield from self._lost(worker, f"took more than {self._most_mb} MB")
+
+    def _too_little_memory(self) -> UserError:
+        return UserError(
+            f"machine setting worker_memory_mb ({self._most_mb}) is less than {self.software} takes before the first picture: raise it, or set it to 0"
+        )
 
     def _heard(self, worker: Worker, reply: dict[str, Any]) -> Iterator[Done]:
         if "errno" in reply:
@@ -202,6 +204,8 @@ class Supervisor:
             worker.in_hand = None
             yield Done(reply["done"], reply.get("refused"))
         else:
+            if held_mb(worker.process.pid) > self._most_mb:  # else its first thing would be blamed
+                raise self._too_little_memory()
             worker.ready = True
             if not self._is_wanted(worker):
                 self._end(worker, leave=True)
