@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from actial.geometry.poses import box_corners
+from actial.geometry.poses import box_corners, passes_through_box
 from actial.geometry.projection import project
 from actial.records import SceneObject, View
 
@@ -71,17 +71,11 @@ def has_sides(view: View) -> bool:
 
 
 def hidden_by_others(eye: np.ndarray, things: list[SceneObject]) -> np.ndarray:
-    """(n,) bool: whether the way from `eye` to each thing's centre runs through another one's box (slab test)."""
+    """(n,) bool: whether the way from `eye` to each thing's centre runs through another one's box."""
     targets = np.stack([o.center() for o in things])
     hidden = np.zeros(len(things), dtype=bool)
     for i, other in enumerate(things):
-        T = np.array(other.T_world_obj).reshape(4, 4)
-        start, ways = (eye - T[:3, 3]) @ T[:3, :3], (targets - eye) @ T[:3, :3]
-        half = np.array(other.size_m) / 2 * COVER
-        with np.errstate(divide="ignore", invalid="ignore"):
-            at = np.stack([(-half - start) / ways, (half - start) / ways])
-        enter, leave = np.nanmax(at.min(axis=0), axis=1), np.nanmin(at.max(axis=0), axis=1)
-        hit = (enter < leave) & (leave > 0) & (enter < 1)
+        hit = passes_through_box(eye, targets, np.array(other.T_world_obj).reshape(4, 4), np.array(other.size_m) * COVER)
         hit[i] = False
         hidden |= hit
     return hidden

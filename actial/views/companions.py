@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from actial.geometry.poses import inverse, transformed
+from actial.geometry.poses import passes_through_box
 from actial.records import SceneObject
 from actial.views.arrangements import Solid
 
@@ -45,21 +45,10 @@ class Companions:
 
     def hidden_share(self, eye: np.ndarray, points: np.ndarray) -> float:
         """Share of points (n, 3) to which the way from `eye` (3,) leads through some companion's box, in the state that hides more."""
-        behind = {s: passes_through(eye, points, s) for s in self.places()}
+        behind = {s: passes_through_box(eye, points, s.pose(), np.array(s.size_m)) for s in self.places()}
         states = (self.first, self.second) if self.second else (self.first,)
         return max((float(np.any([behind[s] for s in state], axis=0).mean()) for state in states if state), default=0.0)
 
 
 ALONE = Companions()
 """No companion."""
-
-
-def passes_through(eye: np.ndarray, points: np.ndarray, solid: Solid) -> np.ndarray:
-    """(n,) bool: whether the way from `eye` (3,) to each of `points` (n, 3) leads through a solid's bounding box (slab test)."""
-    T_obj_world = inverse(solid.pose())
-    start, ends = transformed(T_obj_world, eye), transformed(T_obj_world, points)
-    half = np.array(solid.size_m) / 2
-    with np.errstate(divide="ignore", invalid="ignore"):
-        at = np.stack([(-half - start) / (ends - start), (half - start) / (ends - start)])
-    enter, leave = np.nanmax(at.min(axis=0), axis=1), np.nanmin(at.max(axis=0), axis=1)
-    return np.asarray((enter < leave) & (leave > 0) & (enter < 1))

@@ -35,7 +35,7 @@ def named_files(path: Path) -> list[str]:
                 raise RefusedAsset("too large", f"its package unpacks to more than {LARGEST_PACKAGE_BYTES / 1e9:g} GB")
             layers = [name for name in package.namelist() if name.lower().endswith(LAYERS)]
             return package.namelist() + [name for layer in layers for name in _named_in(package.read(layer))]
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:  # what zipfile raises: damaged, cut, packed oddly, encrypted
         raise RefusedAsset("cannot be read", f"it is no USD package ({str(error)[:80]})") from None
 
 
