@@ -191,7 +191,7 @@ def _annotations(change: Callable[[Any], Any]) -> Damage:
         path = folder.parent / "frame_annotations.jgz"
         frames = json.loads(gzip.decompress(path.read_bytes()))
         frames = change(frames) or frames
-        path.write_bytes(gzip.compress(json.dumps(frames).encode()))
+        path.write_bytes(gzip.compress(json.dumps(frames).encode(), mtime=0))
 
     return damage
 
@@ -206,8 +206,8 @@ def _co3d() -> list[tuple[str, Damage, str | None]]:
         ("cut", _in_file(file, lambda d: d[: len(d) // 2]), UNREADABLE),
         ("bits turned over", _in_file(file, _bits(1)), UNREADABLE),
         ("not compressed", _in_file(file, gzip.decompress), UNREADABLE),
-        ("a bomb of three gigabytes of spaces", _in_file(file, lambda d: gzip.compress(b" " * 2**24, 1) * 200), UNREADABLE),
-        ("a bomb of nested lists", _in_file(file, lambda d: gzip.compress(b'[{"a":' + b"[" * 2**22)), UNREADABLE),
+        ("a bomb of three gigabytes of spaces", _in_file(file, lambda d: gzip.compress(b" " * 2**24, 1, mtime=0) * 200), UNREADABLE),
+        ("a bomb of nested lists", _in_file(file, lambda d: gzip.compress(b'[{"a":' + b"[" * 2**22, mtime=0)), UNREADABLE),
         ("a map where the list belongs", _annotations(lambda frames: {"frames": frames}), UNREADABLE),
         ("frames without a sequence", _annotations(lambda frames: [{"image": frame["image"]} for frame in frames]), UNREADABLE),
         ("another sequence's frames", _annotations(lambda frames: [frame | {"sequence_name": "1_2_3"} for frame in frames]), "not in the annotations"),

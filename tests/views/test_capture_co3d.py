@@ -131,7 +131,7 @@ def test_a_list_read_piece_by_piece_is_the_list(frames: list[dict[str, Any]], ch
 
 
 def gz(text: str | bytes, copies: int = 1) -> bytes:
-    return gzip.compress(text.encode() if isinstance(text, str) else text, 1) * copies
+    return gzip.compress(text.encode() if isinstance(text, str) else text, 1, mtime=0) * copies
 
 
 FRAME = '{"sequence_name": "1_2_3"}'
@@ -221,7 +221,7 @@ def test_damaged_annotations_are_refused_or_give_sound_views(tmp_path: Path) -> 
         damaged = bytearray(data)
         for at in rng.integers(0, len(data), rng.integers(1, 4)):
             damaged[at] = rng.integers(32, 127)
-        path.write_bytes(gzip.compress(bytes(damaged), 1))
+        path.write_bytes(gzip.compress(bytes(damaged), 1, mtime=0))
         try:
             read = ingest_capture(tmp_path / "apple/1_2_3", "scene-000000", ORIGIN, limits(max_center_error_r=0.5))
         except RefusedCapture as refused:
