@@ -109,6 +109,12 @@ class BuildQA:
     front: Band = setting("Movement to the sides of an object that faces out of its own annotated front, r; none as for lateral.")
     moved: Band = setting("Whole movement, r: no below none_below, yes from asked_from on.")
     turned: Band = setting("Angle of the whole rotation, degrees: no below none_below, yes from asked_from on.")
+    caliper: float | None = setting(
+        "Keep only pairs that have a twin: the same answer with the coarse layouts of the two pictures exchanged, so that no layout tells left from right. "
+        "Largest distance between twins; 1 is 0.06 picture widths in where the subject sits. null: keep all.",
+        gt=0,
+        le=10,
+    )
     option_gap_deg: float = setting("orbit_angle and turn_angle: least difference between the sizes offered as options, degrees.", ge=1, le=45)
     min_level_distance_r: float = setting("Orbit and perspective: least level distance of both cameras from the subject's axis, r.", gt=0, le=1)
     n_questions_2d: int = setting(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +15,10 @@ from actial.params import BuildQA
 from actial.questions.angle_options import with_options
 from actial.questions.balance import SPLITS, balanced, split_of_scenes
 from actial.questions.cues import CUE_WORDS
-from actial.questions.kinds import KINDS, TIED_CLASS, Kind
+from actial.questions.kinds import KINDS, LEFT, NONE, SIDES, TIED_CLASS, Kind
 from actial.questions.pairs import Candidates, find_candidates
 from actial.questions.scan import PosedScene
+from actial.questions.twins import with_twins
 from actial.records import LETTERS, Cue, Question
 from actial.rng import generator_for
 from actial.tables import write_questions
@@ -69,7 +70,7 @@ def build_questions(scenes: Iterable[PosedScene], out: Path, settings: BuildQA, 
         _complain_about_views(found)
     held_out = _held_out(found, settings)
     split = split_of_scenes(found.things, held_out, settings.splits, seed)
-    kept = _thinned(found, split, settings, seed)
+    kept = _thinned(found, held_out, split, settings, seed)
     sizes = Counter(SPLITS[s] for s in split[found.rows["scene"][kept]])
     for name in SPLITS:
         if settings.splits[name] > 0 and not sizes[name]:
@@ -97,13 +98,14 @@ def _held_out(found: Candidates, settings: BuildQA) -> list[bool]:
     return [family in settings.held_out_families for family in found.families]
 
 
-def _thinned(found: Candidates, split: np.ndarray, settings: BuildQA, seed: int) -> np.ndarray:
+def _thinned(found: Candidates, held_out: Sequence[bool], split: np.ndarray, settings: BuildQA, seed: int) -> np.ndarray:
     """Places of the candidates that stay after each kind is balanced within each split, ascending. Those about angles get their options on the way."""
     kept = [np.empty(0, dtype=int)]
     rows = found.rows
+    usable = _has_twin(found, held_out, settings)
     for s, split_name in enumerate(SPLITS):
         for k, kind in enumerate(KINDS.values()):
-            here = np.flatnonzero((split[rows["scene"]] == s) & (rows["kind"] == k))
+            here = np.flatnonzero(usable & (split[rows["scene"]] == s) & (rows["kind"] == k))
             name = f"{split_name}/{kind.name}"
             if kind.asks_angle:
                 places, labels, sizes_deg = with_options(rows["value"][here, 0], rows["label"][here], settings.option_gap_deg, seed, name)
@@ -114,6 +116,28 @@ def _thinned(found: Candidates, split: np.ndarray, settings: BuildQA, seed: int)
             found.refused[f"{kind.name}: {_why_thinned(kind, rows['label'][here], chosen)}"] += 2 * (len(here) - len(chosen))
             kept.append(chosen)
     return np.sort(np.concatenate(kept))
+
+
+def _has_twin(found: Candidates, held_out: Sequence[bool], settings: BuildQA) -> np.ndarray:
+    """(n,) bool: the candidates that have a twin or need none. Of kinds with two sides, those whose sides change over with the order are matched, as they
+    answer left, among the scenes held out and among the others; one with the same side in both orders is its own.
+    """
+    rows = found.rows
+    usable = np.ones(len(rows), dtype=bool)
+    if settings.caliper is None:
+        return usable
+    first, second = rows["label"].T
+    turns = (first != NONE) & (first != second)
+    layout = np.where((first == LEFT)[:, None, None], rows["layout"], rows["layout"][:, ::-1])
+    apart = np.array(held_out, dtype=bool)[rows["scene"]]
+    for k, kind in enumerate(KINDS.values()):
+        if kind.labels == SIDES:
+            for group in (apart, ~apart):
+                here = np.flatnonzero((rows["kind"] == k) & turns & group)
+                usable[here] = False
+                usable[here[with_twins(layout[here], settings.caliper)]] = True
+            found.refused[f"{kind.name}: no twin whose layouts are exchanged"] += 2 * int(np.count_nonzero(~usable & (rows["kind"] == k)))
+    return usable
 
 
 def _why_thinned(kind: Kind, labels: np.ndarray, chosen: np.ndarray) -> str:

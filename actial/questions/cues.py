@@ -57,9 +57,12 @@ def shift_with_height(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Σ h s / √(n Σ h²), with h a point's height in the pictures (the mean of both) and s its shift to the right, both relative to their means
     over the n points: how far a point slides, relative to the others, that stands one standard deviation higher than they do.
     """
-    shift = second[..., 0] - first[..., 0]
-    height = (first[..., 1] + second[..., 1]) / 2
-    h, s = height - _mean(height)[:, None], shift - _mean(shift)[:, None]
+    return slope(second[..., 0] - first[..., 0], (first[..., 1] + second[..., 1]) / 2)
+
+
+def slope(values: np.ndarray, height: np.ndarray) -> np.ndarray:
+    """(n,) how much larger the value of a point is that stands one standard deviation higher than the others, of (n, p); NaN left out."""
+    h, s = height - _mean(height)[:, None], values - _mean(values)[:, None]
     with np.errstate(divide="ignore", invalid="ignore"):
         return _mean(h * s) / np.sqrt(_mean(h * h))
 

@@ -15,6 +15,7 @@ from actial.questions.cues import cue_codes, in_picture
 from actial.questions.deciding import OTHER_MOVED, REASONS, decide, is_tied, margins
 from actial.questions.kinds import KINDS, Kind, kinds_of
 from actial.questions.scan import PosedScene, filled_up
+from actial.questions.twins import LAYOUT, layouts
 from actial.rng import generator_for
 
 CANDIDATE = np.dtype(
@@ -28,11 +29,12 @@ CANDIDATE = np.dtype(
         ("margin", np.float64, 2),
         ("tied", np.bool_, 2),
         ("cue", np.int8, 2),
+        ("layout", np.float32, (2, len(LAYOUT))),
         ("sizes_deg", np.int16, 3),
     ]
 )
 """A pair of views that a kind asks about in both orders; entry 0 is (first, second), entry 1 (second, first). Views are numbers in their scene, labels
-places in the kind's `labels`. The sizes are zero until questions about angles get their options."""
+places in the kind's `labels`. Layouts are those of the first and of the second picture. The sizes are zero until questions about angles get their options."""
 
 SCENES_AT_ONCE = 256
 MOVED_M_PER_R = 1e-3
@@ -61,7 +63,7 @@ class Candidates:
 def find_candidates(scenes: Iterable[PosedScene], settings: BuildQA, seed: int) -> Candidates:
     """Up to `pairs_per_kind` pairs of each scene for each kind, a third of them none, picked by the seed.
 
-    Memory grows with the pairs chosen (53 bytes each), not with the views.
+    Memory grows with the pairs chosen (85 bytes each), not with the views.
 
     Raises:
         UserError: a view's id is no id of its scene's.
@@ -92,7 +94,8 @@ def _of_batch(batch: Sequence[PosedScene], base: int, settings: BuildQA, seed: i
     found.n_pairs += 2 * len(i)
     if not len(i):
         return np.empty(0, CANDIDATE)
-    place, in_sight = _places_in_pictures(batch, usable, poses), _in_sight(batch, usable, poses, centers)
+    place, middle = _places_in_pictures(batch, usable, poses, centers)
+    in_sight = _in_sight(middle, batch, usable)
     scene = np.repeat(np.arange(len(batch), dtype=np.int32), [len(first) for first, _ in pairs])
     number = np.concatenate(numbers)
     asked = kinds_of(settings)
@@ -117,6 +120,8 @@ def _of_batch(batch: Sequence[PosedScene], base: int, settings: BuildQA, seed: i
         row["first"], row["second"] = number[i[picked]], number[j[picked]]
         for order, (motion, (a, b)) in enumerate(zip(motions, ways, strict=True)):
             _fill_in(row, order, kind, Motion(*(field[picked] for field in motion)), codes[order][picked], (place[a[picked]], place[b[picked]]), settings)
+        first, second = i[picked], j[picked]
+        row["layout"] = layouts((middle[first], middle[second]), (place[first], place[second]))
         rows.append(row)
     joined = np.concatenate(rows)
     return joined[np.lexsort((joined["second"], joined["first"], joined["kind"], joined["scene"]))]
@@ -146,16 +151,16 @@ def _states(scene: PosedScene, views: np.ndarray) -> np.ndarray:
     return state
 
 
-def _places_in_pictures(batch: Sequence[PosedScene], usable: Sequence[np.ndarray], poses: np.ndarray) -> np.ndarray:
-    """(views, p, 2): where each usable view's points lie in it, see `cues.in_picture`."""
-    return in_picture(filled_up(_of_usable("points", batch, usable)), poses, *_optics(batch, usable))
+def _places_in_pictures(batch: Sequence[PosedScene], usable: Sequence[np.ndarray], poses: np.ndarray, centers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(views, p, 2) where each usable view's points lie in it, and (views, 2) where the subject's centre does, see `cues.in_picture`."""
+    optics = _optics(batch, usable)
+    return in_picture(filled_up(_of_usable("points", batch, usable)), poses, *optics), in_picture(centers[:, None], poses, *optics)[:, 0]
 
 
-def _in_sight(batch: Sequence[PosedScene], usable: Sequence[np.ndarray], poses: np.ndarray, centers: np.ndarray) -> np.ndarray:
+def _in_sight(middle: np.ndarray, batch: Sequence[PosedScene], usable: Sequence[np.ndarray]) -> np.ndarray:
     """(views,) bool: whether the subject's centre lies in each usable view's picture; where its K is not given, it is taken to."""
-    K, size_px = _optics(batch, usable)
-    inside = np.isfinite(in_picture(centers[:, None], poses, K, size_px)).all(axis=(1, 2))
-    return np.asarray(inside | ~np.isfinite(K).all(axis=(1, 2)))
+    K, _ = _optics(batch, usable)
+    return np.asarray(np.isfinite(middle).all(axis=1) | ~np.isfinite(K).all(axis=(1, 2)))
 
 
 def _optics(batch: Sequence[PosedScene], usable: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

@@ -3,6 +3,9 @@
 Parts stand on every side of the middle, so that from wherever a subject is looked at, some are clearly nearer than others. A row of them has no depth seen
 from its front: nothing would shift against anything, and no one could tell how the camera went.
 
+And they rise to one side, uphill. Seen from there what is near stands higher in the picture than what is far, seen from the other side it stands lower:
+height in the picture does not tell depth, though the foot of what stands on the ground does.
+
 Lengths in metres, before the whole is scaled, turned and coloured. Nothing overlaps and nothing reaches below the ground: things that touch
 keep a gap of a few millimetres, since faces in one plane render as black patches.
 """
@@ -94,15 +97,17 @@ Subject = tuple[list[Solid], list[Solid]]
 
 def cluster(rng: np.random.Generator) -> Subject:
     """Parts around a middle, most of them on posts of their own, each at another height."""
+    uphill_rad = rng.uniform(-np.pi, np.pi)
     parts: list[Solid] = []
     stands: list[Solid] = []
     for azimuth_rad in _around(rng, int(rng.integers(4, 6))):
-        _add_on_post(parts, stands, rng, azimuth_rad, reach_m=(0.5, 0.9), lift_m=(0.0, 1.3))
+        _add_on_post(parts, stands, rng, azimuth_rad, uphill_rad, reach_m=(0.5, 0.9), lift_m=(0.0, 1.3))
     return parts, stands
 
 
 def tower(rng: np.random.Generator) -> Subject:
     """Three parts on top of one another, off centre, and two or three around them on posts."""
+    uphill_rad = rng.uniform(-np.pi, np.pi)
     parts = [_on((0.0, 0.0), 0.0, "box", (rng.uniform(0.5, 0.75), rng.uniform(0.4, 0.6), rng.uniform(0.25, 0.45)), rng)]
     for shape, width in ((str(rng.choice(["box", "cylinder"])), (0.32, 0.42)), (_shape(rng), (0.24, 0.34))):
         below = parts[-1]
@@ -110,12 +115,13 @@ def tower(rng: np.random.Generator) -> Subject:
         parts.append(_on(np.array(below.center_m[:2]) + shift, below.top_m + GAP_M, shape, _size(rng, shape, width), rng))
     stands: list[Solid] = []
     for azimuth_rad in _around(rng, 3)[: int(rng.integers(2, 4))]:
-        _add_on_post(parts, stands, rng, azimuth_rad, reach_m=(0.65, 0.95), lift_m=(0.0, 1.25))
+        _add_on_post(parts, stands, rng, azimuth_rad, uphill_rad, reach_m=(0.65, 0.95), lift_m=(0.0, 1.25))
     return parts, stands
 
 
 def table(rng: np.random.Generator) -> Subject:
     """A slab on four legs, one or two parts on it, one at or under its one long edge and one beside the other."""
+    uphill_rad = _either_side(rng)[0]
     length, width, height = rng.uniform(0.9, 1.15), rng.uniform(0.55, 0.75), rng.uniform(0.5, 0.8)
     top = Solid("box", (length, width, 0.1), (0.0, 0.0, height + 0.05), 0.0)
     leg = 0.07
@@ -130,12 +136,13 @@ def table(rng: np.random.Generator) -> Subject:
         at = (side * rng.uniform(0.2, 0.32) * length, rng.uniform(-0.12, 0.12))
         parts.append(_on(at, top.top_m + GAP_M, shape, _size(rng, shape, (0.26, 0.36)), rng))
     for azimuth_rad, reach_m in zip(_either_side(rng), ((0.3, 0.9), (0.7, 0.95)), strict=True):
-        _add_on_post(parts, stands, rng, azimuth_rad, reach_m, lift_m=(0.0, 0.4), width_m=(0.26, 0.36))
+        _add_on_post(parts, stands, rng, azimuth_rad, uphill_rad, reach_m, lift_m=(0.0, 1.3), width_m=(0.26, 0.36))
     return parts, stands
 
 
 def bridge(rng: np.random.Generator) -> Subject:
     """A beam across two pillars, something on the beam or not, and something on either side of it."""
+    uphill_rad = _either_side(rng)[0]
     height, span = rng.uniform(0.45, 0.75), rng.uniform(0.4, 0.5)
     parts: list[Solid] = []
     for side in (-1, 1):
@@ -150,7 +157,7 @@ def bridge(rng: np.random.Generator) -> Subject:
         parts.append(_on((side * rng.uniform(0.2, 0.45), 0.0), beam.top_m + GAP_M, shape, _size(rng, shape, (0.26, 0.34)), rng))
     stands: list[Solid] = []
     for azimuth_rad in _either_side(rng):
-        _add_on_post(parts, stands, rng, azimuth_rad, reach_m=(0.5, 0.85), lift_m=(0.0, 1.1))
+        _add_on_post(parts, stands, rng, azimuth_rad, uphill_rad, reach_m=(0.5, 0.85), lift_m=(0.0, 1.1))
     return parts, stands
 
 
@@ -167,8 +174,10 @@ def _mast(rng: np.random.Generator) -> Subject:
     n, height, pole = int(rng.integers(4, 6)), rng.uniform(1.25, 1.5), 0.08
     stands = [Solid("cylinder", (pole, pole, height - GAP_M), (0.0, 0.0, height / 2 + GAP_M / 2), 0.0)]
     levels = np.linspace(0.26, height - 0.14, n) + rng.uniform(-0.03, 0.03, size=n)
+    uphill_rad, around = rng.uniform(-np.pi, np.pi), _around(rng, n)
+    rising = around[np.argsort(np.cos(around - uphill_rad) + rng.uniform(-0.6, 0.6, size=n))]
     parts = []
-    for level, azimuth in zip(levels, rng.permutation(_around(rng, n)), strict=True):
+    for level, azimuth in zip(levels, rising, strict=True):
         shape = str(rng.choice(["box", "sphere", "cylinder"]))
         size = _size(rng, shape, (0.27, 0.36), (0.27, 0.36))
         reach = rng.uniform(0.45, 0.65)
@@ -183,6 +192,7 @@ def _mast(rng: np.random.Generator) -> Subject:
 
 def steps(rng: np.random.Generator) -> Subject:
     """Three blocks of varied height in a row, something on one of them or not, and something on either side of the row."""
+    uphill_rad = _either_side(rng)[0]
     parts = []
     x = 0.0
     for height in rng.permutation([rng.uniform(0.16, 0.26), rng.uniform(0.42, 0.55), rng.uniform(0.75, 0.95)]):
@@ -194,7 +204,7 @@ def steps(rng: np.random.Generator) -> Subject:
         parts.append(_on(np.array(below.center_m[:2]), below.top_m + GAP_M, shape, _size(rng, shape, (0.24, 0.3)), rng, yaw_rad=0.0))
     stands: list[Solid] = []
     for azimuth_rad in _either_side(rng):
-        _add_on_post(parts, stands, rng, azimuth_rad, reach_m=(0.55, 0.9), lift_m=(0.2, 1.2), around=np.array([x / 2, 0.0]))
+        _add_on_post(parts, stands, rng, azimuth_rad, uphill_rad, reach_m=(0.55, 0.9), lift_m=(0.2, 1.2), around=np.array([x / 2, 0.0]))
     return parts, stands
 
 
@@ -241,16 +251,17 @@ def _add_on_post(
     stands: list[Solid],
     rng: np.random.Generator,
     azimuth_rad: float,
+    uphill_rad: float,
     reach_m: tuple[float, float],
     lift_m: tuple[float, float],
     width_m: tuple[float, float] = (0.28, 0.42),
     around: np.ndarray | None = None,
 ) -> None:
-    """Add a part at a free place in about that direction, on a post with a foot where it is lifted by more than a hand's breadth."""
+    """Add a part at a free place in about that direction, on a post with a foot where it is lifted."""
     around = np.zeros(2) if around is None else around
     while True:
-        shape, azimuth, lift = _shape(rng), azimuth_rad + rng.uniform(-0.3, 0.3), rng.uniform(*lift_m)
-        lift = lift if lift > 0.1 else 0.0
+        shape, azimuth = _shape(rng), azimuth_rad + rng.uniform(-0.3, 0.3)
+        lift = _lift(rng, azimuth - uphill_rad, lift_m)
         at = around + rng.uniform(*reach_m) * np.array([np.cos(azimuth), np.sin(azimuth)])
         part = _on(at, lift, shape, _size(rng, shape, width_m), rng)
         new = [part]
@@ -263,3 +274,10 @@ def _add_on_post(
             parts.append(part)
             stands.extend(new[1:])
             return
+
+
+def _lift(rng: np.random.Generator, from_uphill_rad: float, lift_m: tuple[float, float]) -> float:
+    """Height of a post: the greatest uphill, the least opposite, give or take a fifth; less than a hand's breadth is none."""
+    share = np.clip(0.5 + 0.5 * np.cos(from_uphill_rad) + rng.uniform(-0.2, 0.2), 0, 1)
+    lift = float(lift_m[0] + (lift_m[1] - lift_m[0]) * share)
+    return lift if lift > 0.1 else 0.0

@@ -54,10 +54,11 @@ VERTICAL_R = DOLLY_R = (0.2, 0.35)
 ROLL_DEG = (8.0, 30.0)
 ZOOM_FACTOR = (1.15, 1.5)
 AWAY_TURN_DEG = (25.0, 120.0)
-ELEVATION_DEG = (4.0, 34.0)
+ELEVATION_DEG = (3.0, 20.0)
 RANGE_FACTOR = (0.9, 1.15)
 AIM_DEG = (12.0, 7.0)
-"""Largest angle between the viewing direction and the subject's centre, sideways and up or down."""
+"""Largest angle between the viewing direction and the subject's centre, sideways and up or down. Sideways, the larger an angle the likelier:
+`turned` and `shifted` take a subject from one side of the picture to the other, and where it sits must not tell that two views stand like this."""
 FOV_DEG = (64.0, 72.0)
 SPHERE_SHARE = (0.41, 0.51)
 """Half the angle under which a scene's cameras see the sphere around the subject, as a share of the field of view across: near cameras see
@@ -336,7 +337,8 @@ class _Sampler:
 
     def _aim(self) -> np.ndarray:
         """(2,) how far the subject sits right of and below the middle of the picture, radians."""
-        return np.radians(self.rng.uniform(-1, 1, size=2) * _AIM_DEG)
+        across, along = self.rng.uniform(-1, 1, size=2)
+        return np.radians(_AIM_DEG * [math.copysign(math.sqrt(abs(across)), across), along])
 
     def _aimed(self, eye: np.ndarray, aim_rad: np.ndarray) -> _Stance:
         to = self.center - eye

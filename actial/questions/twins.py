@@ -1,0 +1,68 @@
+"""Pairs of views that stay by twos, so that no coarse layout of the pictures gives an answer away.
+
+The twin of a pair shows in its first picture what the pair itself shows in its second, and in its second what the pair shows in its first, as far as a coarse
+layout tells: where the subject sits, and on which side its higher parts stand. Yet the answer is the same. Whatever is read off the layout of one picture, or
+off what changes between the two, is then right about one of them as often as wrong about the other; what is left to tell them apart is depth. Twins are
+matched without replacement, nearest first, within a caliper (Rosenbaum and Rubin, The American Statistician 39, 1985); a pair without one is left out.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from actial.questions.cues import slope
+
+LAYOUT = ("x", "y", "slope", "reach")
+"""What a layout tells of a picture, in picture widths: where the subject's centre is, to the right and upward; how far to the right a part stands that is one
+standard deviation higher than the others; how far to the right of the lowest part the highest stands. Heights are those of both pictures together."""
+_SCALE = np.array([0.06, 0.2, 0.05, 0.2])
+"""Differences that count alike, picture widths."""
+_DIGITS = 4
+"""Decimals of what is compared: matches must not hang on the last bits of a sine."""
+_NEIGHBOURS = 24
+
+
+def layouts(subject: tuple[np.ndarray, np.ndarray], parts: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """(n, 2, 4) layouts of both pictures of n pairs; 0 where something is not in both pictures.
+
+    Args:
+        subject: (n, 2) places of the subject's centre in the first and in the second pictures, see `cues.in_picture`.
+        parts: (n, p, 2) places of its parts.
+    """
+    in_both = ~np.isnan(parts[0] + parts[1])
+    first, second = (np.where(in_both, p, np.nan) for p in parts)
+    height = (first[..., 1] + second[..., 1]) / 2
+    known, row = in_both[..., 0], np.arange(len(height))
+    low, high = np.where(known, height, np.inf).argmin(axis=1), np.where(known, height, -np.inf).argmax(axis=1)
+    pictures = []
+    for center, places in zip(subject, (first, second), strict=True):
+        x = places[..., 0]
+        pictures.append(np.column_stack([center, slope(x, height), x[row, high] - x[row, low]]))
+    return np.nan_to_num(np.stack(pictures, axis=1))
+
+
+def with_twins(layout: np.ndarray, caliper: float) -> np.ndarray:
+    """Places of the pairs that have a twin, ascending.
+
+    Args:
+        layout: (n, 2, 4), see `layouts`, of pairs with the same answer.
+        caliper: largest distance between a pair and its twin, over both layouts; `_SCALE` says what counts as 1.
+    """
+    from scipy.spatial import cKDTree
+
+    shown = np.round(layout / _SCALE, _DIGITS)
+    # a pair whose higher parts slide to one side has its twin among those whose higher parts slide to the other
+    slides = shown[:, 1, 2] - shown[:, 0, 2]
+    to_left, to_right = np.flatnonzero(slides < 0), np.flatnonzero(slides >= 0)
+    if not len(to_left) or not len(to_right):
+        return np.empty(0, dtype=int)
+    flat = lambda pictures: pictures.reshape(len(pictures), -1)
+    n_near = min(_NEIGHBOURS, len(to_right))
+    far, near = cKDTree(flat(shown[to_right])).query(flat(shown[to_left, ::-1]), k=list(range(1, n_near + 1)), distance_upper_bound=caliper)
+    a, b = np.nonzero(np.isfinite(far))
+    edges = np.lexsort((near[a, b], a, np.round(far[a, b], _DIGITS)))
+    free_left, free_right = np.ones(len(to_left), bool), np.ones(len(to_right), bool)
+    for one, other in zip(a[edges].tolist(), near[a, b][edges].tolist(), strict=True):
+        if free_left[one] and free_right[other]:
+            free_left[one] = free_right[other] = False
+    return np.sort(np.concatenate([to_left[~free_left], to_right[~free_right]]))
