@@ -37,7 +37,7 @@ def split_of_scenes(things: Sequence[str], held_out: Sequence[bool], shares: Map
     return split
 
 
-def balanced(labels: np.ndarray, n_labels: int, seed: int, name: str) -> np.ndarray:
+def balanced(labels: np.ndarray, n_labels: int, seed: int, name: str, strata: np.ndarray | None = None) -> np.ndarray:
     """The largest even-handed choice of pairs: every label is equally frequent among both orders' labels.
 
     Args:
@@ -45,12 +45,15 @@ def balanced(labels: np.ndarray, n_labels: int, seed: int, name: str) -> np.ndar
         n_labels: how many labels the kind has.
         seed: root seed.
         name: what is balanced, for the generator.
+        strata: (n,) to which stratum each pair belongs; the labels are then equally frequent within each.
 
     Returns:
         Places of the pairs kept, ascending.
     """
     shuffled = generator_for(seed, f"{name}/balance").permutation(len(labels))
-    return np.sort(_of_three(labels, shuffled) if n_labels == 3 else _of_any(labels, n_labels, shuffled))
+    parts = [shuffled] if strata is None else [shuffled[strata[shuffled] == s] for s in np.unique(strata)]
+    chosen = [_of_three(labels, part) if n_labels == 3 else _of_any(labels, n_labels, part) for part in parts]
+    return np.sort(np.concatenate(chosen)) if chosen else shuffled
 
 
 def _of_three(labels: np.ndarray, shuffled: np.ndarray) -> np.ndarray:

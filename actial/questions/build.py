@@ -18,7 +18,7 @@ from actial.questions.cues import CUE_WORDS
 from actial.questions.kinds import KINDS, LEFT, NONE, SIDES, TIED_CLASS, Kind
 from actial.questions.pairs import Candidates, find_candidates
 from actial.questions.scan import PosedScene
-from actial.questions.twins import with_twins
+from actial.questions.twins import off_middle, with_twins
 from actial.records import LETTERS, Cue, Question
 from actial.rng import generator_for
 from actial.tables import write_questions
@@ -77,6 +77,7 @@ def build_questions(scenes: Iterable[PosedScene], out: Path, settings: BuildQA, 
             raise UserError(
                 f"split {name} gets no question from {np.count_nonzero(split == SPLITS.index(name))} of {len(split)} scenes: "
                 "render more scenes or views, with pairs for every answer of a kind, or give it a larger share in build_qa.splits"
+                + ("" if settings.caliper is None else "; few scenes hold few twins: a larger build_qa.caliper, or null, keeps more pairs")
             )
     tally = _Tally()
     for s, name in enumerate(SPLITS):
@@ -112,7 +113,8 @@ def _thinned(found: Candidates, held_out: Sequence[bool], split: np.ndarray, set
                 chosen = here[places]
                 rows["label"][chosen], rows["sizes_deg"][chosen] = labels, sizes_deg
             else:
-                chosen = here[balanced(rows["label"][here], len(kind.labels), seed, name)]
+                strata = off_middle(rows["layout"][here]) if _asks_twins(kind, settings) else None
+                chosen = here[balanced(rows["label"][here], len(kind.labels), seed, name, strata)]
             found.refused[f"{kind.name}: {_why_thinned(kind, rows['label'][here], chosen)}"] += 2 * (len(here) - len(chosen))
             kept.append(chosen)
     return np.sort(np.concatenate(kept))
@@ -124,20 +126,22 @@ def _has_twin(found: Candidates, held_out: Sequence[bool], settings: BuildQA) ->
     """
     rows = found.rows
     usable = np.ones(len(rows), dtype=bool)
-    if settings.caliper is None:
-        return usable
     first, second = rows["label"].T
     turns = (first != NONE) & (first != second)
     layout = np.where((first == LEFT)[:, None, None], rows["layout"], rows["layout"][:, ::-1])
     apart = np.array(held_out, dtype=bool)[rows["scene"]]
     for k, kind in enumerate(KINDS.values()):
-        if kind.labels == SIDES:
+        if _asks_twins(kind, settings):
             for group in (apart, ~apart):
                 here = np.flatnonzero((rows["kind"] == k) & turns & group)
                 usable[here] = False
                 usable[here[with_twins(layout[here], settings.caliper)]] = True
             found.refused[f"{kind.name}: no twin whose layouts are exchanged"] += 2 * int(np.count_nonzero(~usable & (rows["kind"] == k)))
     return usable
+
+
+def _asks_twins(kind: Kind, settings: BuildQA) -> bool:
+    return settings.caliper is not None and kind.labels == SIDES
 
 
 def _why_thinned(kind: Kind, labels: np.ndarray, chosen: np.ndarray) -> str:

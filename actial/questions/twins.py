@@ -20,6 +20,7 @@ _SCALE = np.array([0.06, 0.2, 0.05, 0.2])
 _DIGITS = 4
 """Decimals of what is compared: matches must not hang on the last bits of a sine."""
 _NEIGHBOURS = 24
+_STEP = 0.04
 
 
 def layouts(subject: tuple[np.ndarray, np.ndarray], parts: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
@@ -39,6 +40,15 @@ def layouts(subject: tuple[np.ndarray, np.ndarray], parts: tuple[np.ndarray, np.
         x = places[..., 0]
         pictures.append(np.column_stack([center, slope(x, height), x[row, high] - x[row, low]]))
     return np.nan_to_num(np.stack(pictures, axis=1))
+
+
+def off_middle(layout: np.ndarray) -> np.ndarray:
+    """(n,) int: how far off the middle the subject sits sideways, in steps of `_STEP` picture widths: farther in one picture, nearer in the other.
+
+    Pairs between which nothing changed have no side, so no twin; among pairs of the same steps they are as frequent as any other answer.
+    """
+    nearer, farther = np.sort(np.floor(np.abs(layout[:, :, 0] - 0.5) / _STEP).astype(int), axis=1).T
+    return np.asarray(nearer + (farther << 16))
 
 
 def with_twins(layout: np.ndarray, caliper: float) -> np.ndarray:

@@ -82,3 +82,14 @@ def test_scenes_held_out_are_of_the_test_and_do_not_touch_the_others(held_out: l
     split, others = split_of_scenes(names.tolist(), held_out, SHARES, seed), ~np.array(held_out, dtype=bool)
     assert (split[~others] == SPLITS.index("test")).all()
     assert np.array_equal(split[others], split_of_scenes(names[others].tolist(), [False] * int(others.sum()), SHARES, seed))
+
+
+def test_labels_are_equally_frequent_within_each_stratum() -> None:
+    rng = np.random.default_rng(5)
+    labels = np.array([[0, 1], [2, 2]])[rng.integers(2, size=600)]
+    strata = np.where(labels[:, 0] == 2, rng.integers(3, size=600), rng.integers(2, size=600))  # what is none alone lies in stratum 2
+    kept = balanced(labels, 3, 7, "toy", strata)
+    for s in range(2):
+        counts = np.bincount(labels[kept][strata[kept] == s].ravel(), minlength=3)
+        assert counts.min() == counts.max() > 0
+    assert not (strata[kept] == 2).any()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from actial.questions.probes import folds_by_scene, held_out_answers
-from actial.questions.twins import LAYOUT, layouts, with_twins
+from actial.questions.twins import LAYOUT, layouts, off_middle, with_twins
 
 N = 3000
 
@@ -76,3 +76,10 @@ def test_layouts_are_of_points_in_both_pictures() -> None:
     np.testing.assert_allclose(other, [0.0, 0.0, 0.05, 0.1])
     nowhere = layouts(center, (np.full((1, 2, 2), np.nan),) * 2)
     assert np.isfinite(nowhere).all()
+
+
+def test_how_far_off_the_middle_does_not_hang_on_order_or_side() -> None:
+    layout = np.zeros((4, 2, len(LAYOUT)))
+    layout[:, :, 0] = [[0.5, 0.61], [0.61, 0.5], [0.39, 0.5], [0.5, 0.66]]
+    steps = off_middle(layout)
+    assert steps[0] == steps[1] == steps[2] != steps[3]
