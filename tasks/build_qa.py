@@ -1,4 +1,4 @@
-"""Stage build_qa: views -> questions about pairs of views, with answers computed from geometry. `python -m tasks.build_qa`."""
+"""Stage build_qa: views -> questions about pairs of views and about three, with answers computed from geometry. `python -m tasks.build_qa`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def make(job: body.Job) -> body.Made:
     counts = {f"{name} questions": built.total(name) for name in built.n_scenes}
     refused = dict(built.refused)
     if settings.n_questions_2d:
-        pairs = sorted({q.view_ids for q in read_questions(job.out / "test.parquet")})
+        pairs = sorted({(first, second) for q in read_questions(job.out / "test.parquet") for first, second, *third in [q.view_ids] if not third})
         counts["2D questions"] = write_questions(job.out / "test_2d.parquet", _questions_2d(job, pairs))
         if not counts["2D questions"]:
             refused["pairs without 2D questions (no named part is seen, or an answer never occurs)"] = len(pairs)
@@ -49,7 +49,7 @@ def _audited(job: body.Job) -> str:
     return audit_section(audit)
 
 
-def _questions_2d(job: body.Job, pairs: list[tuple[str, ...]]) -> list[Question]:
+def _questions_2d(job: body.Job, pairs: list[tuple[str, str]]) -> list[Question]:
     """2D questions about some of these pairs, drawn by the seed."""
     store = ViewStore(job.inputs["render_views"] / "views")
     drawn = (pairs[i] for i in generator_for(job.params.seed, "questions_2d").permutation(len(pairs)))
