@@ -113,6 +113,7 @@ class BuildQA:
     option_gap_deg: float = setting("orbit_angle and turn_angle: least difference between the sizes offered as options, degrees.", ge=1, le=45)
     min_level_distance_r: float = setting("Orbit and perspective: least level distance of both cameras from the subject's axis, r.", gt=0, le=1)
     three_views: ThreeViews = setting("")
+    n_families: int = setting("Most families of test questions whose answers can contradict each other (`actial.questions.families`); 0 for none.", ge=0)
     n_questions_2d: int = setting(
         "Questions that need no third dimension, about pairs of the test: can a model read pictures and answer at all? 0 for none.", ge=0
     )

@@ -7,6 +7,8 @@ from actial.json_files import write_json
 from actial.questions.balance import SPLITS
 from actial.questions.build import build_questions
 from actial.questions.card import write_card
+from actial.questions.consistency import FAMILIES, write_families
+from actial.questions.families import families_of
 from actial.questions.kinds_2d import balanced_2d
 from actial.questions.scan import scan_scenes
 from actial.questions.shortcut_table import audit_section, complaint
@@ -30,7 +32,18 @@ def make(job: body.Job) -> body.Made:
         counts["2D questions"] = write_questions(job.out / "test_2d.parquet", _questions_2d(job, pairs))
         if not counts["2D questions"]:
             refused["pairs without 2D questions (no named part is seen, or an answer never occurs)"] = len(pairs)
+    if settings.n_families:
+        counts["families of test questions"], not_made = _families(job)
+        refused |= not_made
     return body.Made(counts=counts, refused=refused, look="README.md")
+
+
+def _families(job: body.Job) -> tuple[int, dict[str, int]]:
+    """Write families.jsonl; returns how many there are, and why others are none."""
+    store = ViewStore(job.inputs["render_views"] / "views")
+    families, refused = families_of(read_questions(job.out / "test.parquet"), store.__getitem__, job.params.build_qa, job.params.seed)
+    write_families(job.out / FAMILIES, families)
+    return len(families), dict(refused)
 
 
 def _audited(job: body.Job) -> str:

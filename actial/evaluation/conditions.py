@@ -19,7 +19,8 @@ from actial import ids
 from actial.records import Question
 
 CONTROLS = ("first_only", "second_only", "same_twice", "swapped")
-PLAIN, SAMPLED = "plain", "sampled"
+PLAIN, SAMPLED, FAMILY = "plain", "sampled", "family"
+"""Asked as it is, several times, or plainly since it belongs to a family of questions (`families`)."""
 
 
 @dataclass(frozen=True, slots=True)

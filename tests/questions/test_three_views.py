@@ -290,6 +290,7 @@ def test_from_views_to_a_models_answers_about_three_pictures(tmp_path: Path) -> 
     changes = {
         "build_qa__kinds": ["orbit", *THREE_VIEW_KINDS],
         "build_qa__audit__probes": {},
+        "build_qa__n_families": 30,
         "cold_start_mix__modes": {"think": 0.0, "direct": 1.0, "describe": 0.0},
         "cold_start_mix__share_2d": 0.0,
         "cold_start_mix__n_rows": 200,
@@ -320,3 +321,7 @@ def test_from_views_to_a_models_answers_about_three_pictures(tmp_path: Path) -> 
     scores = json.loads((root / "outputs/evaluate/scores.json").read_text())
     assert scores["questions"]["between"]["chance"] == pytest.approx(1 / 3) and scores["questions"]["arc_order"]["chance"] == pytest.approx(1 / 6)
     assert scores["models"]["oracle"]["direct"]["arc_order"]["accuracy"] == 1.0
+    families = scores["families"]
+    n_made = json.loads((root / "outputs/build_qa/manifest.json").read_text())["made"]["families of test questions"]
+    assert families["base"]["direct"]["all"]["n"] == n_made > 10 and families["oracle"]["direct"]["all"]["consistent"] == 1.0
+    assert "| base | direct | cycle" in (root / "outputs/evaluate/scores.md").read_text().replace("  ", " ").replace("  ", " ")
