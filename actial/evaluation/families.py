@@ -5,7 +5,7 @@
 *Consistent* is the share of families that are answered whole and without contradiction, *contradicting* that of those whose answers no motion of the cameras
 makes true together, *unanswered* the rest: some answer could not be read, and the others do not contradict each other. *Accuracy* is the share of the families'
 questions that are answered right, *all_right* that of families without a wrong answer. Blind guesses are consistent now and then: compare with the stand-in
-`random`.
+`random`. Whoever always says that nothing changed never contradicts itself: look at the accuracy, too.
 """
 
 from __future__ import annotations

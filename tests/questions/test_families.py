@@ -35,6 +35,7 @@ from actial.questions.three_views import THREE_VIEWS
 from actial.records import Camera, Mode, Question, SceneObject, Verdict, View
 from actial.shards import ViewStore, ViewWriter
 from actial.tables import read_questions
+from tasks.evaluate import asked_families
 
 SETTINGS = toy_settings(kinds=(*QUESTION_KINDS, *THREE_VIEW_KINDS), pairs_per_kind=9, n_families=600)
 
@@ -300,3 +301,22 @@ def test_scores_of_stand_ins(families: list[Family], test_split: list[Question])
     guesses = told["random"]["all"]
     assert 0 < guesses["consistent"] < 0.3 and guesses["consistent"] + guesses["contradicting"] == pytest.approx(1)
     assert told["mirror"][PAIR]["accuracy"] < 0.5 and told["oracle"][PAIR]["n"] + told["oracle"][CYCLE]["n"] == len(families)
+
+
+def test_families_that_cannot_be_asked(families: list[Family], test_split: list[Question], folder: Path, tmp_path: Path) -> None:
+    """Those of other questions are refused, those with a broken picture left out."""
+    store, path = ViewStore(folder / "views"), tmp_path / "families.jsonl"
+    assert asked_families(path, test_split, store) == ([], [], 0)
+    write_families(path, families[:5])
+    asked, questions, n_broken = asked_families(path, test_split, store)
+    held = {name for f in families[:5] for name in f.claims}
+    assert len(asked) == 5 and n_broken == 0 and {q.question_id for q in questions} == held
+    with pytest.raises(UserError, match="which is not among the test questions"):
+        asked_families(path, [q for q in test_split if q.question_id != min(held)], store)
+    shown = {v for q in questions for v in q.view_ids}
+    with ViewWriter(tmp_path / "views", shard_mb=64) as writer:
+        for view in store:
+            if view.view_id in shown:
+                writer.add(view, PLAIN_PICTURE[:60] if view.view_id == questions[0].view_ids[0] else PLAIN_PICTURE)
+    asked, questions, n_broken = asked_families(path, test_split, ViewStore(tmp_path / "views"))
+    assert len(asked) + n_broken == 5 and n_broken and {q.question_id for q in questions} == {name for f in asked for name in f.question_ids}

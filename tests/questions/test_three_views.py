@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +20,7 @@ from actial import ids
 from actial.answers import Answer, read_answer
 from actial.errors import UserError
 from actial.evaluation.conditions import posed
+from actial.export.export import export
 from actial.geometry.arcs import arc_of_three
 from actial.geometry.poses import look_at
 from actial.mirror import mirrored_question, mirrored_view
@@ -33,6 +35,7 @@ from actial.questions.scan import scan_scenes
 from actial.questions.three_views import THREE_VIEWS
 from actial.questions.triples import REASONS_OF_THREE, TripleFinder
 from actial.records import MIRRORED, Question, View
+from actial.report.build import write_report
 from actial.report.gallery import pair_of_pictures
 from actial.shards import ViewStore, ViewWriter
 from actial.tables import read_conversations, read_questions
@@ -323,5 +326,14 @@ def test_from_views_to_a_models_answers_about_three_pictures(tmp_path: Path) -> 
     assert scores["models"]["oracle"]["direct"]["arc_order"]["accuracy"] == 1.0
     families = scores["families"]
     n_made = json.loads((root / "outputs/build_qa/manifest.json").read_text())["made"]["families of test questions"]
+    write_report(root / "outputs", tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert "Families of questions whose answers constrain each other" in page and "is camera 3" in page
+    for to in ("hf", "llamafactory", "vlmeval"):
+        export(root / "outputs", to, (), tmp_path / to, None)
+    shown = pd.read_csv(tmp_path / "vlmeval/actial_test.tsv", sep="\t").set_index("question_id")["image_path"]
+    assert all(shown[q.question_id].count(".png") == 3 for q in asked)
+    rows = [json.loads(line) for line in (tmp_path / "llamafactory/sft.jsonl").read_text().splitlines()]
+    assert {len(row["images"]) for row in rows} == {2, 3}
     assert families["base"]["direct"]["all"]["n"] == n_made > 10 and families["oracle"]["direct"]["all"]["consistent"] == 1.0
     assert "| base | direct | cycle" in (root / "outputs/evaluate/scores.md").read_text().replace("  ", " ").replace("  ", " ")
