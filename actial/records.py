@@ -36,8 +36,17 @@ Label = Literal[
     "right_small",
     "right_middle",
     "right_large",
+    "first",
+    "second",
+    "third",
+    "1-2-3",
+    "1-3-2",
+    "2-1-3",
+    "2-3-1",
+    "3-1-2",
+    "3-2-1",
 ]
-"""What an option means, in one canonical word for all kinds; the last six are the angles offered, by side and rank of size."""
+"""What an option means, in one canonical word for all kinds: angles offered by side and rank of size, pictures by their places, orders of three pictures."""
 Cue = Literal["aligned", "conflict", "none"]
 """Whether what the pictures suggest without depth agrees with the truth; none where either has no direction."""
 
@@ -53,6 +62,9 @@ _SIDES: tuple[tuple[Label, Label], ...] = (
     ("left_small", "right_small"),
     ("left_middle", "right_middle"),
     ("left_large", "right_large"),
+    ("1-2-3", "3-2-1"),
+    ("1-3-2", "2-3-1"),
+    ("2-1-3", "3-1-2"),
 )
 _WAYS: tuple[tuple[Label, Label], ...] = (("forward", "back"), ("up", "down"), ("closer", "farther"))
 MIRRORED: dict[str, Label] = {a: b for one, other in _SIDES for a, b in ((one, other), (other, one))}
@@ -145,7 +157,7 @@ class ViewPair:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question about a pair of views, with its truth and how clear-cut that truth is."""
+    """A question about a pair of views, or three, with its truth and how clear-cut that truth is."""
 
     question_id: str
     kind: str

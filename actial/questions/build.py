@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from actial.questions.cues import CUE_WORDS
 from actial.questions.kinds import KINDS, LEFT, NONE, SIDES, TIED_CLASS, Kind
 from actial.questions.pairs import Candidates, find_candidates
 from actial.questions.scan import PosedScene
+from actial.questions.three_views import ThreeViewKind
+from actial.questions.triples import Triple, TripleFinder
 from actial.questions.twins import off_middle, with_twins
 from actial.records import LETTERS, Cue, Question
 from actial.rng import generator_for
@@ -52,6 +55,8 @@ class Built:
     n_pairs: int
     """Ordered pairs of views looked at."""
     refused: dict[str, int]
+    n_triples: int = 0
+    """Unordered triples of views looked at."""
 
     def total(self, split: str) -> int:
         return sum(n for (s, _, _), n in self.labels.items() if s == split)
@@ -60,18 +65,20 @@ class Built:
 def build_questions(scenes: Iterable[PosedScene], out: Path, settings: BuildQA, seed: int) -> Built:
     """Write `{train,rl,val,test}.parquet` into `out`.
 
-    Every pair is asked in both orders, each with its own truth.
+    Every pair is asked in both orders, each with its own truth; every triple in one order, drawn by the seed.
 
     Raises:
         UserError: no view has a camera pose, no pair is usable, no scene is of a family held out, or a split gets no question.
     """
-    found = find_candidates(scenes, settings, seed)
+    triples = TripleFinder(settings, seed)
+    found = find_candidates(triples.watched(scenes), settings, seed)
     if not found.n_pairs:
         _complain_about_views(found)
     held_out = _held_out(found, settings)
     split = split_of_scenes(found.things, held_out, settings.splits, seed)
     kept = _thinned(found, held_out, split, settings, seed)
-    sizes = Counter(SPLITS[s] for s in split[found.rows["scene"][kept]])
+    of_three = {name: list(triples.asked(name, set(np.flatnonzero(split == s).tolist()))) for s, name in enumerate(SPLITS)}
+    sizes = Counter(SPLITS[s] for s in split[found.rows["scene"][kept]]) + Counter({name: len(asked) for name, asked in of_three.items()})
     for name in SPLITS:
         if settings.splits[name] > 0 and not sizes[name]:
             raise UserError(
@@ -82,12 +89,14 @@ def build_questions(scenes: Iterable[PosedScene], out: Path, settings: BuildQA, 
     tally = _Tally()
     for s, name in enumerate(SPLITS):
         rows = found.rows[kept[split[found.rows["scene"][kept]] == s]]
-        write_questions(out / f"{name}.parquet", tally.counted(name, _in_words(rows, found, settings, seed)))
+        questions = itertools.chain(_in_words(rows, found, settings, seed), _about_triples(of_three[name], found, settings, seed))
+        write_questions(out / f"{name}.parquet", tally.counted(name, questions))
+    found.refused.update(triples.refused)
     n_scenes = {name: int(np.count_nonzero(split == s)) for s, name in enumerate(SPLITS)}
     refused = {reason: n for reason, n in sorted(found.refused.items()) if n}
     n_held_out = {name: found.families.count(name) for name in settings.held_out_families}
     of_scenes = (len(set(found.things)), Counter(found.licences), n_held_out)
-    return Built(n_scenes, *of_scenes, dict(tally.labels), tally.letters, dict(tally.tied), tally.cues, tally.bits, found.n_pairs, refused)
+    return Built(n_scenes, *of_scenes, dict(tally.labels), tally.letters, dict(tally.tied), tally.cues, tally.bits, found.n_pairs, refused, triples.n_looked_at)
 
 
 def _held_out(found: Candidates, settings: BuildQA) -> list[bool]:
@@ -176,9 +185,28 @@ def _in_words(rows: np.ndarray, found: Candidates, settings: BuildQA, seed: int)
             )
 
 
+def _about_triples(asked: Sequence[Triple], found: Candidates, settings: BuildQA, seed: int) -> Iterator[Question]:
+    for triple in asked:
+        yield _question(
+            triple.kind,
+            triple.view_ids,
+            triple.family_id,
+            label=triple.label,
+            value=round(triple.least_gap_deg, DIGITS),
+            margin=round(triple.margin, DIGITS),
+            tied=False,
+            cue="none",
+            source=found.sources[triple.scene],
+            sizes_deg=[],
+            held_out=found.families[triple.scene] in settings.held_out_families,
+            wordings=settings.wordings,
+            seed=seed,
+        )
+
+
 def _question(
-    kind: Kind,
-    views: tuple[str, str],
+    kind: Kind | ThreeViewKind,
+    views: tuple[str, ...],
     family_id: str,
     *,
     label: int,
@@ -192,7 +220,7 @@ def _question(
     wordings: int,
     seed: int,
 ) -> Question:
-    question_id = ids.question_id(ids.pair_id(*views), kind.name)
+    question_id = ids.question_id(ids.group_id(*views), kind.name)
     generator = generator_for(seed, question_id)
     labels, options = kind.asked_labels, kind.option_texts(sizes_deg)
     order = [int(i) for i in generator.permutation(len(labels))]

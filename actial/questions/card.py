@@ -11,6 +11,7 @@ from actial.questions.build import Built
 from actial.questions.cues import CUES, LEAST_SHIFT
 from actial.questions.deciding import unit_of
 from actial.questions.kinds import Kind, kinds_of
+from actial.questions.three_views import ThreeViewKind, three_view_kinds_of
 from actial.records import LETTERS
 
 _HEAD = """---
@@ -45,6 +46,7 @@ def write_card(path: Path, built: Built, settings: BuildQA, seed: int, audit: st
         _HEAD.format(data_files=files, total=total, n_scenes=sum(built.n_scenes.values()), seed=seed),
         _splits(built, splits),
         _kinds(settings),
+        *([_three_views(built, settings)] if three_view_kinds_of(settings) else []),
         _labels(built, settings, splits),
         _cues(built, settings, splits),
         *([audit] if audit else []),
@@ -100,6 +102,19 @@ def _kinds(settings: BuildQA) -> str:
     return "\n".join(["## Kinds\n", _table(header, rows), "", notes, wordings])
 
 
+def _three_views(built: Built, settings: BuildQA) -> str:
+    three, kinds = settings.three_views, three_view_kinds_of(settings)
+    rule = (
+        f"Questions of {' and '.join(f'`{kind.name}`' for kind in kinds)} are about three pictures, whose cameras stand on one arc of less than "
+        f"{three.max_arc_deg:g} deg around the subject, at least {three.min_gap_deg:g} deg between neighbours; the smaller of the two gaps is stored. "
+        "An arc can be walked both ways: the order asked for is the counter-clockwise one as seen from above, so that an order and its reverse are different "
+        f"answers. Of the {built.n_triples:,} triples looked at up to {three.triples_per_kind} of a scene are asked about by a kind. In a split they are dealt "
+        "round the labels at random, and the pictures put into an order of which the label is true: all labels are equally frequent. They have no 2D cue.\n"
+    )
+    rows = [[kind.name, kind.texts[0], " / ".join(kind.options), " / ".join(kind.labels)] for kind in kinds]
+    return "\n".join(["## Three views\n", rule, _table(["kind", "first wording", "options", "labels"], rows), ""])
+
+
 _OTHER_ORDER = {"opposite": "the opposite", "same": "the same", "anew": "computed anew"}
 
 
@@ -116,8 +131,9 @@ def _asked(kind: Kind, settings: BuildQA) -> str:
 
 def _labels(built: Built, settings: BuildQA, splits: list[str]) -> str:
     rows = []
+    asked: list[Kind | ThreeViewKind] = [*kinds_of(settings), *three_view_kinds_of(settings)]
     for split in splits:
-        for kind in kinds_of(settings):
+        for kind in asked:
             labels = kind.asked_labels
             counts = [built.labels.get((split, kind.name, label), 0) for label in labels]
             letters = built.letters.get((split, kind.name), Counter[str]())
