@@ -100,10 +100,14 @@ def _asked_now(client: Client | None) -> dict[str, str]:
     if client is None:
         return {}
     tally = client.tally
-    said = {"asked now": tally.n_asked, "kept from before": tally.n_kept, "sent again": tally.n_resent, "tokens spent now": tally.tokens}
-    said |= {f"no reply: {why}": n for why, n in sorted(tally.failed.items())}
-    print("cold_start_mix: teacher: " + ", ".join(f"{n:,} {what}" for what, n in said.items()), flush=True)
-    return {f"teacher.{what}": str(n) for what, n in said.items()}
+    failed = ", ".join(f"{n:,} {why}" for why, n in sorted(tally.failed.items())) or "none"
+    print(
+        f"cold_start_mix: teacher: {tally.n_asked:,} asked now, {tally.n_kept:,} kept from before, {tally.tokens:,} tokens spent now, "
+        f"{tally.n_resent:,} sent again, no reply: {failed}",
+        flush=True,
+    )
+    counts = {"asked": tally.n_asked, "kept": tally.n_kept, "sent_again": tally.n_resent, "tokens": tally.tokens}
+    return {f"teacher.{what}": str(n) for what, n in counts.items()} | {"teacher.failed": failed}
 
 
 def _counter(params: Params) -> TokenCounter | None:

@@ -35,8 +35,8 @@ LARGER_LOG, SAME_LOG = 0.05, 0.08
 
 _WORDS = """
 left right leftward rightward leftwards rightwards sideways clockwise counterclockwise anticlockwise forward forwards backward backwards ahead behind up down
-upward downward upwards downwards higher lower above below nearer closer farther further nearest farthest larger smaller bigger wider turned tilted rolled
-rotated moved slid shifted degrees degree
+upward downward upwards downwards higher lower above below nearer closer farther further nearest closest farthest toward towards away larger smaller bigger
+wider turned turns tilted tilts rolled rolls rotated rotates moved moves slid slides shifted shifts approached approaches receded recedes degrees degree
 """
 WORDS = _WORDS.split()
 """Words that may stand in claims alone."""
@@ -307,4 +307,4 @@ def grammar(with_parts: bool) -> Iterator[str]:
     yield "About the camera:"
     for axis in AXES:
         choices = "] or [".join(claim for claim in (axis.positive, axis.negative, axis.none) if claim)
-        yield f"  [{choices}]" + ("; a way also with `by about N degrees` behind it" if axis.is_angle else "")
+        yield f"  [{choices}]" + (f", and [{axis.positive} by about N degrees], for each way" if axis.is_angle else "")

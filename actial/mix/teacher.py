@@ -28,8 +28,9 @@ Write three to eight sentences of plain English in exactly this form, and nothin
 <reasoning>your reasoning</reasoning><answer>the letter of the right option</answer>
 
 Every statement about sides, directions, sizes, distances or angles must be a claim: words in square brackets, in one of the forms listed here, letter for \
-letter, with one of the alternatives where {braces with/strokes} give several. Claims stand within your sentences, for example: \
-"Looking at both pictures, [the object looks larger in the second picture], and since the lens is the same, it follows that [the camera ended up closer]." \
+letter, with one of the alternatives where {braces with/strokes} give several. Claims stand within your sentences. An example of the form, about other \
+pictures: "Between the two views [the object slides left from the first picture to the second] and the wall goes along with it, which says that the camera \
+swung about its own place rather than walked. Hence [the camera turned right]." \
 Make at least one claim about the pictures, which you must see in them yourself, and the claim about the camera that answers the question. Each claim is \
 checked against measured cameras, and one false claim spoils the text: make few, and only such as are plain to see. "Left" and "right" of a picture are as \
 you look at it; the camera's own sides are as it stood at the first picture. Something slides when it appears elsewhere in the second picture.

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -34,7 +35,7 @@ from actial.endpoint.replies import Replies
 from actial.errors import UserError
 from actial.mix.conversations import Scribe
 from actial.mix.lessons import School
-from actial.mix.teacher import judge, opening, prompt_sha
+from actial.mix.teacher import TASK, judge, opening, prompt_sha
 from actial.params import Teacher, load_params
 from actial.records import Conversation, Question
 from actial.shards import ViewWriter, encode_png
@@ -192,6 +193,12 @@ def test_what_a_teacher_is_told(known: KnownQuestions) -> None:
     assert all(f"{letter}. {text}" in user.content for letter, text in zip("ABC", question.options, strict=True))
     assert "<reasoning>" in system.content and "[the camera turned left]" in system.content
     assert "T_world" not in user.content and question.question_id not in system.content + user.content
+
+
+def test_the_example_that_a_teacher_is_given_has_the_form_asked_for(known: KnownQuestions) -> None:
+    (example,) = re.findall(r'about other pictures: "(.*?)" Make', TASK)
+    verdicts = {judge(Reply(in_form(example, q.truth), "stop", 1, 1), q, *known.views(q)).reason for q in known.questions.values() if q.kind == "turn"}
+    assert verdicts == {"", "false claim"}, "true of some pairs of pictures, false of others"
 
 
 # ------------------------------------------------------------------------------------------------ the stage
