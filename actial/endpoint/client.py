@@ -11,7 +11,7 @@ import email.utils
 import hashlib
 import math
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -105,22 +105,24 @@ class Client:
         found: dict[int, Outcome] = {}
         spent = 0
         probing = asyncio.Lock()
+        alike: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)  # the same asked twice at once waits for the first reply
         concurrency = self.server.concurrency if self.server else 1
         async with _session(self.server) as session:
             talk = None if self.server is None else _Talk(self.server, session, self.tally)
 
             async def answer(ask: Ask) -> Outcome:
                 key = ask.key()
-                if (before := self.kept.get(key)) is not None:
-                    self.tally.n_kept += 1
-                    return before
-                async with probing:
-                    await self._checked()
-                assert talk is not None, "checked"
-                outcome = await talk.reply(ask)
-                if isinstance(outcome, Reply):
-                    self.kept.add(key, ask.name, outcome)
-                return outcome
+                async with alike[key]:
+                    if (before := self.kept.get(key)) is not None:
+                        self.tally.n_kept += 1
+                        return before
+                    async with probing:
+                        await self._checked()
+                    assert talk is not None, "checked"
+                    outcome = await talk.reply(ask)
+                    if isinstance(outcome, Reply):
+                        self.kept.add(key, ask.name, outcome)
+                    return outcome
 
             async def work() -> None:
                 nonlocal spent

@@ -194,6 +194,12 @@ def test_nothing_is_asked_twice_and_what_is_kept_needs_no_server(tmp_path: Path)
             client.ask_all([ask("new")])
 
 
+def test_the_same_asked_twice_at_once_is_asked_once(tmp_path: Path) -> None:
+    slow = lambda body, before: replace(echo(body, before), delay_s=0.05)
+    outcomes, running, client = ask_all(slow, [ask("a", name=str(i)) for i in range(6)], tmp_path)
+    assert texts(outcomes) == ["re: a"] * 6 and len(running.asked) == 1 and client.tally.n_kept == 5
+
+
 def test_the_key_of_a_reply_is_of_all_that_it_depends_on() -> None:
     asks = [
         ask("a"),
