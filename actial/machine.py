@@ -47,6 +47,14 @@ class Machine:
     threads: int = setting("CPU threads of each training or evaluation process.", ge=1)
     activation_checkpointing: bool = setting("Recompute activations in the backward pass: less memory, a third slower.")
     generate_rows: int = setting("Prompts a process completes at once in evaluation.", ge=1)
+    teacher_url: str | None = setting(
+        "Address of an OpenAI-compatible server with its version, as http://localhost:8000/v1, for cold_start_mix.source teacher; null for none."
+    )
+    teacher_key_variable: str | None = setting("Name of the environment variable that holds that server's key, never the key itself; null where it needs none.")
+    teacher_concurrency: int = setting("Requests to that server under way at once.", ge=1, le=1024)
+    teacher_timeout_s: float = setting("Longest wait for one reply of it, seconds.", gt=0)
+    teacher_tries: int = setting("Times a request is sent to it before it counts as failed; pauses double from half a second to a minute.", ge=1)
+    teacher_requests_per_minute: int = setting("Most requests sent to it a minute, evenly spread; 0 for no limit.", ge=0)
 
 
 _DEFAULTS = Machine(
@@ -63,6 +71,12 @@ _DEFAULTS = Machine(
     threads=1,
     activation_checkpointing=False,
     generate_rows=64,
+    teacher_url=None,
+    teacher_key_variable=None,
+    teacher_concurrency=8,
+    teacher_timeout_s=600.0,
+    teacher_tries=8,
+    teacher_requests_per_minute=0,
 )
 
 

@@ -128,6 +128,21 @@ class BuildQA:
 
 
 @dataclass(frozen=True)
+class Teacher:
+    """The model that writes chains of thought where source is teacher; where it is asked is a machine setting (`actial/machine.py`)."""
+
+    model: str | None = setting("Its name, as its server knows it; null for none.")
+    temperature: float = setting("Sampling temperature.", ge=0, le=2)
+    max_tokens: int = setting("Longest reply, tokens; one that is cut off there is not used.", ge=64)
+    attempts: int = setting("Times a question may be put to it: after a reply that was not verified, once more with what was wrong.", ge=1, le=8)
+    max_requests: int | None = setting(
+        "Most replies that are used, also those kept from earlier runs; the chains verified by then are what there is. null for no limit.", ge=1
+    )
+    max_total_tokens: int | None = setting("Most tokens read and written for them, as its server counts them; null for no limit.", ge=1)
+    max_failed_share: float = setting("Share of the requests that may stay without any reply before the stage fails.", ge=0, le=1)
+
+
+@dataclass(frozen=True)
 class ColdStartMix:
     """Conversations for SFT and prompts for GRPO."""
 
@@ -138,6 +153,12 @@ class ColdStartMix:
         le=1,
     )
     n_rows: int = setting("Rows for SFT; a mode with fewer distinct rows than its share repeats them evenly.", ge=1)
+    source: str = setting(
+        "Who writes the chains of thought: geometry (our own sentences, from the stored cameras), or teacher (another model, which is given the answer). "
+        "Either way a chain that is not verified against the cameras is not used.",
+        choices=("geometry", "teacher"),
+    )
+    teacher: Teacher = setting("Settings of the teacher; unused where source is geometry.")
     chains: int | None = setting(
         "Most questions that get a chain of thought, evenly over kinds and labels (at least one of each); null for as many as rows.", ge=1
     )
@@ -167,6 +188,11 @@ class ColdStartMix:
     def grid(self) -> tuple[int, int]:
         """Columns and rows."""
         return self.grid_columns, self.grid_rows
+
+    @property
+    def kinds_with_chains(self) -> tuple[str, ...]:
+        """Kinds of questions that rows can think about: a teacher is asked about all."""
+        return QUESTION_KINDS if self.source == "teacher" else KINDS_WITH_CHAINS
 
 
 @dataclass(frozen=True)
@@ -329,11 +355,19 @@ def _audited_by_known_probes(params: Params) -> None:
 
 
 def _thinks_of_something(params: Params) -> None:
-    if params.cold_start_mix.modes["think"] > 0 and not set(params.build_qa.kinds) & set(KINDS_WITH_CHAINS):
+    if params.cold_start_mix.modes["think"] > 0 and not set(params.build_qa.kinds) & set(params.cold_start_mix.kinds_with_chains):
         raise UserError(
             f"cold_start_mix.modes gives think a share of {params.cold_start_mix.modes['think']:g}, but build_qa.kinds names only kinds without chains of "
             f"thought ({', '.join(params.build_qa.kinds)}): set think to 0.0, or add one of {', '.join(KINDS_WITH_CHAINS)}"
         )
+
+
+def _taught_by_somebody(params: Params) -> None:
+    mix = params.cold_start_mix
+    if mix.source == "teacher" and not mix.teacher.model:
+        raise UserError("cold_start_mix.source is teacher, but cold_start_mix.teacher.model is null: name the model, or set the source to geometry")
+    if mix.source == "teacher" and mix.reasoning == "auxiliary":
+        raise UserError("cold_start_mix.reasoning is auxiliary, which takes our own chains apart: choose another, or set cold_start_mix.source to geometry")
 
 
 def _enough_2d(params: Params) -> None:
@@ -400,6 +434,7 @@ _CROSS_FIELD_RULES = (
     _bands_in_order,
     _named_once,
     _thinks_of_something,
+    _taught_by_somebody,
     _enough_2d,
     _audited_by_known_probes,
     _pairs_by_threes,

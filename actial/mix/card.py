@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from actial.mix.teacher import prompt_sha
 from actial.mix.variants import SAID
 from actial.params import ColdStartMix
 from actial.records import Conversation
@@ -15,7 +16,7 @@ configs:
   data_files: sft.parquet
 - config_name: rl
   data_files: rl.parquet
----
+{teacher}---
 # Conversations for a cold start
 
 `sft.parquet`: {n_rows:,} rows of the train split, made by stage `cold_start_mix` with seed {seed}. `rl.parquet`: {n_rl:,} prompts of the rl split, other
@@ -32,8 +33,7 @@ puts first where the number does not divide; then all rows are shuffled together
 
 {reasoning}
 
-Chains of thought are written from true geometry, evenly over the labels of each kind, and each claim in them was read back and checked by other code against
-the projected parts. Reasons of 2D questions are read off the projected parts and not checked again.{untold} Left out:
+{written} Reasons of 2D questions are read off the projected parts and not checked again.{untold} Left out:
 
 {refused}
 
@@ -43,6 +43,15 @@ the projected parts. Reasons of 2D questions are read off the projected parts an
 _MIRRORED = """
 Half of the pairs to draw from are mirror images: `scene-000042_mirrored.v03` is the picture of `scene-000042.v03` turned over left to right; what is said of
 it is true of that mirror image. No picture of it is stored."""
+
+_BY_GEOMETRY = """\
+Chains of thought are written from true geometry, evenly over the labels of each kind, and each claim in them was read back and checked by other code against
+the projected parts."""
+_BY_TEACHER = """\
+Chains of thought are written by the model {model} (prompt {sha}), which saw both pictures and was given the true answer and how the camera moved, evenly
+over the labels of each kind. Each was used only where its answer is the truth and every claim in it (sides, directions, sizes, distances, angles) was found
+true of the stored cameras, one at least about the pictures and one that decides the question. Words between the claims were not checked. `teacher.parquet` has
+a row for each reply, with what became of it."""
 
 
 def write_card(
@@ -64,8 +73,10 @@ def write_card(
         seed=seed,
         n_rl=n_rl,
         mirrored=_MIRRORED if settings.mirror_images else "",
+        teacher="- config_name: teacher\n  data_files: teacher.parquet\n" if settings.source == "teacher" else "",
         reasoning=SAID[settings.reasoning],
         table=table,
+        written=_BY_TEACHER.format(model=settings.teacher.model, sha=prompt_sha()) if settings.source == "teacher" else _BY_GEOMETRY,
         untold=f"\nOf these kinds no chains are written, they are asked directly alone, as prompts too: {', '.join(untold)}." if untold else "",
         refused="\n".join(f"- {n:,} {reason}" for reason, n in sorted(refused.items()) if n) or "- nothing",
         samples="\n\n".join(_sample(c) for c in samples),

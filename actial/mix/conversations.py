@@ -84,11 +84,8 @@ def written_chains(scribe: Scribe, questions: Sequence[Question], most: int) -> 
     """
     settings, refused = scribe.settings, Counter[str]()
     questions = [question for question in questions if question.kind in KINDS_WITH_CHAINS]
-    sorts = {(q.kind, label) for q in questions for label in q.labels}
-    quota = math.ceil(most / max(1, len(sorts)))
-    if settings.chains:
-        quota = min(quota, max(1, settings.chains // max(1, len(sorts))))
-    chains: dict[tuple[str, str], list[tuple[int, str]]] = {sort: [] for sort in sorted(sorts)}
+    quota = chains_of_each_sort(settings, questions, most)
+    chains: Chains = {sort: [] for sort in sorts_of(questions)}
     for i in generator_for(scribe.seed, "chains").permutation(len(questions)):
         question = questions[i]
         found = chains[question.kind, question.label_of(question.truth)]
@@ -100,12 +97,33 @@ def written_chains(scribe: Scribe, questions: Sequence[Question], most: int) -> 
             refused[f"chains: {reason}"] += 1
         except FalseClaim:
             refused["chains: not verified"] += 1
+    return [(questions[i], chain) for i, chain in evenly(chains, refused)], refused
+
+
+Chains = dict[tuple[str, str], list[tuple[int, str]]]
+"""Chains found, each with the place of its question, by kind and label."""
+
+
+def sorts_of(questions: Sequence[Question]) -> list[tuple[str, str]]:
+    """Every kind with each of its labels."""
+    return sorted({(q.kind, label) for q in questions for label in q.labels})
+
+
+def chains_of_each_sort(settings: ColdStartMix, questions: Sequence[Question], most: int) -> int:
+    """How many chains each kind and label gets at most, of about `most` in all and at most `settings.chains`."""
+    n = max(1, len(sorts_of(questions)))
+    quota = math.ceil(most / n)
+    return min(quota, max(1, settings.chains // n)) if settings.chains else quota
+
+
+def evenly(chains: Chains, refused: Counter[str]) -> list[tuple[int, str]]:
+    """As many chains of each label of a kind as its rarest has, in the order of their questions; the others are counted."""
     kept: dict[int, str] = {}
     for (kind, _), found in chains.items():
         rarest = min(len(others) for (other, _), others in chains.items() if other == kind)
         kept |= dict(found[:rarest])
         refused["chains: thinned to balance labels"] += len(found) - rarest
-    return [(questions[i], kept[i]) for i in sorted(kept)], refused
+    return sorted(kept.items())
 
 
 def _verified_chain(scribe: Scribe, question: Question) -> str:

@@ -27,13 +27,13 @@ class ViewProgress:
         if self._bar is not None:
             self._bar.close()
 
-    def add(self, n: int, set_aside: bool = False) -> None:
-        """Count `n` more; `set_aside`: they belong to something that had to be refused."""
+    def add(self, n: int, set_aside: bool = False, note: str = "") -> None:
+        """Count `n` more; `set_aside`: they belong to something that had to be refused; `note`: what else to show."""
         self.done += n
         self.set_aside += n if set_aside else 0
-        refused = f"{self.set_aside:,} set aside" if self.set_aside else ""
+        told = ", ".join(filter(None, [f"{self.set_aside:,} set aside" if self.set_aside else "", note]))
         if self._bar is not None:
-            self._bar.set_postfix_str(refused, refresh=False)
+            self._bar.set_postfix_str(told, refresh=False)
             self._bar.update(n)
             return
         now_s = time.monotonic()
@@ -41,5 +41,5 @@ class ViewProgress:
             self._line_s = now_s
             rate = (self.done - self._first) / max(now_s - self._start_s, 1e-9)
             left_s = (self.n - self.done) / rate if rate else float("nan")
-            parts = [f"{self.done:,} of {self.n:,} {self.unit}s", refused, f"{rate:.1f} {self.unit}s/s", f"{left_s:.0f} s left"]
+            parts = [f"{self.done:,} of {self.n:,} {self.unit}s", told, f"{rate:.1f} {self.unit}s/s", f"{left_s:.0f} s left"]
             print(f"{self.name}: {', '.join(filter(None, parts))}", flush=True)

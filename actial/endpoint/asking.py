@@ -1,0 +1,174 @@
+"""What is asked of an OpenAI-compatible server, and what comes back: requests, replies, and the server's address."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from actial.errors import UserError
+from actial.machine import Machine
+from actial.prompts import content_parts
+from actial.records import Message
+
+BACKOFF_S, LONGEST_WAIT_S = 0.5, 60.0
+"""How long a request waits before it is sent again, at first and at most, where the server does not say; doubled each time."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where to ask, and with how much patience. The key is shown nowhere: not in `repr`, not in a message."""
+
+    name: str
+    """What messages and machine settings call it: `teacher`."""
+    url: str
+    """Address up to and including the version, such as http://localhost:8000/v1."""
+    key: str | None = field(default=None, repr=False)
+    concurrency: int = 8
+    """Requests under way at once."""
+    timeout_s: float = 600.0
+    """Longest wait for one reply, from the request's start to its last byte."""
+    tries: int = 8
+    """Times a request is sent before it counts as failed."""
+    requests_per_minute: int = 0
+    """Most requests sent a minute, evenly spread; 0 for no limit."""
+    backoff_s: float = BACKOFF_S
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One request."""
+
+    name: str
+    """What it is about (a question's id); not sent."""
+    model: str
+    messages: tuple[Message, ...]
+    """Turns; each `<image>` in them stands for the next picture."""
+    pictures: tuple[bytes, ...]
+    """Encoded PNG or JPEG pictures."""
+    temperature: float
+    max_tokens: int
+
+    def key(self) -> str:
+        """Names everything a reply depends on: model, turns, the pictures' bytes and settings; not the server's address."""
+        pictures = [hashlib.sha256(picture).hexdigest() for picture in self.pictures]
+        asked = [self.model, [asdict(m) for m in self.messages], pictures, self.temperature, self.max_tokens]
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+    def body(self) -> bytes:
+        """The request's JSON, pictures as data in it."""
+        pictures = iter(self.pictures)
+        turns = [{"role": m.role, "content": _content(m.content, pictures)} for m in self.messages]
+        return json.dumps({"model": self.model, "messages": turns, "temperature": self.temperature, "max_tokens": self.max_tokens}).encode()
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a model answered."""
+
+    text: str
+    finish: str
+    """Why it ended: `stop`, or `length` where it was cut off."""
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    """As the server counts them; None where it does not say."""
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens read and written; 0 where the server does not say."""
+        return (self.prompt_tokens or 0) + (self.completion_tokens or 0)
+
+
+@dataclass(frozen=True)
+class NoReply:
+    """Why a request was given up, in few words."""
+
+    why: str
+
+
+Outcome = Reply | NoReply
+
+
+def parse_reply(data: bytes) -> Reply | None:
+    """The reply in a response's body; None where it holds none: no JSON, or none of that form."""
+    try:
+        answer = json.loads(data)
+        choice = answer["choices"][0]
+        text, finish, usage = choice["message"].get("content"), choice.get("finish_reason"), answer.get("usage") or {}
+        return Reply("" if text is None else _text(text), str(finish or "stop"), _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens")))
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+        return None
+
+
+def server_of(machine: Machine) -> Server | None:
+    """The teacher's server as this machine's settings have it; None where they name none.
+
+    Raises:
+        UserError: its address is not valid, or the variable that should hold the key is not set.
+    """
+    if machine.teacher_url is None:
+        return None
+    key = None
+    if machine.teacher_key_variable is not None and not (key := os.environ.get(machine.teacher_key_variable, "").strip()):
+        raise UserError(f"teacher_key_variable is {machine.teacher_key_variable}, but no such environment variable is set: put the server's key into it")
+    if key and not (key.isascii() and key.isprintable() and " " not in key):
+        raise UserError(
+            f"the environment variable {machine.teacher_key_variable} holds no key that a header can carry: give the key alone, without quotes or spaces"
+        )
+    return Server(
+        "teacher",
+        _checked_url(machine.teacher_url),
+        key,
+        machine.teacher_concurrency,
+        machine.teacher_timeout_s,
+        machine.teacher_tries,
+        machine.teacher_requests_per_minute,
+    )
+
+
+def _checked_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise UserError(f"teacher_url is {url!r}; it must be the http(s) address of an OpenAI-compatible server with its version, as http://localhost:8000/v1")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise UserError(
+            "teacher_url holds a user, a password or a query, and would be logged: put the key into an environment variable and name it in teacher_key_variable"
+        )
+    return url.rstrip("/")
+
+
+def _content(text: str, pictures: Any) -> str | list[dict[str, Any]]:
+    parts: list[dict[str, Any]] = []
+    for part in content_parts(text):
+        parts.append({"type": "image_url", "image_url": {"url": _data_url(next(pictures))}} if part["type"] == "image" else dict(part))
+    return text if all(part["type"] == "text" for part in parts) else parts
+
+
+def _data_url(picture: bytes) -> str:
+    kind = picture_format(picture)
+    if kind is None:
+        raise ValueError("only PNG and JPEG pictures are sent")
+    return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
+
+
+def picture_format(picture: bytes) -> str | None:
+    """`png` or `jpeg`, the formats that every server reads; None for another."""
+    return "png" if picture.startswith(b"\x89PNG\r\n\x1a\n") else "jpeg" if picture.startswith(b"\xff\xd8\xff") else None
+
+
+def _text(content: str | Sequence[dict[str, Any]]) -> str:
+    """A turn's text, which some servers give in parts."""
+    return content if isinstance(content, str) else "".join(part["text"] for part in content if part["type"] == "text")
+
+
+def _count(n: Any) -> int | None:
+    return n if type(n) is int and n >= 0 else None

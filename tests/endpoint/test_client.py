@@ -1,0 +1,364 @@
+"""The client against a real server that errs in every way we could think of, and the replies it keeps."""
+
+from __future__ import annotations
+
+import base64
+import email.utils
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scripted_server import Answer, Script, ScriptedServer, last_words, said
+
+from actial.endpoint.asking import Ask, NoReply, Outcome, Reply, Server, server_of
+from actial.endpoint.client import Client
+from actial.endpoint.replies import Replies, replies_file
+from actial.errors import UserError
+from actial.machine import load_machine
+from actial.prompts import IMAGE_MARK
+from actial.records import Message
+
+REPO = Path(__file__).parents[2]
+KEY = "sk-very-secret-0123456789"
+PNG = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGNgYGBgAAAABQABh6FO1AAAAABJRU5ErkJggg==")
+pytestmark = pytest.mark.usefixtures("no_proxy")
+
+
+@pytest.fixture
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+def ask(words: str, **changes: Any) -> Ask:
+    return replace(Ask(words, "m", (Message("user", words),), (), 0.5, 256), **changes)
+
+
+def echo(body: dict[str, Any], before: int) -> Answer:
+    return said(f"re: {last_words(body)}")
+
+
+def server_at(running: ScriptedServer | str, **changes: Any) -> Server:
+    url = running if isinstance(running, str) else running.url
+    return replace(Server("teacher", url, None, concurrency=4, timeout_s=5, tries=4, backoff_s=0.01), **changes)
+
+
+def ask_all(script: Script, asks: list[Ask], folder: Path, most_tokens: int | None = None, **changes: Any) -> tuple[list[Outcome], ScriptedServer, Client]:
+    with ScriptedServer(script) as running, Replies(folder / "m.jsonl") as kept:
+        client = Client(server_at(running, **changes), kept, "no server")
+        return client.ask_all(asks, most_tokens), running, client
+
+
+def texts(outcomes: list[Outcome]) -> list[str]:
+    return [o.text if isinstance(o, Reply) else f"none: {o.why}" for o in outcomes]
+
+
+def test_replies_come_in_order_with_no_more_at_once_than_allowed(tmp_path: Path) -> None:
+    late = lambda body, before: replace(echo(body, before), delay_s=0.05 if last_words(body).endswith("0") else 0.01)
+    outcomes, running, client = ask_all(late, [ask(f"q{i}") for i in range(25)], tmp_path)
+    assert texts(outcomes) == [f"re: q{i}" for i in range(25)]
+    assert 2 <= running.most_at_once <= 4
+    assert (client.tally.n_asked, client.tally.n_kept, client.tally.tokens) == (25, 0, 25 * 120)
+
+
+def test_what_is_sent_is_what_openai_compatible_servers_read(tmp_path: Path) -> None:
+    pictured = ask(
+        f"one {IMAGE_MARK} two {IMAGE_MARK}", messages=(Message("system", "S"), Message("user", f"one {IMAGE_MARK} two {IMAGE_MARK}")), pictures=(PNG, PNG)
+    )
+    _, running, _ = ask_all(echo, [pictured], tmp_path, key=KEY)
+    url = f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
+    picture = {"type": "image_url", "image_url": {"url": url}}
+    content = [{"type": "text", "text": "one "}, picture, {"type": "text", "text": " two "}, picture]
+    turns = [{"role": "system", "content": "S"}, {"role": "user", "content": content}]
+    assert running.asked == [{"model": "m", "messages": turns, "temperature": 0.5, "max_tokens": 256}]
+    assert set(running.keys) == {f"Bearer {KEY}"}
+
+
+FAULTS: dict[str, Answer] = {
+    "500": Answer(b"oops", 500),
+    "503, an instant": Answer(b"busy", 503, {"Retry-After": "0"}),
+    "429, seconds": Answer(b'{"error": {"message": "slow down"}}', 429, {"Retry-After": "0.02"}),
+    "429, a date past": Answer(b"", 429, {"Retry-After": email.utils.format_datetime(datetime.now(UTC) - timedelta(hours=1))}),
+    "429, nonsense": Answer(b"", 429, {"Retry-After": "soon"}),
+    "HTML": Answer(b"<html><body>A proxy's page</body></html>"),
+    "half JSON": Answer(said("half").body[:40]),
+    "no choices": Answer(b'{"choices": []}'),
+    "choices of another kind": Answer(b'{"choices": {"a": 1}}'),
+    "a list": Answer(b"[1, 2]"),
+    "null": Answer(b"null"),
+    "content is a number": Answer(b'{"choices": [{"message": {"content": 3}}]}'),
+    "not UTF-8": Answer(b"\xff\xfe{"),
+    "dropped": replace(said("dropped in the middle"), drop=True),
+    "too late": replace(said("late"), delay_s=0.7),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_request_that_failed_is_sent_again(fault: str, tmp_path: Path) -> None:
+    twice = lambda body, before: FAULTS[fault] if before < 2 else echo(body, before)
+    outcomes, running, client = ask_all(twice, [ask("a")], tmp_path, timeout_s=0.3)
+    assert texts(outcomes) == ["re: a"] and len(running.asked) == 3 and client.tally.n_resent == 2
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_request_that_always_fails_is_given_up_with_its_reason(fault: str, tmp_path: Path) -> None:
+    one_bad = lambda body, before: FAULTS[fault] if last_words(body) == "bad" else echo(body, before)
+    outcomes, running, client = ask_all(one_bad, [ask("a"), ask("bad"), ask("b")], tmp_path, timeout_s=0.3, tries=2, concurrency=1)
+    assert [o.text if isinstance(o, Reply) else None for o in outcomes] == ["re: a", None, "re: b"]
+    assert sum(last_words(body) == "bad" for body in running.asked) == 2 and sum(client.tally.failed.values()) == 1
+    again, running, _ = ask_all(echo, [ask("a"), ask("bad"), ask("b")], tmp_path)
+    assert texts(again) == ["re: a", "re: bad", "re: b"] and len(running.asked) == 1, "only what failed is asked again"
+
+
+def test_a_refused_question_is_not_asked_twice(tmp_path: Path) -> None:
+    filtered = lambda body, before: Answer(b'{"error": "content policy"}', 400) if last_words(body) == "bad" else echo(body, before)
+    outcomes, running, _ = ask_all(filtered, [ask("a"), ask("bad")], tmp_path)
+    assert outcomes[1] == NoReply("status 400") and len(running.asked) == 2
+
+
+def test_requests_refused_for_good_do_not_end_the_others_unless_none_is_answered(tmp_path: Path) -> None:
+    odd = lambda body, before: Answer(b"no such option", 400) if int(last_words(body)[1:]) >= 10 else echo(body, before)
+    outcomes, _, _ = ask_all(odd, [ask(f"q{i}") for i in range(40)], tmp_path)
+    assert sum(isinstance(o, NoReply) for o in outcomes) == 30
+    with pytest.raises(UserError, match="status 400, 'no such option'"):
+        ask_all(odd, [ask(f"q{i}") for i in range(50, 90)], tmp_path)
+
+
+def test_all_wait_when_one_is_told_to_and_waiting_costs_no_try(tmp_path: Path) -> None:
+    """A server that takes one request per 50 ms, and says so: with more workers than tries, all replies come."""
+    next_s = [0.0]
+
+    def one_at_a_time(body: dict[str, Any], before: int) -> Answer:
+        now_s = time.monotonic()
+        if now_s < next_s[0]:
+            return Answer(b"", 429, {"Retry-After": f"{next_s[0] - now_s:.3f}"})
+        next_s[0] = now_s + 0.05
+        return echo(body, before)
+
+    outcomes, _, client = ask_all(one_at_a_time, [ask(f"q{i}") for i in range(20)], tmp_path, concurrency=8, tries=3)
+    assert texts(outcomes) == [f"re: q{i}" for i in range(20)] and client.tally.n_resent > 10
+
+
+def test_requests_are_spread_over_the_minute(tmp_path: Path) -> None:
+    start_s = time.monotonic()
+    ask_all(echo, [ask(f"q{i}") for i in range(11)], tmp_path, requests_per_minute=1200)
+    assert 0.5 <= time.monotonic() - start_s < 5
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (Answer(f'{{"error": "Incorrect API key: {KEY}"}}'.encode(), 401), "the key is missing or wrong (teacher_key_variable names"),
+        (Answer(b"", 403), "the key may not do this"),
+        (Answer(f'{{"error": "no model m for {KEY}"}}'.encode(), 404), "no such model"),
+        (Answer(b"", 302, {"Location": "http://127.0.0.1:9/v1/chat/completions"}), "is not followed"),
+        (Answer(b"", 429, {"Retry-After": "86400"}), "wants no request for 86,400 s"),
+    ],
+)
+def test_what_no_request_would_survive_ends_all_in_one_sentence_without_the_key(answer: Answer, words: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError) as error:
+        ask_all(lambda body, before: answer, [ask(f"q{i}") for i in range(50)], tmp_path, key=KEY)
+    assert words in str(error.value) and KEY not in str(error.value)
+
+
+def test_a_server_that_went_away_ends_all_and_what_came_is_kept(tmp_path: Path) -> None:
+    dies = lambda body, before: echo(body, before) if int(last_words(body)[1:]) < 10 else Answer(b"gone", 502)
+    with pytest.raises(UserError, match=r"no reply to the last 5 requests \(the last one: status 502, 'gone'\).*only the rest is asked"):
+        ask_all(dies, [ask(f"q{i}") for i in range(1000)], tmp_path, tries=2)
+    outcomes, running, client = ask_all(echo, [ask(f"q{i}") for i in range(30)], tmp_path)
+    assert len(running.asked) == 20 and client.tally.n_kept == 10 and texts(outcomes) == [f"re: q{i}" for i in range(30)]
+
+
+def test_nothing_is_asked_twice_and_what_is_kept_needs_no_server(tmp_path: Path) -> None:
+    asks = [ask(f"q{i}") for i in range(7)]
+    first, _, _ = ask_all(echo, asks, tmp_path)
+    with Replies(tmp_path / "m.jsonl") as kept:
+        client = Client(None, kept, "nobody can be asked")
+        assert client.ask_all(asks) == first and client.tally.n_asked == 0
+        with pytest.raises(UserError, match="nobody can be asked"):
+            client.ask_all([*asks, ask("new")])
+    with ScriptedServer(echo) as stopped:
+        url = stopped.url
+    with Replies(tmp_path / "m.jsonl") as kept:
+        client = Client(server_at(url), kept, "")
+        assert client.ask_all(asks) == first
+        with pytest.raises(UserError, match="nothing answers at"):
+            client.ask_all([ask("new")])
+
+
+def test_the_same_asked_twice_at_once_is_asked_once(tmp_path: Path) -> None:
+    slow = lambda body, before: replace(echo(body, before), delay_s=0.05)
+    outcomes, running, client = ask_all(slow, [ask("a", name=str(i)) for i in range(6)], tmp_path)
+    assert texts(outcomes) == ["re: a"] * 6 and len(running.asked) == 1 and client.tally.n_kept == 5
+
+
+def test_the_key_of_a_reply_is_of_all_that_it_depends_on() -> None:
+    asks = [
+        ask("a"),
+        ask("b"),
+        ask("a", model="n"),
+        ask("a", temperature=0.6),
+        ask("a", max_tokens=257),
+        ask("a", messages=(Message("system", "a"),)),
+        ask("a", messages=(Message("user", IMAGE_MARK),), pictures=(PNG,)),
+        ask("a", messages=(Message("user", IMAGE_MARK),), pictures=(PNG + b"x",)),
+    ]
+    assert len({a.key() for a in asks}) == len(asks)
+    assert ask("a").key() == ask("a", name="another").key()
+
+
+def test_a_limit_of_tokens_ends_at_the_same_reply_whatever_was_kept(tmp_path: Path) -> None:
+    """120 tokens a reply: the fourth is the last, since the three before it cost less than 400."""
+    asks = [ask(f"q{i}") for i in range(40)]
+    outcomes, running, _ = ask_all(echo, asks, tmp_path, most_tokens=400)
+    assert texts(outcomes) == [f"re: q{i}" for i in range(4)]
+    assert len(running.asked) < 4 + 4, "no more than was under way"
+    again, running, client = ask_all(echo, asks, tmp_path, most_tokens=400)
+    assert again == outcomes and not running.asked and client.tally.tokens == 0
+    none, running, _ = ask_all(echo, asks, tmp_path, most_tokens=0)
+    assert none == [] and not running.asked
+
+
+def test_tokens_that_are_not_counted_cannot_be_limited(tmp_path: Path) -> None:
+    uncounted = lambda body, before: said("x", tokens=None)
+    assert texts(ask_all(uncounted, [ask("a")], tmp_path)[0]) == ["x"]
+    with pytest.raises(UserError, match="does not say how many tokens"):
+        ask_all(uncounted, [ask("b")], tmp_path, most_tokens=100)
+
+
+def test_text_in_parts_and_no_text_are_replies(tmp_path: Path) -> None:
+    parts = json.loads(said("").body)
+    parts["choices"][0]["message"]["content"] = [{"type": "text", "text": "in "}, {"type": "text", "text": "parts"}]
+    answers = {"parts": Answer(json.dumps(parts).encode()), "none": said(None, "length"), "wide": said("ünï \u2028 \U0001f600\n")}
+    outcomes, _, _ = ask_all(lambda body, before: answers[last_words(body)], [ask(w) for w in answers], tmp_path)
+    assert texts(outcomes) == ["in parts", "", "ünï \u2028 \U0001f600\n"]
+    assert isinstance(outcomes[1], Reply) and outcomes[1].finish == "length"
+    with Replies(tmp_path / "m.jsonl") as kept:
+        assert [kept.get(ask(w).key()) for w in answers] == outcomes
+
+
+@pytest.mark.parametrize("cut", [1, 20, 60])
+def test_a_line_cut_in_the_middle_loses_that_line_alone(cut: int, tmp_path: Path) -> None:
+    asks = [ask(f"q{i}") for i in range(5)]
+    ask_all(echo, asks, tmp_path, concurrency=1)
+    file = tmp_path / "m.jsonl"
+    file.write_bytes(file.read_bytes()[:-cut])
+    with Replies(file) as kept:
+        assert len(kept) == (5 if cut == 1 else 4) and kept.n_unreadable == (cut > 1)
+    outcomes, running, _ = ask_all(echo, asks, tmp_path)
+    assert texts(outcomes) == [f"re: q{i}" for i in range(5)] and len(running.asked) == (cut > 1)
+    with Replies(file) as kept:
+        assert len(kept) == 5
+
+
+def test_damaged_lines_are_left_out(tmp_path: Path) -> None:
+    asks = [ask(f"q{i}") for i in range(3)]
+    ask_all(echo, asks, tmp_path, concurrency=1)
+    lines = (tmp_path / "m.jsonl").read_bytes().splitlines()
+    bad = [b"\x00\x00\x00", b'"text"', b"null", b'{"key": 3}', lines[1].replace(b'"stop"', b"7"), lines[1].replace(b"100", b'"many"'), b"", b"[]"]
+    (tmp_path / "m.jsonl").write_bytes(b"\n".join([lines[0], *bad, lines[2]]) + b"\n")
+    with Replies(tmp_path / "m.jsonl") as kept:
+        assert [kept.get(a.key()) is not None for a in asks] == [True, False, True] and kept.n_unreadable == len(bad) - 1
+
+
+def test_models_have_files_of_their_own_inside_the_folder() -> None:
+    assert replies_file(Path("r"), "org/Model-7B:free") == Path("r/org-Model-7B-free.jsonl")
+    assert [replies_file(Path("r"), name).parent for name in ("../../etc/passwd", "..", "/")] == [Path("r")] * 3
+
+
+ASKING = """
+import sys
+from pathlib import Path
+from actial.endpoint.asking import Ask, Server
+from actial.endpoint.client import Client
+from actial.endpoint.replies import Replies
+from actial.records import Message
+with Replies(Path(sys.argv[2])) as kept:
+    asks = [Ask(f"q{i}", "m", (Message("user", f"q{i}"),), (), 0.5, 256) for i in range(60)]
+    Client(Server("teacher", sys.argv[1], concurrency=4), kept, "").ask_all(asks)
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_after_a_kill_only_what_is_missing_is_asked(how: signal.Signals, tmp_path: Path) -> None:
+    slow = lambda body, before: replace(echo(body, before), delay_s=0.05)
+    with ScriptedServer(slow) as running:
+        child = subprocess.Popen([sys.executable, "-c", ASKING, running.url, str(tmp_path / "m.jsonl")], cwd=REPO, env=os.environ | {"PYTHONPATH": str(REPO)})
+        while len(running.asked) < 20:
+            assert child.poll() is None
+            time.sleep(0.01)
+        child.send_signal(how)
+        child.wait(timeout=10)
+    with Replies(tmp_path / "m.jsonl") as kept:
+        n_kept = len(kept)
+    assert 10 <= n_kept < 60
+    outcomes, running, _ = ask_all(echo, [ask(f"q{i}") for i in range(60)], tmp_path)
+    assert len(running.asked) == 60 - n_kept and texts(outcomes) == [f"re: q{i}" for i in range(60)]
+
+
+def test_a_server_that_takes_no_key_is_found_out_before_anything_is_asked(tmp_path: Path) -> None:
+    with ScriptedServer(echo, models=Answer(b"", 401)) as running, Replies(tmp_path / "m.jsonl") as kept:
+        with pytest.raises(UserError, match="the key is missing or wrong"):
+            Client(server_at(running), kept, "").check()
+        assert not running.asked
+    with ScriptedServer(echo, models=Answer(b"", 404)) as running, Replies(tmp_path / "m.jsonl") as kept:
+        Client(server_at(running), kept, "").check()  # not every server lists its models
+
+
+def test_nobody_at_the_address_is_one_sentence(tmp_path: Path) -> None:
+    with socket.socket() as taken, Replies(tmp_path / "m.jsonl") as kept:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
+        with pytest.raises(UserError, match=f"nothing answers at the teacher's server {url}"):
+            Client(server_at(url, key=KEY), kept, "").check()
+
+
+def test_requests_go_through_the_environments_proxy_and_not_where_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = "http://no-such-host.invalid/v1"
+
+    with ScriptedServer(echo, prefix="http://no-such-host.invalid") as proxy, Replies(tmp_path / "m.jsonl") as kept:
+        monkeypatch.setenv("http_proxy", proxy.url.removesuffix("/v1"))
+        assert texts(Client(server_at(gone), kept, "").ask_all([ask("a")])) == ["re: a"]
+        monkeypatch.setenv("NO_PROXY", "no-such-host.invalid")
+        monkeypatch.setenv("no_proxy", "no-such-host.invalid")
+        with pytest.raises(UserError, match="nothing answers"):
+            Client(server_at(gone), kept, "").check()
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"ACTIAL_TEACHER_URL": "localhost:8000"}, "must be the http"),
+        ({"ACTIAL_TEACHER_URL": "ftp://h/v1"}, "must be the http"),
+        ({"ACTIAL_TEACHER_URL": "http://h:99999/v1"}, "must be the http"),
+        ({"ACTIAL_TEACHER_URL": f"http://me:{KEY}@h/v1"}, "would be logged"),
+        ({"ACTIAL_TEACHER_URL": f"http://h/v1?key={KEY}"}, "would be logged"),
+        ({"ACTIAL_TEACHER_URL": "http://h/v1", "ACTIAL_TEACHER_KEY_VARIABLE": "NO_SUCH_KEY"}, "no such environment variable"),
+        ({"ACTIAL_TEACHER_URL": "http://h/v1", "ACTIAL_TEACHER_KEY_VARIABLE": "K", "K": f"{KEY}\nX-Evil: 1"}, "holds no key"),
+    ],
+)
+def test_settings_that_cannot_be_are_told_without_secrets(settings: dict[str, str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UserError, match=words) as error:
+        server_of(load_machine(tmp_path))
+    assert KEY not in str(error.value)
+
+
+def test_the_key_is_shown_nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ACTIAL_TEACHER_URL", "http://localhost:8000/v1/")
+    monkeypatch.setenv("ACTIAL_TEACHER_KEY_VARIABLE", "MY_KEY")
+    monkeypatch.setenv("MY_KEY", KEY)
+    machine = load_machine(tmp_path)
+    server = server_of(machine)
+    assert server is not None and server.key == KEY and server.url == "http://localhost:8000/v1"
+    assert KEY not in repr(server) and KEY not in repr(machine)
+    assert server_of(replace(machine, teacher_url=None)) is None
