@@ -4,6 +4,7 @@ scene-000042                          a scene
 scene-000042.v03                      a view of it
 scene-000042.v03-v11                  an ordered pair of views (first, second)
 scene-000042.v03-v11.orbit            a question about the pair, by its kind
+scene-000042.v03.count                a question about one view alone
 scene-000042.v03-v11.orbit#5          the sixth completion sampled for it
 """
 
@@ -16,7 +17,7 @@ from actial.errors import UserError
 
 _GRAMMAR = re.compile(
     r"(?P<scene>[a-z][a-z0-9_]*-[A-Za-z0-9_]+)"
-    r"(?:\.v(?P<first>\d{2,})(?:-v(?P<second>\d{2,})(?:\.(?P<kind>[a-z][a-z0-9_]*)(?:#(?P<sample>\d+))?)?)?)?"
+    r"(?:\.v(?P<first>\d{2,})(?:-v(?P<second>\d{2,}))?(?:\.(?P<kind>[a-z][a-z0-9_]*)(?:#(?P<sample>\d+))?)?)?"
 )
 
 
@@ -49,14 +50,27 @@ def pair_id(first_view_id: str, second_view_id: str) -> str:
     Raises:
         ValueError: the views belong to different scenes.
     """
-    first, second = parse(first_view_id), parse(second_view_id)
-    if first.scene_id != second.scene_id:
-        raise ValueError(f"{first_view_id} and {second_view_id} are views of different scenes")
-    return f"{first_view_id}-v{second.first:02d}"
+    return group_id(first_view_id, second_view_id)
 
 
-def question_id(pair: str, kind: str) -> str:
-    return f"{pair}.{kind}"
+def group_id(first_view_id: str, *other_view_ids: str) -> str:
+    """The id of the views that a question is about, in order, all of one scene; of one view, its own.
+
+    Raises:
+        ValueError: the views belong to different scenes.
+    """
+    identifier, scene = first_view_id, parse(first_view_id).scene_id
+    for other_view_id in other_view_ids:
+        other = parse(other_view_id)
+        if other.scene_id != scene:
+            raise ValueError(f"{first_view_id} and {other_view_id} are views of different scenes")
+        identifier += f"-v{other.first:02d}"
+    return identifier
+
+
+def question_id(group: str, kind: str) -> str:
+    """The id of a question of some kind about the views of a `group_id`."""
+    return f"{group}.{kind}"
 
 
 def parse(identifier: str) -> IdParts:
@@ -73,7 +87,7 @@ def parse(identifier: str) -> IdParts:
 
 
 def view_ids_of(identifier: str) -> tuple[str, ...]:
-    """The ids of the views that an id names: none for a scene, one for a view, two from a pair on."""
+    """The ids of the views that an id names: none for a scene, one for a view, two for a pair; the same for a question about them."""
     parts = parse(identifier)
     return tuple(view_id(parts.scene_id, i) for i in (parts.first, parts.second) if i is not None)
 

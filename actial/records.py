@@ -36,8 +36,20 @@ Label = Literal[
     "right_small",
     "right_middle",
     "right_large",
+    "first",
+    "second",
+    "third",
+    "behind",
+    "one",
+    "two",
+    "three",
+    "left_left",
+    "left_right",
+    "right_left",
+    "right_right",
 ]
-"""What an option means, in one canonical word for all kinds; the last six are the angles offered, by side and rank of size."""
+"""What an option means, in one canonical word for all kinds: angles offered by side and rank of size, things by the order in which they are named, two
+sides by the first and the second."""
 Cue = Literal["aligned", "conflict", "none"]
 """Whether what the pictures suggest without depth agrees with the truth; none where either has no direction."""
 
@@ -53,6 +65,8 @@ _SIDES: tuple[tuple[Label, Label], ...] = (
     ("left_small", "right_small"),
     ("left_middle", "right_middle"),
     ("left_large", "right_large"),
+    ("left_left", "right_right"),
+    ("left_right", "right_left"),
 )
 _WAYS: tuple[tuple[Label, Label], ...] = (("forward", "back"), ("up", "down"), ("closer", "farther"))
 MIRRORED: dict[str, Label] = {a: b for one, other in _SIDES for a, b in ((one, other), (other, one))}
@@ -62,6 +76,11 @@ OPPOSITE: dict[str, Label] = MIRRORED | {a: b for one, other in _WAYS for a, b i
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 SUFFIX_2D = "_2d"
 """Every kind of question about the pictures alone ends with it; see `is_viewpoint`."""
+SAT_KINDS = (
+    *("left_of", "above", "in_front", "depth", "distance", "count", "goal_aim", "from_object", "action_step", "action_turn"),
+    *("ego_movement", "object_moved", "goal_out_of_sight"),
+)
+"""Kinds of questions about the things in a scene, in the manner of SAT (`questions.sat_kinds`); all but the last three are about one picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,5 +272,5 @@ def subject_in_mask(objects: tuple[SceneObject, ...]) -> tuple[int, ...]:
 
 
 def is_viewpoint(kind: str) -> bool:
-    """Whether a kind of question asks how the camera moved; the others are about the pictures alone and count to no total."""
-    return not kind.endswith(SUFFIX_2D)
+    """Whether a kind of question asks how the camera moved; those about things (`SAT_KINDS`) have a total of their own, those about the pictures alone none."""
+    return not kind.endswith(SUFFIX_2D) and kind not in SAT_KINDS

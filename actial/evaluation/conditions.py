@@ -33,7 +33,7 @@ def posed(condition: str, question: Question, test: Mapping[str, Question]) -> P
     """A question under a control; None where its truth is not known there.
 
     Args:
-        question: about two views.
+        question: about any views; what is done to a second picture is done to two.
         test: all questions of the split, by id: the other order's truth is looked up, not guessed, since it need not be the mirror of this one's.
 
     Raises:
@@ -41,6 +41,8 @@ def posed(condition: str, question: Question, test: Mapping[str, Question]) -> P
     """
     if condition not in CONTROLS:
         raise ValueError(f"there is no condition {condition!r}")
+    if len(question.view_ids) != 2:
+        return None
     first, second = question.view_ids
     if condition in ("first_only", "second_only"):
         return Posed(question, hidden=1 if condition == "first_only" else 0)

@@ -90,12 +90,12 @@ def _of_batch(batch: Sequence[PosedScene], base: int, settings: BuildQA, seed: i
     i = np.concatenate([start + first for start, (first, _) in zip(starts, pairs, strict=False)])
     j = np.concatenate([start + second for start, (_, second) in zip(starts, pairs, strict=False)])
     found.n_pairs += 2 * len(i)
-    if not len(i):
+    asked = kinds_of(settings)
+    if not len(i) or not asked:
         return np.empty(0, CANDIDATE)
     place, in_sight = _places_in_pictures(batch, usable, poses), _in_sight(batch, usable, poses, centers)
     scene = np.repeat(np.arange(len(batch), dtype=np.int32), [len(first) for first, _ in pairs])
     number = np.concatenate(numbers)
-    asked = kinds_of(settings)
     place_of = {name: k for k, name in enumerate(KINDS)}
     n_keys = 1 + max(place_of[kind.name] for kind in asked)
     keys = [generator_for(seed, f"{s.scene_id}/pairs").random((n_keys, len(first))) for s, (first, _) in zip(batch, pairs, strict=True)]
