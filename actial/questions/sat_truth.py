@@ -38,7 +38,7 @@ AIM_FROM_DEG, AIM_NONE_DEG = 8.0, 2.5
 """goal_aim: a thing at least so far to a side is left or right, one within the second is straight ahead."""
 STEP_M = 0.4
 """Who stands at a thing and looks at another has at least so much between their middles, on the ground; the subject measures about 2 m."""
-SIDE_DEG, BEHIND_DEG = (25.0, 125.0), 155.0
+SIDE_DEG, BEHIND_DEG = (25.0, 120.0), 150.0
 """from_object: bearings that are clearly to a side, and those from which on a thing is behind."""
 APPROACH = 0.4
 """action_step: a step brings closer, or away, by at least so much of its length."""
@@ -50,6 +50,8 @@ DISPLACED = 0.12
 """object_moved: how far the thing went, as a share of the first camera's distance to it, at least."""
 MOST_TURN_DEG = 60.0
 """object_moved, goal_out_of_sight: the cameras' directions differ by no more, so that both pictures show much of the same."""
+SHARED = 2
+"""ego_movement: so many things are clear in both pictures, at least; of goal_out_of_sight one is."""
 OUT_BY_SHARE = 0.05
 """goal_out_of_sight: the thing's centre is beyond the second picture's border by at least so much of its width."""
 LOOKED_AT = 40
@@ -194,7 +196,7 @@ def from_object(seen: Scenery, draw: np.random.Generator) -> Found:
         side = _side_in_picture(to.across - standing.across)
         cue: Cue = "none" if answer == 2 or side == "none" else "aligned" if side == ("left", "right")[answer] else "conflict"
         words = {"stand": standing.name, "face": face.name, "to": to.name}
-        yield Candidate(words, (), ("left", "right", "behind"), answer, at_deg, margin, cell=side, cue=cue)
+        yield Candidate(words, (), ("left", "right", "behind"), answer, at_deg, margin, cell=f"{side}, at a {standing.shape}", cue=cue)
 
 
 def action_step(seen: Scenery, draw: np.random.Generator) -> Found:
@@ -206,7 +208,7 @@ def action_step(seen: Scenery, draw: np.random.Generator) -> Found:
             continue
         way = level_way(standing.center, to.center)
         left = np.cross(UP, ahead)
-        for step, direction in (("forward", ahead), ("backward", -ahead), ("to your left", left), ("to your right", -left)):
+        for step, direction in (("forward", ahead), ("backward", -ahead), ("to the left", left), ("to the right", -left)):
             gain = float(direction @ way)
             if abs(gain) < APPROACH:
                 yield "neither clearly closer nor farther"
@@ -223,7 +225,7 @@ def action_turn(seen: Scenery, draw: np.random.Generator) -> Found:
             yield reasons[0]
             continue
         at_deg = [bearing_deg(standing.center, np.asarray(way), to.center) for way, to in zip(ahead, (a, b), strict=True)]
-        for turn, turned_deg in (("to your left by 90 degrees", 90.0), ("to your right by 90 degrees", -90.0), ("by 180 degrees", 180.0)):
+        for turn, turned_deg in (("to the left by 90 degrees", 90.0), ("to the right by 90 degrees", -90.0), ("by 180 degrees", 180.0)):
             aside_deg = [abs((deg - turned_deg + 180) % 360 - 180) for deg in at_deg]
             if min(aside_deg) > FACED_DEG or max(aside_deg) < min(aside_deg) + NEXT_DEG:
                 yield "neither clearly ahead after the turn, or both"
@@ -239,6 +241,9 @@ def ego_movement(first: Scenery, second: Scenery, settings: BuildQA) -> Found:
     """To which side the camera moved, and to which it turned."""
     if _moved(first, second):
         yield "something moved between the pictures"
+        return
+    if len(_in_both(first, second)) < SHARED:
+        yield "too little is seen in both pictures"
         return
     motion = motion_between(first.view.camera.pose()[None], second.view.camera.pose()[None], first.view.objects[0].center())
     lateral_r, turn_deg = float(motion.lateral_r[0]), float(motion.turn_deg[0])
@@ -256,8 +261,7 @@ def object_moved(first: Scenery, second: Scenery, draw: np.random.Generator) -> 
         yield "cameras look in too different directions"
         return
     moved = _moved(first, second)
-    in_second = {thing.name for thing in second.clear}
-    shown = [thing for thing in first.clear if thing.name in in_second and thing.row.part_of is None]
+    shown = [thing for thing in _in_both(first, second) if thing.row.part_of is None]
     if len(moved) > 1 or moved - {thing.name for thing in shown}:
         yield "what moved is not seen in both pictures, or not alone"
         return
@@ -285,6 +289,9 @@ def goal_out_of_sight(first: Scenery, second: Scenery, draw: np.random.Generator
         return
     if _moved(first, second):
         yield "something moved between the pictures"
+        return
+    if not _in_both(first, second):
+        yield "too little is seen in both pictures"
         return
     there = {thing.name: thing for thing in second.things}
     for to in first.clear:
@@ -331,6 +338,12 @@ def _moved(first: Scenery, second: Scenery) -> set[str]:
     reach_m = SAME_PLACE_R * _apart_m(first.eye, first.view.objects[0].center())
     names = {thing.row.name: thing.name for thing in first.things}
     return {names.get(o.name, o.name) for o in first.view.objects if o.name not in now or np.abs(now[o.name] - o.T_world_obj).max() > reach_m}
+
+
+def _in_both(first: Scenery, second: Scenery) -> list[Thing]:
+    """Things that can be spoken of in both pictures, as they are in the first."""
+    in_second = {thing.name for thing in second.clear}
+    return [thing for thing in first.clear if thing.name in in_second]
 
 
 def _alike(first: Scenery, second: Scenery) -> bool:

@@ -110,7 +110,7 @@ def expect_left_of(t: Told) -> str:
 def in_order_of_relation(t: Told) -> tuple[str, str]:
     """The thing asked about, and what it is compared with: the texts that say it the other way round begin so."""
     a, b = dict.fromkeys(t.names)
-    turned = ("Draw", "Going across", "To reach from")
+    turned = ("Draw", "Going across", "To reach from", "Compare how deep")
     return (b, a) if t.q.text.startswith(turned) else (a, b)
 
 
@@ -131,9 +131,7 @@ def expect_above(t: Told) -> str:
 def expect_in_front(t: Told) -> str:
     T = t.views[0].camera.pose()
     facing = complex(-T[0, 2], -T[1, 2])
-    names = [name for name in t.names if True]
-    first = names[-1] if t.q.text.startswith("Compare how deep") else names[0]
-    second = names[-1] if t.q.text.startswith("As the camera") or t.q.text.startswith("Is") else next(n for n in names if n != first)
+    first, second = in_order_of_relation(t)
     depth = [((t.on_map(name) - complex(T[0, 3], T[1, 3])) * facing.conjugate()).real for name in (first, second)]
     return "closer" if depth[0] < depth[1] else "farther"
 
@@ -177,18 +175,18 @@ def roles(t: Told) -> tuple[str, str]:
 
 def expect_from_object(t: Told) -> str:
     at = turned_to(t, t.names[2])
-    return "behind" if abs(np.angle(at, deg=True)) > 150 else "left" if at.imag > 0 else "right"
+    return "behind" if abs(np.angle(at, deg=True)) > 135 else "left" if at.imag > 0 else "right"
 
 
 def expect_action_step(t: Told) -> str:
-    step = {"forward": 1, "backward": -1, "to your left": 1j, "to your right": -1j}[re.search(r"forward|backward|to your (?:left|right)", t.q.text)[0]]
+    step = {"forward": 1, "backward": -1, "to the left": 1j, "to the right": -1j}[re.search(r"forward|backward|to the (?:left|right)", t.q.text)[0]]
     at = turned_to(t, t.names[2])
     return "closer" if abs(at - 1e-4 * step) < abs(at) else "farther"
 
 
 def expect_action_turn(t: Told) -> str:
-    turn = re.search(r"to your left|to your right|by 180", t.q.text)[0]
-    facing = {"to your left": 1j, "to your right": -1j, "by 180": -1}[turn]
+    turn = re.search(r"to the left|to the right|by 180", t.q.text)[0]
+    facing = {"to the left": 1j, "to the right": -1j, "by 180": -1}[turn]
     ahead = [(turned_to(t, name) / facing).real / abs(turned_to(t, name)) for name in t.names[2:4]]
     return "first" if ahead[0] > ahead[1] else "second"
 
