@@ -3,8 +3,8 @@
 scene-000042                          a scene
 scene-000042.v03                      a view of it
 scene-000042.v03-v11                  an ordered pair of views (first, second)
-scene-000042.v03-v11.orbit            a question about the pair, by its kind
-scene-000042.v03.count                a question about one view alone
+scene-000042.v03-v11-v05              an ordered triple of views
+scene-000042.v03-v11.orbit            a question about the pair (or triple, or one view), by its kind
 scene-000042.v03-v11.orbit#5          the sixth completion sampled for it
 """
 
@@ -17,7 +17,7 @@ from actial.errors import UserError
 
 _GRAMMAR = re.compile(
     r"(?P<scene>[a-z][a-z0-9_]*-[A-Za-z0-9_]+)"
-    r"(?:\.v(?P<first>\d{2,})(?:-v(?P<second>\d{2,}))?(?:\.(?P<kind>[a-z][a-z0-9_]*)(?:#(?P<sample>\d+))?)?)?"
+    r"(?:\.v(?P<first>\d{2,})(?:-v(?P<second>\d{2,})(?:-v(?P<third>\d{2,}))?)?(?:\.(?P<kind>[a-z][a-z0-9_]*)(?:#(?P<sample>\d+))?)?)?"
 )
 
 
@@ -27,6 +27,7 @@ class IdParts(NamedTuple):
     scene_id: str
     first: int | None
     second: int | None
+    third: int | None
     kind: str | None
     sample: int | None
 
@@ -82,14 +83,14 @@ def parse(identifier: str) -> IdParts:
     match = _GRAMMAR.fullmatch(identifier)
     if match is None:
         raise UserError(f"{identifier!r} is no id: ids look like scene-000042, scene-000042.v03, scene-000042.v03-v11 or scene-000042.v03-v11.orbit")
-    number = {k: None if match[k] is None else int(match[k]) for k in ("first", "second", "sample")}
-    return IdParts(match["scene"], number["first"], number["second"], match["kind"], number["sample"])
+    number = {k: None if match[k] is None else int(match[k]) for k in ("first", "second", "third", "sample")}
+    return IdParts(match["scene"], number["first"], number["second"], number["third"], match["kind"], number["sample"])
 
 
 def view_ids_of(identifier: str) -> tuple[str, ...]:
-    """The ids of the views that an id names: none for a scene, one for a view, two for a pair; the same for a question about them."""
+    """The ids of the views that an id names: none for a scene, one for a view, two or three for a pair or triple; the same for a question about them."""
     parts = parse(identifier)
-    return tuple(view_id(parts.scene_id, i) for i in (parts.first, parts.second) if i is not None)
+    return tuple(view_id(parts.scene_id, i) for i in (parts.first, parts.second, parts.third) if i is not None)
 
 
 def question_of(identifier: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actial.errors import UserError
+from actial.params_questions import THREE_VIEW_KINDS, ThreeViews
 from actial.params_views import RenderViews
 from actial.records import SAT_KINDS
 from actial.typed_yaml import load_typed, setting
@@ -86,12 +87,13 @@ class Audit:
 
 @dataclass(frozen=True)
 class BuildQA:
-    """Questions about pairs of views."""
+    """Questions about pairs of views, and about three."""
 
     splits: dict[str, float] = setting("Share of scenes of each split: train, rl, val, test; of the scenes whose geometry family is not held out.", ge=0, le=1)
     held_out_families: tuple[str, ...] = setting("Geometry families whose scenes are asked about in the test alone; the splits share out the others.")
     kinds: tuple[str, ...] = setting(
-        "Kinds of questions (`questions.kinds`; `questions.sat_kinds`, which need rendered views).", choices=QUESTION_KINDS + SAT_KINDS
+        "Kinds of questions (`questions.kinds`, `questions.three_views`; `questions.sat_kinds`, which need rendered views).",
+        choices=QUESTION_KINDS + THREE_VIEW_KINDS + SAT_KINDS,
     )
     pairs_per_kind: int = setting(
         'Most pairs of views of a scene that a kind asks about, each in both orders; a third of them are "none", where there are two sides.', ge=3
@@ -114,6 +116,8 @@ class BuildQA:
     turned: Band = setting("Angle of the whole rotation, degrees: no below none_below, yes from asked_from on.")
     option_gap_deg: float = setting("orbit_angle and turn_angle: least difference between the sizes offered as options, degrees.", ge=1, le=45)
     min_level_distance_r: float = setting("Orbit and perspective: least level distance of both cameras from the subject's axis, r.", gt=0, le=1)
+    three_views: ThreeViews = setting("")
+    n_families: int = setting("Most families of test questions whose answers can contradict each other (`actial.questions.families`); 0 for none.", ge=0)
     n_questions_2d: int = setting(
         "Questions that need no third dimension, about pairs of the test: can a model read pictures and answer at all? 0 for none.", ge=0
     )

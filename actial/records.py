@@ -47,9 +47,15 @@ Label = Literal[
     "left_right",
     "right_left",
     "right_right",
+    "1-2-3",
+    "1-3-2",
+    "2-1-3",
+    "2-3-1",
+    "3-1-2",
+    "3-2-1",
 ]
-"""What an option means, in one canonical word for all kinds: angles offered by side and rank of size, things by the order in which they are named, two
-sides by the first and the second."""
+"""What an option means, in one canonical word for all kinds: angles offered by side and rank of size; pictures, or things, by their places or the order in
+which they are named; two sides by the first and the second; orders of three pictures."""
 Cue = Literal["aligned", "conflict", "none"]
 """Whether what the pictures suggest without depth agrees with the truth; none where either has no direction."""
 
@@ -67,6 +73,9 @@ _SIDES: tuple[tuple[Label, Label], ...] = (
     ("left_large", "right_large"),
     ("left_left", "right_right"),
     ("left_right", "right_left"),
+    ("1-2-3", "3-2-1"),
+    ("1-3-2", "2-3-1"),
+    ("2-1-3", "3-1-2"),
 )
 _WAYS: tuple[tuple[Label, Label], ...] = (("forward", "back"), ("up", "down"), ("closer", "farther"))
 MIRRORED: dict[str, Label] = {a: b for one, other in _SIDES for a, b in ((one, other), (other, one))}
@@ -164,7 +173,7 @@ class ViewPair:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question about a pair of views, with its truth and how clear-cut that truth is."""
+    """A question about a pair of views, or three, with its truth and how clear-cut that truth is."""
 
     question_id: str
     kind: str

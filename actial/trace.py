@@ -1,13 +1,12 @@
 """The life of one question: every record that descends from an id, from the camera to the decimal of the benchmark.
 
-`actial trace ID`, or `python -m actial.trace ID`, for the id of a scene, a view, a pair or a question (of a completion: its question).
+`actial trace ID`, or `python -m actial.trace ID`, for the id of a scene, a view, a pair, three views or a question (of a completion: its question).
 """
 
 from __future__ import annotations
 
 import argparse
 import difflib
-import itertools
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,6 +17,7 @@ import numpy as np
 from actial import ids
 from actial.errors import UserError, exit_on_user_error
 from actial.geometry.angles import motion_between
+from actial.geometry.arcs import arc_of_three, azimuth_deg
 from actial.mirror import mirrored_id, mirrored_view
 from actial.records import LETTERS, Conversation, Question, Rollout, Verdict, View, is_viewpoint
 from actial.report.outputs import STAND_INS, Outputs, in_order
@@ -26,7 +26,7 @@ from actial.report.outputs import STAND_INS, Outputs, in_order
 def trace(identifier: str, outputs: Path) -> str:
     """What descends from `identifier`, as text to print.
 
-    A question or a pair is told whole. A scene or a view is told with one line for each of its questions.
+    A question, a pair or a triple is told whole. A scene or a view is told with one line for each of its questions.
 
     Raises:
         UserError: nothing was rendered yet, or no record has this id (the nearest one is named).
@@ -46,11 +46,11 @@ def trace(identifier: str, outputs: Path) -> str:
     shown = ids.view_ids_of(identifier)
     asked = [(split, q) for split, q in questions if q.view_ids == shown and identifier in (q.question_id, ids.group_id(*shown))]
     described = [c for c in found.conversations.get("sft", []) if c.question_id not in {q.question_id for _, q in questions} and c.view_ids == shown]
-    of_group = [found.views[v] for v in shown]
+    of_question = [found.views[v] for v in shown]
     return _text(
         identifier,
-        *map(_view, of_group),
-        *itertools.starmap(_motion, itertools.pairwise(of_group)),
+        *map(_view, of_question),
+        *([_motion(*of_question)] if len(of_question) == 2 else [_arc(of_question)] if len(of_question) == 3 else []),
         *(_question(split, question, found) for split, question in asked),
         _conversations("sft", [c for c in described if identifier in (c.question_id, ids.group_id(*shown))]),
     )
@@ -119,6 +119,18 @@ def _motion(first: View, second: View) -> Iterator[str]:
     motion = motion_between(first.camera.pose()[None], second.camera.pose()[None], first.objects[0].center())
     for name, value in motion._asdict().items():
         yield f"  {name:20s} {value[0]:+.4f}"
+
+
+def _arc(views: Sequence[View]) -> Iterator[str]:
+    yield from _heading("where the cameras stand around the subject", "actial/geometry/arcs.py; counter-clockwise from above")
+    if any(v.camera.T_world_cam is None or not v.objects for v in views):
+        yield "  unknown: a camera or the subject is not known"
+        return
+    azimuth = azimuth_deg(np.stack([v.camera.pose()[:3, 3] for v in views]), views[0].objects[0].center())
+    for view, angle in zip(views, azimuth, strict=True):
+        yield f"  {view.view_id:20s} azimuth {angle:+.4f} deg"
+    arc = arc_of_three(azimuth[None])
+    yield f"  along the arc: pictures {', '.join(str(i + 1) for i in arc.order[0])}, gaps {' and '.join(f'{gap:.4f}' for gap in arc.gaps_deg[0])} deg"
 
 
 def _question(split: str, question: Question, found: Outputs) -> Iterator[str]:

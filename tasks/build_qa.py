@@ -1,14 +1,14 @@
-"""Stage build_qa: views -> questions about pairs of views, with answers computed from geometry. `python -m tasks.build_qa`."""
+"""Stage build_qa: views -> questions about pairs of views and about three, with answers computed from geometry. `python -m tasks.build_qa`."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 from actial.errors import UserError
 from actial.json_files import write_json
 from actial.questions.balance import SPLITS
 from actial.questions.build import build_questions
 from actial.questions.card import write_card
+from actial.questions.consistency import FAMILIES, write_families
+from actial.questions.families import families_of
 from actial.questions.kinds_2d import balanced_2d
 from actial.questions.scan import scan_scenes
 from actial.questions.shortcut_table import audit_section, complaint
@@ -30,11 +30,23 @@ def make(job: body.Job) -> body.Made:
     counts = {f"{name} questions": built.total(name) for name in built.n_scenes}
     refused = dict(built.refused)
     if settings.n_questions_2d:
-        pairs = sorted({q.view_ids for q in read_questions(job.out / "test.parquet") if is_viewpoint(q.kind) and len(q.view_ids) == 2})
+        asked = [q.view_ids for q in read_questions(job.out / "test.parquet") if is_viewpoint(q.kind)]
+        pairs = sorted({(first, second) for first, second, *third in asked if not third})
         counts["2D questions"] = write_questions(job.out / "test_2d.parquet", _questions_2d(job, pairs))
         if not counts["2D questions"]:
             refused["pairs without 2D questions (no named part is seen, or an answer never occurs)"] = len(pairs)
+    if settings.n_families:
+        counts["families of test questions"], not_made = _families(job)
+        refused |= not_made
     return body.Made(counts=counts, refused=refused, look="README.md")
+
+
+def _families(job: body.Job) -> tuple[int, dict[str, int]]:
+    """Write families.jsonl; returns how many there are, and why others are none."""
+    store = ViewStore(job.inputs["render_views"] / "views")
+    families, refused = families_of(read_questions(job.out / "test.parquet"), store.__getitem__, job.params.build_qa, job.params.seed)
+    write_families(job.out / FAMILIES, families)
+    return len(families), dict(refused)
 
 
 def _audited(job: body.Job) -> str:
@@ -53,7 +65,7 @@ def _audited(job: body.Job) -> str:
     return audit_section(audit)
 
 
-def _questions_2d(job: body.Job, pairs: Sequence[tuple[str, ...]]) -> list[Question]:
+def _questions_2d(job: body.Job, pairs: list[tuple[str, str]]) -> list[Question]:
     """2D questions about some of these pairs, drawn by the seed."""
     store = ViewStore(job.inputs["render_views"] / "views")
     drawn = (pairs[i] for i in generator_for(job.params.seed, "questions_2d").permutation(len(pairs)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import functools
 import itertools
 import json
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ from pathlib import Path
 from actial.answers import read_answer
 from actial.errors import UnreadablePicture, UserError
 from actial.evaluation.completions import Ask, CompletionLog, Sampling, ask, log_name
-from actial.evaluation.conditions import PLAIN, SAMPLED, posed
+from actial.evaluation.conditions import FAMILY, PLAIN, SAMPLED, posed
+from actial.evaluation.families import AskedFamily, family_scores
 from actial.evaluation.score import MODES, Asked, Verdicts, is_viewpoint, score, verdict_of
 from actial.evaluation.standins import STANDINS, standin_completions
 from actial.evaluation.tables import accuracy_rows, score_table, summary
@@ -20,6 +22,7 @@ from actial.ids import question_of
 from actial.json_files import write_json
 from actial.params import Params
 from actial.prompts import prompt_messages, prompt_sha
+from actial.questions.consistency import FAMILIES, contradicts, read_families
 from actial.records import LETTERS, Mode, Question, Verdict
 from actial.rng import seed_for
 from actial.shards import ViewStore
@@ -66,14 +69,20 @@ def make(job: Job) -> Made:
         )
     standins = judge_standins(questions, modes, params)
     check_oracle(standins, questions, test)
-    items, left_out = plan_items(params, questions, {q.question_id: q for q in every}, modes, views)
+    families, of_families, n_broken = asked_families(test.with_name(FAMILIES), every, views)
+    items, left_out = plan_items(params, questions, of_families, {q.question_id: q for q in every}, modes, views)
     verdicts = judge_models(job, items)
     asked = sorted_out(verdicts, standins, left_out, params.evaluate.sampled.temperature)
     write_records(job.out, [*verdicts.values(), *standins.values()])
     scores = score(questions, asked, {"a picture cannot be read": n_unreadable}, params.evaluate.chance_bound, params.seed)
+    if families:
+        guessed = judge_standins(of_families, modes, params)
+        answered = {(model, mode): found for (model, mode, condition), found in verdicts.items() if condition == FAMILY}
+        scores["families"] = family_scores(families, {q.question_id: q for q in of_families}, answered | guessed)
     write_scores(job.out, scores)
     print(score_table(scores), flush=True)
     refused = {"questions with an unreadable picture": n_unreadable}
+    refused |= {"families with an unreadable picture": n_broken} if n_broken else {}
     refused |= {f"questions under {condition}, whose truth is not known there": n for condition, n in left_out.items() if n}
     return Made({"questions": len(questions), "verdicts": sum(map(len, verdicts.values()))}, refused, "scores.md")
 
@@ -114,6 +123,27 @@ def set_aside_unreadable(questions: list[Question], views: ViewStore) -> tuple[l
     return readable, len(questions) - len(readable)
 
 
+def asked_families(path: Path, test: list[Question], views: ViewStore) -> tuple[list[AskedFamily], list[Question], int]:
+    """The families that build_qa wrote, if any, the questions that they hold, in the order of the test, and how many others show an unreadable picture.
+
+    Raises:
+        UserError: the file is no table of families, or names a question that is not in the test.
+    """
+    if not path.exists():
+        return [], [], 0
+    families = read_families(path)
+    wanted = {question_id for family in families for question_id in family.claims}
+    questions = [q for q in test if q.question_id in wanted]
+    if missing := wanted - {q.question_id for q in questions}:
+        raise UserError(f"{path} names {min(missing)}, which is not among the test questions: rebuild the questions with build_qa")
+    readable, _ = set_aside_unreadable(questions, views)
+    known = {q.question_id for q in readable}
+    whole = [family for family in families if family.claims.keys() <= known]
+    held = {question_id for family in whole for question_id in family.claims}
+    asked = [AskedFamily(f.sort, f.scene_id, tuple(f.claims), functools.partial(contradicts, f)) for f in whole]
+    return asked, [q for q in readable if q.question_id in held], len(families) - len(whole)
+
+
 def judge_standins(questions: list[Question], modes: list[Mode], params: Params) -> Verdicts:
     """What the five stand-ins write, read and judged like any model."""
     sha = prompt_sha(params.prompt)
@@ -141,13 +171,14 @@ def check_oracle(verdicts: Verdicts, questions: list[Question], path: Path) -> N
 
 
 def plan_items(
-    params: Params, questions: list[Question], test: dict[str, Question], modes: list[Mode], views: ViewStore
+    params: Params, questions: list[Question], of_families: list[Question], test: dict[str, Question], modes: list[Mode], views: ViewStore
 ) -> tuple[dict[str, list[Item]], dict[str, int]]:
     """What each model is asked, and how many questions each control leaves out since their truth is not known there.
 
     Controls and samples are about the same draw of questions as far as they reach: the first of it, by the seed.
 
     Args:
+        of_families: asked plainly, too, in every mode; what is asked already is not asked again.
         test: all questions of the split, by id.
     """
     evaluate = params.evaluate
@@ -158,6 +189,7 @@ def plan_items(
 
     viewpoint = [q for q in questions if is_viewpoint(q.kind)]
     plain = [item(q, mode, PLAIN) for mode in modes for q in questions]
+    plain += [item(q, mode, FAMILY) for mode in modes for q in of_families]
     controls, left_out = [], {}
     for condition in evaluate.controls.conditions if evaluate.controls.models else ():
         about = draw_questions(viewpoint, evaluate.controls.n_questions, params.seed)
@@ -198,7 +230,7 @@ def judge_models(job: Job, items: dict[str, list[Item]]) -> dict[tuple[str, Mode
 def sorted_out(verdicts: dict[tuple[str, Mode, str], list[Verdict]], standins: Verdicts, left_out: dict[str, int], temperature: float) -> Asked:
     """Verdicts by what they are for."""
     plain = {(model, mode): found for (model, mode, condition), found in verdicts.items() if condition == PLAIN}
-    controls = {(model, condition): found for (model, _, condition), found in verdicts.items() if condition not in (PLAIN, SAMPLED)}
+    controls = {(model, condition): found for (model, _, condition), found in verdicts.items() if condition not in (PLAIN, SAMPLED, FAMILY)}
     samples = {
         model: [list(group) for _, group in itertools.groupby(found, key=lambda v: question_of(v.question_id))]
         for (model, _, condition), found in verdicts.items()

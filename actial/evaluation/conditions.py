@@ -6,6 +6,8 @@
 | second_only | a plain mid-gray one of the first's size, and the second picture | the original truth | as above, for the second |
 | same_twice | the first picture twice | none, or no | whether it sees that nothing moved |
 | swapped | both pictures in the other order, under the same words and options | the truth of the other order's own question | as good as plain |
+
+Of three pictures none is hidden or repeated; swapped, they stand in the reverse order, and the truth names them by their new places.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ from actial import ids
 from actial.records import Question
 
 CONTROLS = ("first_only", "second_only", "same_twice", "swapped")
-PLAIN, SAMPLED = "plain", "sampled"
+PLAIN, SAMPLED, FAMILY = "plain", "sampled", "family"
+"""Asked as it is, several times, or plainly since it belongs to a family of questions (`families`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +33,10 @@ class Posed:
 
 
 def posed(condition: str, question: Question, test: Mapping[str, Question]) -> Posed | None:
-    """A question under a control; None where its truth is not known there.
+    """A question under a control; None where its truth is not known there, or the control is none for it.
 
     Args:
-        question: about any views; what is done to a second picture is done to two.
+        question: about one view, two or three.
         test: all questions of the split, by id: the other order's truth is looked up, not guessed, since it need not be the mirror of this one's.
 
     Raises:
@@ -41,8 +44,10 @@ def posed(condition: str, question: Question, test: Mapping[str, Question]) -> P
     """
     if condition not in CONTROLS:
         raise ValueError(f"there is no condition {condition!r}")
-    if len(question.view_ids) != 2:
+    if len(question.view_ids) == 1:
         return None
+    if len(question.view_ids) == 3:
+        return _reversed(question) if condition == "swapped" else None
     first, second = question.view_ids
     if condition in ("first_only", "second_only"):
         return Posed(question, hidden=1 if condition == "first_only" else 0)
@@ -51,3 +56,13 @@ def posed(condition: str, question: Question, test: Mapping[str, Question]) -> P
         return None if zero is None else Posed(replace(question, view_ids=(first, first), truth=zero))
     other = test.get(ids.question_id(ids.pair_id(second, first), question.kind))
     return None if other is None else Posed(replace(question, view_ids=(second, first), truth=question.letter_of(other.label_of(other.truth))))
+
+
+_RENAMED: dict[str, str] = {"first": "third", "third": "first"}
+
+
+def _reversed(question: Question) -> Posed:
+    """Three pictures in the reverse order: the first is now the third, in places and in orders alike."""
+    label = question.label_of(question.truth)
+    renamed = _RENAMED.get(label, label.translate(str.maketrans("13", "31")))
+    return Posed(replace(question, view_ids=question.view_ids[::-1], truth=question.letter_of(renamed)))

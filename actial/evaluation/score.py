@@ -8,6 +8,7 @@ scores.json:
     cue          by model, mode, viewpoint kind (and overall) and stratum (aligned, conflict, see `questions.cues`): n, accuracy, stderr, versus_chance
     controls     by model and condition (see `conditions`): left_out, and by group: n, accuracy, stderr, versus_chance, plain (the same questions asked plainly)
     sampled      n, temperature, and by model and group: n, greedy, mean, majority, best (each accuracy and stderr), chance_best, unparsed
+    families     where build_qa made any: see `families`
     set_aside    test questions that were not asked, by reason
     chance_bound see `stats.chance_test`, which makes versus_chance: verdict, low, high
 

@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from actial.evaluation.conditions import CONTROLS
+from actial.evaluation.families import SORTS
 from actial.evaluation.score import DIRECTIONAL, MODELS, MODES, NEW, OVERALL, SAT, STRATA, TWO_D
 from actial.evaluation.standins import STANDINS
 from actial.stats import ABOVE, AT_CHANCE, BELOW, UNDECIDED
 
+GUESSES = "random"
+"""The stand-in that guesses."""
 MARKS = {AT_CHANCE: "=", ABOVE: "+", BELOW: "-", UNDECIDED: "?"}
 _SHOULD_BE = {
     "first_only": "second picture gray: should be at chance",
@@ -21,7 +24,16 @@ _SHOULD_BE = {
 
 def score_table(scores: Mapping[str, Any]) -> str:
     """The scores as Markdown, a sentence and a table for each question a reader has; what was not asked is left out. Percent ± standard error."""
-    blocks = [_headline(scores), _by_kind(scores), _comparisons(scores), _cue(scores), _sampled(scores), _controls(scores), _standins(scores)]
+    blocks = [
+        _headline(scores),
+        _by_kind(scores),
+        _comparisons(scores),
+        _cue(scores),
+        _sampled(scores),
+        _families(scores),
+        _controls(scores),
+        _standins(scores),
+    ]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
@@ -109,6 +121,26 @@ def _sampled(scores: Mapping[str, Any]) -> str:
         f"(best: any of the {n} is right):"
     )
     return said + "\n\n" + _markdown(["model", "greedy", f"mean of {n}", f"majority of {n}", f"best of {n}"], rows, text=[0])
+
+
+def _families(scores: Mapping[str, Any]) -> str:
+    """Absent where no families were asked. Blind guesses are shown for comparison."""
+    found = scores.get("families")
+    if not found:
+        return ""
+    rows = []
+    for model, by_mode in (_ordered({model: of for model, of in found.items() if model not in STANDINS}) | {GUESSES: found[GUESSES]}).items():
+        for mode in _in_order(set(by_mode), first=MODES):
+            for sort in (sort for sort in SORTS if sort in by_mode[mode]):
+                of = by_mode[mode][sort]
+                shares = [_percent(of[name]) for name in ("contradicting", "unanswered", "accuracy", "all_right")]
+                rows.append([model, mode, sort, _cell({"accuracy": of["consistent"], "stderr": of["stderr"]}), *shares, f"{of['n']:,}"])
+    said = (
+        "Do its answers agree with each other? Families of questions about two or three views, answered without a contradiction, which no motion of the "
+        f"cameras makes true ({GUESSES}: blind guesses):"
+    )
+    head = ["model", "mode", "family", "consistent", "contradicting", "unanswered", "right", "all right", "families"]
+    return said + "\n\n" + _markdown(head, rows, text=[0, 1, 2])
 
 
 def _controls(scores: Mapping[str, Any]) -> str:

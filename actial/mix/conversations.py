@@ -144,7 +144,7 @@ def written_2d(scribe: Scribe, questions: Sequence[Question], most: int) -> list
 
 
 def _of_each_pair(scribe: Scribe, questions: Sequence[Question], name: str) -> list[Question]:
-    """One of the viewpoint questions about each ordered pair, in an order drawn by the seed."""
+    """One of the viewpoint questions about each ordered pair, in an order drawn by the seed. Of one picture, or three, nothing is described."""
     one = list({q.view_ids: q for q in questions if len(q.view_ids) == 2 and is_viewpoint(q.kind)}.values())
     return [one[i] for i in generator_for(scribe.seed, name).permutation(len(one))]
 

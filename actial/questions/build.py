@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,8 @@ from actial.questions.kinds import KINDS, TIED_CLASS, Kind
 from actial.questions.pairs import Candidates, find_candidates
 from actial.questions.sat_build import AboutThings, questions_about_things
 from actial.questions.scan import PosedScene
+from actial.questions.three_views import ThreeViewKind
+from actial.questions.triples import Triple, TripleFinder
 from actial.records import LETTERS, Cue, Question
 from actial.rng import generator_for
 from actial.shards import ViewStore
@@ -54,6 +56,8 @@ class Built:
     n_pairs: int
     """Ordered pairs of views looked at."""
     refused: dict[str, int]
+    n_triples: int = 0
+    """Unordered triples of views looked at."""
 
     def total(self, split: str) -> int:
         return sum(n for (s, _, _), n in self.labels.items() if s == split)
@@ -62,7 +66,7 @@ class Built:
 def build_questions(scenes: Iterable[PosedScene], out: Path, settings: BuildQA, seed: int, store: ViewStore | None = None) -> Built:
     """Write `{train,rl,val,test}.parquet` into `out`.
 
-    Every pair is asked in both orders, each with its own truth.
+    Every pair is asked in both orders, each with its own truth; every triple in one order, drawn by the seed.
 
     Args:
         store: the views of the scenes, for the kinds of `sat_kinds`: without it none of them is asked.
@@ -70,14 +74,17 @@ def build_questions(scenes: Iterable[PosedScene], out: Path, settings: BuildQA, 
     Raises:
         UserError: no view has a camera pose, no pair is usable, no scene is of a family held out, or a split gets no question.
     """
-    found = find_candidates(scenes, settings, seed)
+    triples = TripleFinder(settings, seed)
+    found = find_candidates(triples.watched(scenes), settings, seed)
     if not found.n_pairs:
         _complain_about_views(found)
     held_out = _held_out(found, settings)
     split = split_of_scenes(found.things, held_out, settings.splits, seed)
     kept = _thinned(found, split, settings, seed)
+    of_three = {name: list(triples.asked(name, set(np.flatnonzero(split == s).tolist()))) for s, name in enumerate(SPLITS)}
     things = _about_things(store, found, split, settings, seed)
-    sizes = Counter(SPLITS[s] for s in split[found.rows["scene"][kept]]) + Counter({name: len(things.of(name)) for name in SPLITS})
+    sizes = Counter(SPLITS[s] for s in split[found.rows["scene"][kept]])
+    sizes += Counter({name: len(of_three[name]) + len(things.of(name)) for name in SPLITS})
     for name in SPLITS:
         if settings.splits[name] > 0 and not sizes[name]:
             raise UserError(
@@ -87,12 +94,14 @@ def build_questions(scenes: Iterable[PosedScene], out: Path, settings: BuildQA, 
     tally = _Tally()
     for s, name in enumerate(SPLITS):
         rows = found.rows[kept[split[found.rows["scene"][kept]] == s]]
-        write_questions(out / f"{name}.parquet", tally.counted(name, itertools.chain(_in_words(rows, found, settings, seed), things.of(name))))
+        questions = itertools.chain(_in_words(rows, found, settings, seed), _about_triples(of_three[name], found, settings, seed), things.of(name))
+        write_questions(out / f"{name}.parquet", tally.counted(name, questions))
+    found.refused.update(triples.refused)
     n_scenes = {name: int(np.count_nonzero(split == s)) for s, name in enumerate(SPLITS)}
     refused = {reason: n for reason, n in sorted((found.refused + things.refused).items()) if n}
     n_held_out = {name: found.families.count(name) for name in settings.held_out_families}
     of_scenes = (len(set(found.things)), Counter(found.licences), n_held_out)
-    return Built(n_scenes, *of_scenes, dict(tally.labels), tally.letters, dict(tally.tied), tally.cues, tally.bits, found.n_pairs, refused)
+    return Built(n_scenes, *of_scenes, dict(tally.labels), tally.letters, dict(tally.tied), tally.cues, tally.bits, found.n_pairs, refused, triples.n_looked_at)
 
 
 def _about_things(store: ViewStore | None, found: Candidates, split: np.ndarray, settings: BuildQA, seed: int) -> AboutThings:
@@ -163,9 +172,28 @@ def _in_words(rows: np.ndarray, found: Candidates, settings: BuildQA, seed: int)
             )
 
 
+def _about_triples(asked: Sequence[Triple], found: Candidates, settings: BuildQA, seed: int) -> Iterator[Question]:
+    for triple in asked:
+        yield _question(
+            triple.kind,
+            triple.view_ids,
+            triple.family_id,
+            label=triple.label,
+            value=round(triple.least_gap_deg, DIGITS),
+            margin=round(triple.margin, DIGITS),
+            tied=False,
+            cue="none",
+            source=found.sources[triple.scene],
+            sizes_deg=[],
+            held_out=found.families[triple.scene] in settings.held_out_families,
+            wordings=settings.wordings,
+            seed=seed,
+        )
+
+
 def _question(
-    kind: Kind,
-    views: tuple[str, str],
+    kind: Kind | ThreeViewKind,
+    views: tuple[str, ...],
     family_id: str,
     *,
     label: int,
@@ -179,7 +207,7 @@ def _question(
     wordings: int,
     seed: int,
 ) -> Question:
-    question_id = ids.question_id(ids.pair_id(*views), kind.name)
+    question_id = ids.question_id(ids.group_id(*views), kind.name)
     generator = generator_for(seed, question_id)
     labels, options = kind.asked_labels, kind.option_texts(sizes_deg)
     order = [int(i) for i in generator.permutation(len(labels))]

@@ -13,6 +13,7 @@ from actial.questions.deciding import unit_of
 from actial.questions.kinds import Kind, kinds_of
 from actial.questions.sat_card import things_section
 from actial.questions.sat_kinds import SatKind, sat_kinds_of
+from actial.questions.three_views import ThreeViewKind, three_view_kinds_of
 from actial.records import LETTERS
 
 _HEAD = """---
@@ -53,6 +54,7 @@ def write_card(path: Path, built: Built, settings: BuildQA, seed: int, audit: st
         ),
         _splits(built, splits),
         *([_kinds(settings)] if kinds_of(settings) else []),
+        *([_three_views(built, settings)] if three_view_kinds_of(settings) else []),
         *([things_section(settings)] if sat_kinds_of(settings) else []),
         _labels(built, settings, splits),
         *([_cues(built, settings, splits)] if kinds_of(settings) else []),
@@ -109,6 +111,19 @@ def _kinds(settings: BuildQA) -> str:
     return "\n".join(["## Kinds\n", _table(header, rows), "", notes, wordings])
 
 
+def _three_views(built: Built, settings: BuildQA) -> str:
+    three, kinds = settings.three_views, three_view_kinds_of(settings)
+    rule = (
+        f"Questions of {' and '.join(f'`{kind.name}`' for kind in kinds)} are about three pictures, whose cameras stand on one arc of less than "
+        f"{three.max_arc_deg:g} deg around the subject, at least {three.min_gap_deg:g} deg between neighbours; the smaller of the two gaps is stored. "
+        "An arc can be walked both ways: the order asked for is the counter-clockwise one as seen from above, so that an order and its reverse are different "
+        f"answers. Of the {built.n_triples:,} triples looked at up to {three.triples_per_kind} of a scene are asked about by a kind. In a split they are dealt "
+        "round the labels at random, and the pictures put into an order of which the label is true: all labels are equally frequent. They have no 2D cue.\n"
+    )
+    rows = [[kind.name, kind.texts[0], " / ".join(kind.options), " / ".join(kind.labels)] for kind in kinds]
+    return "\n".join(["## Three views\n", rule, _table(["kind", "first wording", "options", "labels"], rows), ""])
+
+
 _OTHER_ORDER = {"opposite": "the opposite", "same": "the same", "anew": "computed anew"}
 
 
@@ -125,7 +140,7 @@ def _asked(kind: Kind, settings: BuildQA) -> str:
 
 def _labels(built: Built, settings: BuildQA, splits: list[str]) -> str:
     rows = []
-    asked: list[Kind | SatKind] = [*kinds_of(settings), *sat_kinds_of(settings)]
+    asked: list[Kind | ThreeViewKind | SatKind] = [*kinds_of(settings), *three_view_kinds_of(settings), *sat_kinds_of(settings)]
     for split in splits:
         for kind in asked:
             labels = kind.asked_labels

@@ -80,8 +80,13 @@ def find_candidates(scenes: Iterable[PosedScene], settings: BuildQA, seed: int) 
     return found
 
 
+def places_in_sight(scene: PosedScene, views: np.ndarray) -> np.ndarray:
+    """(v,) bool: whether the subject's centre lies in the picture of each of a scene's usable views; where its K is not given, it is taken to."""
+    return _in_sight([scene], [views], scene.T_world_cam[views], scene.subject_center[views])
+
+
 def _of_batch(batch: Sequence[PosedScene], base: int, settings: BuildQA, seed: int, found: Candidates) -> np.ndarray:
-    usable = [_usable_views(scene, found.refused) for scene in batch]
+    usable = [usable_views(scene, found.refused) for scene in batch]
     numbers = [np.array([ids.parse(scene.view_ids[i]).first for i in views], dtype=np.int16) for scene, views in zip(batch, usable, strict=True)]
     pairs = [np.triu_indices(len(views), 1) for views in usable]
     poses = np.concatenate([scene.T_world_cam[views] for scene, views in zip(batch, usable, strict=True)])
@@ -105,7 +110,7 @@ def _of_batch(batch: Sequence[PosedScene], base: int, settings: BuildQA, seed: i
     ways = ((i, j), (j, i))
     motions = [motion_between(poses[a], poses[b], centers[a], None if np.isnan(fronts).all() else fronts[a]) for a, b in ways]
     moved = np.linalg.norm(centers[i] - centers[j], axis=1) > MOVED_M_PER_R * np.linalg.norm(poses[i, :3, 3] - centers[i], axis=1)
-    state = np.concatenate([_states(scene, views) for scene, views in zip(batch, usable, strict=True)])
+    state = np.concatenate([states_of(scene, views) for scene, views in zip(batch, usable, strict=True)])
     other_moved = ~moved & (state[i] != state[j])
     shown = in_sight[i] & in_sight[j]
     rows = []
@@ -133,7 +138,7 @@ def _fill_in(row: np.ndarray, order: int, kind: Kind, motion: Motion, label: np.
     row["cue"][:, order] = cue_codes(kind.name, np.where(in_both, first, np.nan), np.where(in_both, second, np.nan), label)
 
 
-def _states(scene: PosedScene, views: np.ndarray) -> np.ndarray:
+def states_of(scene: PosedScene, views: np.ndarray) -> np.ndarray:
     """For each of n usable views (n,), the place among them of the first in which every object stands as it does there."""
     standing, centers = scene.standing[views], scene.subject_center[views]
     missing = np.isnan(standing[..., 0, 0])
@@ -197,7 +202,8 @@ def _rank_within(group: np.ndarray) -> np.ndarray:
     return at - np.maximum.accumulate(np.where(np.r_[True, group[1:] != group[:-1]][: len(group)], at, 0))
 
 
-def _usable_views(scene: PosedScene, refused: Counter[str]) -> np.ndarray:
+def usable_views(scene: PosedScene, refused: Counter[str]) -> np.ndarray:
+    """(n,) places of a scene's views with a readable picture, a pose and a subject; the others are counted."""
     posed = np.isfinite(scene.T_world_cam).all(axis=(1, 2))
     has_subject = np.isfinite(scene.subject_center).all(axis=1)
     refused["views: unreadable picture"] += int(np.count_nonzero(~scene.picture_is_whole))

@@ -1,4 +1,4 @@
-"""The browser of test questions: both pictures, the scene from above, the truth and what decides it, and what every model wrote."""
+"""The browser of test questions: the pictures, the scene from above, the truth and what decides it, and what every model wrote."""
 
 from __future__ import annotations
 
@@ -92,8 +92,8 @@ def pair_of_pictures(view_ids: Sequence[str], views: ViewStore | None) -> Html:
         tag("figure", tag("img", data_view=view_id, alt=f"Picture {i}: {view_id}"), tag("figcaption", tag("b", i), f" {view_id}"))
         for i, view_id in enumerate(view_ids, start=1)
     ]
-    if views is not None and len(view_ids) == 2 and all(v in views for v in view_ids):
-        sketch = top_down(views[view_ids[0]], views[view_ids[1]])
+    if views is not None and len(view_ids) > 1 and all(v in views for v in view_ids):
+        sketch = top_down(*(views[v] for v in view_ids))
         if sketch is not None:
             figures.append(tag("figure", sketch, tag("figcaption", "From above; camera 1 looks up the page")))
     return tag("div", *figures, class_="pair")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from actial.report.charts import Interval, interval_chart
@@ -34,6 +34,11 @@ _SAMPLED = (
     "Majority: the answer given most often; a tie is won by lot, unparsed answers do not vote. Best: any of the {n} is right, which "
     "guessing often is too (chance row). Training that only sharpens lifts greedy and mean towards majority; training that teaches lifts them all."
 )
+_FAMILIES = (
+    "Test questions about the same two or three views, asked in families: from A to B and back, by several kinds, around a cycle of three. Consistent: all are "
+    "answered, and some motion of the cameras makes all answers true; contradicting: none does. Consistent answers may be wrong, and blind guesses are so now "
+    "and then (row random); one that always says that nothing changed never contradicts itself, so look at the accuracy beside it."
+)
 _CONTROLS = (
     "The same questions with something taken away or turned round, in mode think. With one picture gray, more than chance would mean that one picture "
     "gives answers away. With the first picture twice, right is always that nothing changed. In the other order, with its own truth, it "
@@ -60,6 +65,8 @@ def score_section(outputs: Outputs) -> Html:
     if scores["sampled"] is not None:
         n, temperature = scores["sampled"]["n"], scores["sampled"]["temperature"]
         parts += [tag("h3", "Teach or sharpen?"), tag("p", _SAMPLED.format(n=n, temperature=temperature), class_="faint"), _sampled_table(scores)]
+    if "families" in scores:
+        parts += [tag("h3", "Do its answers agree with each other?"), tag("p", _FAMILIES, class_="faint"), _family_table(scores)]
     if scores["controls"]:
         parts += [tag("h3", "Controls"), tag("p", _CONTROLS, class_="faint"), _control_table(scores)]
     if stand_ins:
@@ -147,18 +154,34 @@ def _sampled_table(scores: Mapping[str, Any]) -> Html:
     return table(header, rows, caption=f"Sampled answers to {overall['n']:,} questions", numeric=range(2, len(header)), class_="scores")
 
 
+def _family_table(scores: Mapping[str, Any]) -> Html:
+    found = [entry for entry in _by_model(scores["families"]) if entry[0] not in STAND_INS or entry[0] == "random"]
+    rows = [
+        [tag("strong", model), mode, sort, f"{of['n']:,}", with_error(of["consistent"], of["stderr"])]
+        + [percent(of[name]) for name in ("contradicting", "unanswered", "accuracy", "all_right")]
+        for model, mode, by_sort in found
+        for sort, of in sorted(by_sort.items())
+    ]
+    header = ["model", "mode", "family", "families", "consistent", "contradicting", "unanswered", "right answers", "all right"]
+    return table(header, rows, caption="Families of questions whose answers constrain each other", numeric=range(3, len(header)), class_="scores")
+
+
 def _control_table(scores: Mapping[str, Any]) -> Html:
     rows: list[list[object]] = []
+    groups = _overall_first({g for by_condition in scores["controls"].values() for of in by_condition.values() for g in of["groups"]})
     for model in sorted(scores["controls"], key=lambda m: in_order((m, ""))):
         by_condition = scores["controls"][model]
         for condition in [c for c in _CONTROL_NAMES if c in by_condition]:
             of = by_condition[condition]["groups"]
-            groups = _overall_first(of)
             left_out = f" ({by_condition[condition]['left_out']:,} left out)" if by_condition[condition]["left_out"] else ""
-            cells = [join([_against_chance(of[g]), tag("br"), tag("small", f"plain {percent(of[g]['plain'])}", class_="faint")]) for g in groups]
+            cells = [_control_cell(of[g]) if g in of else tag("span", "not asked", class_="faint") for g in groups]
             rows.append([tag("strong", model), tag("span", _CONTROL_NAMES[condition], title=condition), f"{of['overall']['n']:,}{left_out}", *cells])
     header = ["model", "control", "questions", *groups]
     return table(header, rows, caption="Accuracy under controls, and of the same questions asked plainly", numeric=range(2, len(header)), class_="scores")
+
+
+def _control_cell(cell: Mapping[str, Any]) -> Html:
+    return join([_against_chance(cell), tag("br"), tag("small", f"plain {percent(cell['plain'])}", class_="faint")])
 
 
 def _against_chance(cell: Mapping[str, Any]) -> Html:
@@ -173,7 +196,7 @@ def _by_model(by_model: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str,
     return sorted(found, key=lambda entry: in_order(entry[:2]))
 
 
-def _overall_first(groups: Sequence[str] | Mapping[str, Any]) -> list[str]:
+def _overall_first(groups: Collection[str]) -> list[str]:
     return sorted(groups, key=lambda g: (g != "overall", g != "directional", g != "new families", g.endswith("2d"), g))
 
 

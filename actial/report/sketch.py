@@ -1,4 +1,4 @@
-"""A pair of views from above: both cameras, what stands in the scene, and the movement. Camera 1 looks up the page."""
+"""Two views, or three, from above: the cameras, what stands in the scene, and of two the movement. Camera 1 looks up the page."""
 
 from __future__ import annotations
 
@@ -33,33 +33,37 @@ _CSS = {
 }
 
 
-def top_down(first: View, second: View) -> Html | None:
+def top_down(first: View, *others: View) -> Html | None:
     """The sketch as inline SVG; None where a camera is unknown.
 
     The page's up is the first camera's level viewing direction, so that left on the page is left in the first picture.
     """
-    if first.camera.T_world_cam is None or second.camera.T_world_cam is None:
+    views = (first, *others)
+    if any(v.camera.T_world_cam is None for v in views):
         return None
     T_page_world = _page_from_world(first.camera)
-    cameras = [transformed(T_page_world, v.camera.pose()[:3, 3])[:2] for v in (first, second)]
+    cameras = [transformed(T_page_world, v.camera.pose()[:3, 3])[:2] for v in views]
     outlines = [(o, transformed(T_page_world, footprint(o))[:, :2]) for o in _drawn(first.objects)]
     reach_m = 0.3 * float(np.linalg.norm(cameras[0] - _subject_xy(first, T_page_world))) or 1.0
-    wedges = [_wedge(v.camera, T_page_world, reach_m) for v in (first, second)]
+    wedges = [_wedge(v.camera, T_page_world, reach_m) for v in views]
     everything = np.concatenate([*wedges, *(points for _, points in outlines)])
     low, high = everything.min(axis=0), everything.max(axis=0)
     scale = (SIZE - 2 * _MARGIN) / max(float((high - low).max()), 1e-9)
     to_px = lambda p: (np.array([1, -1]) * (np.asarray(p) - (low + high) / 2)) * scale + SIZE / 2
-    marks = [tag("title", f"From above: {first.view_id} is camera 1, {second.view_id} is camera 2")]
+    marks = [tag("title", "From above: " + ", ".join(f"{v.view_id} is camera {n}" for n, v in enumerate(views, start=1)))]
     marks += [_polygon(to_px(points), o) for o, points in outlines]
     fronts = [(o, transformed(T_page_world, front_of(o))[:, :2]) for o in first.objects if o.front is not None]
     marks += [part for o, ends in fronts for part in arrow(to_px(ends), "front", f"front of {o.name}")]
-    marks += _path(to_px(cameras[0]), to_px(cameras[1]))
-    overlap = np.linalg.norm(to_px(cameras[1]) - to_px(cameras[0])) < 2 * _MARKER_PX
-    aside_px = (_MARKER_PX + 1) * np.array([[-1, 0], [1, 0]]) * overlap
+    aside_px = np.zeros((len(views), 2))
+    if len(views) == 2:
+        marks += _path(to_px(cameras[0]), to_px(cameras[1]))
+        overlap = np.linalg.norm(to_px(cameras[1]) - to_px(cameras[0])) < 2 * _MARKER_PX
+        aside_px = (_MARKER_PX + 1.0) * np.array([[-1, 0], [1, 0]]) * overlap
     for number, (wedge, centre) in enumerate(zip(wedges, cameras, strict=True), start=1):
         marks += _camera(number, to_px(wedge), to_px(centre) + aside_px[number - 1])
     marks += scale_bar(scale)
-    return tag("svg", *marks, viewBox=f"0 0 {SIZE} {SIZE}", role="img", aria_label="Both cameras and the scene from above", class_="sketch")
+    said = f"{'Both' if len(views) == 2 else 'All'} cameras and the scene from above"
+    return tag("svg", *marks, viewBox=f"0 0 {SIZE} {SIZE}", role="img", aria_label=said, class_="sketch")
 
 
 ABOVE = (0, 1)

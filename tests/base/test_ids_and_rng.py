@@ -15,15 +15,16 @@ from actial.rng import generator_for
     scene=st.integers(0, 10**7),
     first=st.integers(0, 150),
     second=st.integers(0, 150),
+    third=st.none() | st.integers(0, 150),
     kind=st.from_regex(r"[a-z][a-z0-9_]{0,15}", fullmatch=True),
     sample=st.integers(0, 99),
 )
-def test_the_parents_are_read_off_the_child(scene: int, first: int, second: int, kind: str, sample: int) -> None:
+def test_the_parents_are_read_off_the_child(scene: int, first: int, second: int, third: int | None, kind: str, sample: int) -> None:
     s = ids.scene_id(scene)
-    v1, v2 = ids.view_id(s, first), ids.view_id(s, second)
-    question = ids.question_id(ids.pair_id(v1, v2), kind)
-    assert ids.parse(f"{question}#{sample}") == (s, first, second, kind, sample)
-    assert ids.view_ids_of(question) == (v1, v2)
+    shown = tuple(ids.view_id(s, number) for number in (first, second, third) if number is not None)
+    question = ids.question_id(ids.group_id(*shown), kind)
+    assert ids.parse(f"{question}#{sample}") == (s, first, second, third, kind, sample)
+    assert ids.view_ids_of(question) == shown
     assert ids.question_of(f"{question}#{sample}") == question
 
 

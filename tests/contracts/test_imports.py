@@ -16,6 +16,7 @@ BASE = {
     "ids",
     "rng",
     "params",
+    "params_questions",
     "params_views",
     "typed_yaml",
     "machine",

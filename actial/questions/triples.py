@@ -1,0 +1,167 @@
+"""Which three views are asked about, and in which order their pictures are shown.
+
+Each scene offers its triples with clear arcs, in an order drawn by the seed. Within a split and kind they are dealt round the labels: a triple's label is
+given first, and its pictures are put into an order of which that label is true. So every label is right equally often, and nothing but the seed decides it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from actial import ids
+from actial.geometry.arcs import Arc, arc_of_three, azimuth_deg
+from actial.params import BuildQA
+from actial.questions.deciding import NEAR_AXIS, OTHER_MOVED, OUT_OF_SIGHT, PITCHED, REASONS, SUBJECT_MOVED
+from actial.questions.pairs import MOVED_M_PER_R, places_in_sight, states_of, usable_views
+from actial.questions.scan import PosedScene
+from actial.questions.three_views import BETWEEN, ThreeViewKind, three_view_kinds_of
+from actial.rng import generator_for
+
+GAP, WIDE = -101, -102
+REASONS_OF_THREE = {
+    GAP: "two views too close on the arc",
+    WIDE: "arc as large as not asked, or larger",
+    **{code: REASONS[code] for code in (NEAR_AXIS, PITCHED, SUBJECT_MOVED, OTHER_MOVED)},
+    OUT_OF_SIGHT: "subject not in all three pictures",
+}
+"""Why a triple is not asked about; where there are several, the last in this order that holds."""
+
+
+@dataclass(frozen=True)
+class Triple:
+    """A question about three views."""
+
+    kind: ThreeViewKind
+    scene: int
+    """Number of the scene, in the order of the pass."""
+    family_id: str
+    view_ids: tuple[str, str, str]
+    """In the order of the pictures."""
+    label: int
+    """Place in the kind's labels."""
+    least_gap_deg: float
+    margin: float
+
+
+@dataclass(frozen=True)
+class _Found:
+    scene: int
+    on_arc: tuple[str, str, str]
+    """Ids of the views, counter-clockwise from above."""
+    family_id: str
+    least_gap_deg: float
+    margin: float
+
+
+@dataclass
+class TripleFinder:
+    """Looks at the scenes as they pass by on their way to somebody else, and keeps up to `triples_per_kind` triples of each."""
+
+    settings: BuildQA
+    seed: int
+    refused: Counter[str] = field(default_factory=Counter)
+    """Triples, by kind and reason."""
+    n_looked_at: int = 0
+    _found: list[_Found] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.kinds = three_view_kinds_of(self.settings)
+
+    def watched(self, scenes: Iterable[PosedScene]) -> Iterator[PosedScene]:
+        """The same scenes; each is looked at before it is handed on."""
+        for number, scene in enumerate(scenes):
+            if self.kinds:
+                self._look_at(number, scene)
+            yield scene
+
+    def asked(self, split_name: str, scenes: set[int]) -> Iterator[Triple]:
+        """The questions about a split, by kind and scene.
+
+        Args:
+            scenes: numbers of the split's scenes.
+        """
+        here = [found for found in self._found if found.scene in scenes]
+        for kind in self.kinds:
+            generator = generator_for(self.seed, f"{split_name}/{kind.name}/triples")
+            dealt = generator.permutation(len(here))[: len(here) // len(kind.labels) * len(kind.labels)]
+            self.refused[f"{kind.name}: thinned to balance labels"] += len(here) - len(dealt)
+            labels = {int(place): n % len(kind.labels) for n, place in enumerate(dealt)}
+            reverse = generator.random(len(here)) < 0.5
+            for place in sorted(labels):
+                found, label = here[place], labels[place]
+                pictures = shown_in_order(kind, found.on_arc, label, bool(reverse[place]))
+                yield Triple(kind, found.scene, found.family_id, pictures, label, found.least_gap_deg, found.margin)
+
+    def _look_at(self, number: int, scene: PosedScene) -> None:
+        """Chooses the scene's triples: those with the smallest of random keys."""
+        views = usable_views(scene, Counter())
+        triples = np.array(list(itertools.combinations(range(len(views)), 3)), dtype=int).reshape(-1, 3)
+        self.n_looked_at += len(triples)
+        arc, code = decided(scene, views, triples, self.settings)
+        clear = np.flatnonzero(code == 0)
+        key = generator_for(self.seed, f"{scene.scene_id}/triples").random(len(triples))
+        chosen = np.sort(clear[np.argsort(key[clear], kind="stable")][: self.settings.three_views.triples_per_kind])
+        for kind in self.kinds:
+            for reason, text in REASONS_OF_THREE.items():
+                self.refused[f"{kind.name}: {text}"] += int(np.count_nonzero(code == reason))
+            self.refused[f"{kind.name}: scene has enough"] += len(clear) - len(chosen)
+        margin = margins_of_three(arc, self.settings)
+        for t in chosen:
+            of_triple = [scene.view_ids[views[place]] for place in triples[t]]
+            family_id = ids.group_id(*sorted(of_triple, key=lambda view_id: ids.parse(view_id).first or 0))
+            first, second, third = (of_triple[place] for place in arc.order[t])
+            self._found.append(_Found(number, (first, second, third), family_id, float(arc.gaps_deg[t].min()), float(margin[t])))
+
+
+def decided(scene: PosedScene, views: np.ndarray, triples: np.ndarray, settings: BuildQA) -> tuple[Arc, np.ndarray]:
+    """The arc of each triple (t, 3) of a scene's usable views, and (t,) 0 where it is asked about, else a key of `REASONS_OF_THREE`."""
+    T, center = scene.T_world_cam[views], scene.subject_center[views]
+    a = T[:, :3, 3] - center
+    r = np.linalg.norm(a, axis=1)
+    arc = arc_of_three(azimuth_deg(T[:, :3, 3], center)[triples])
+    pitch_deg = np.degrees(np.arcsin(np.clip(-T[:, 2, 2], -1.0, 1.0)))
+    moved = [np.linalg.norm(center[triples[:, i]] - center[triples[:, j]], axis=1) > MOVED_M_PER_R * r[triples[:, i]] for i, j in ((0, 1), (0, 2))]
+    state = states_of(scene, views)[triples]
+    holds = {
+        GAP: arc.gaps_deg.min(axis=1) < settings.three_views.min_gap_deg,
+        WIDE: arc.gaps_deg.sum(axis=1) >= settings.three_views.max_arc_deg,
+        NEAR_AXIS: (np.hypot(a[:, 0], a[:, 1]) <= settings.min_level_distance_r * r)[triples].any(axis=1),
+        PITCHED: (np.abs(pitch_deg) > settings.max_pitch_deg)[triples].any(axis=1),
+        SUBJECT_MOVED: moved[0] | moved[1],
+        OTHER_MOVED: (state != state[:, :1]).any(axis=1) & ~(moved[0] | moved[1]),
+        OUT_OF_SIGHT: ~places_in_sight(scene, views)[triples].all(axis=1),
+    }
+    code = np.zeros(len(triples), dtype=int)
+    for reason in REASONS_OF_THREE:
+        code[holds[reason]] = reason
+    return arc, code
+
+
+def margins_of_three(arc: Arc, settings: BuildQA) -> np.ndarray:
+    """(t,) distance of the smaller gap, or of the whole arc, from its boundary, as a share of that boundary: whichever is less."""
+    three = settings.three_views
+    return np.asarray(np.minimum(arc.gaps_deg.min(axis=1) / three.min_gap_deg - 1, 1 - arc.gaps_deg.sum(axis=1) / three.max_arc_deg))
+
+
+def shown_in_order(kind: ThreeViewKind, on_arc: tuple[str, str, str], label: int, reverse: bool) -> tuple[str, str, str]:
+    """The views in an order of the pictures of which a label is true.
+
+    Args:
+        on_arc: the views, counter-clockwise.
+        label: place in the kind's labels.
+        reverse: which of the two orders that have the same picture in the middle; not used where the label decides.
+    """
+    shown = list(on_arc)
+    if kind is BETWEEN:
+        outer = [on_arc[2], on_arc[0]] if reverse else [on_arc[0], on_arc[2]]
+        shown = [*outer[:label], on_arc[1], *outer[label:]]
+    else:
+        for view_id, picture in zip(on_arc, kind.labels[label].split("-"), strict=True):
+            shown[int(picture) - 1] = view_id
+    first, second, third = shown
+    return first, second, third
