@@ -4,7 +4,7 @@ scene-000042                          a scene
 scene-000042.v03                      a view of it
 scene-000042.v03-v11                  an ordered pair of views (first, second)
 scene-000042.v03-v11-v05              an ordered triple of views
-scene-000042.v03-v11.orbit            a question about the pair (or triple), by its kind
+scene-000042.v03-v11.orbit            a question about the pair (or triple, or one view), by its kind
 scene-000042.v03-v11.orbit#5          the sixth completion sampled for it
 """
 
@@ -17,7 +17,7 @@ from actial.errors import UserError
 
 _GRAMMAR = re.compile(
     r"(?P<scene>[a-z][a-z0-9_]*-[A-Za-z0-9_]+)"
-    r"(?:\.v(?P<first>\d{2,})(?:-v(?P<second>\d{2,})(?:-v(?P<third>\d{2,}))?(?:\.(?P<kind>[a-z][a-z0-9_]*)(?:#(?P<sample>\d+))?)?)?)?"
+    r"(?:\.v(?P<first>\d{2,})(?:-v(?P<second>\d{2,})(?:-v(?P<third>\d{2,}))?)?(?:\.(?P<kind>[a-z][a-z0-9_]*)(?:#(?P<sample>\d+))?)?)?"
 )
 
 
@@ -55,7 +55,7 @@ def pair_id(first_view_id: str, second_view_id: str) -> str:
 
 
 def group_id(first_view_id: str, *other_view_ids: str) -> str:
-    """The id of an ordered pair or triple of views of one scene.
+    """The id of the views that a question is about, in order, all of one scene; of one view, its own.
 
     Raises:
         ValueError: the views belong to different scenes.
@@ -70,7 +70,7 @@ def group_id(first_view_id: str, *other_view_ids: str) -> str:
 
 
 def question_id(group: str, kind: str) -> str:
-    """The id of a question of some kind about a pair or triple of views."""
+    """The id of a question of some kind about the views of a `group_id`."""
     return f"{group}.{kind}"
 
 
@@ -88,7 +88,7 @@ def parse(identifier: str) -> IdParts:
 
 
 def view_ids_of(identifier: str) -> tuple[str, ...]:
-    """The ids of the views that an id names: none for a scene, one for a view, two or three from a pair or triple on."""
+    """The ids of the views that an id names: none for a scene, one for a view, two or three for a pair or triple; the same for a question about them."""
     parts = parse(identifier)
     return tuple(view_id(parts.scene_id, i) for i in (parts.first, parts.second, parts.third) if i is not None)
 

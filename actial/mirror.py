@@ -4,13 +4,17 @@ scene-000042.v03 also opens scene-000042_mirrored.v03.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from actial.records import MIRRORED, Floats, Question, SceneObject, View
 
 _SUFFIX = "_mirrored"
-_TURNED_OVER = frozenset({"lateral_r", "turn_deg", "roll_deg", "orbit_deg", "front_r"})
+_SIDE = re.compile(r"\b(?:left|right)\b")
+_TURNED_OVER = frozenset({"lateral_r", "turn_deg", "roll_deg", "orbit_deg", "front_r", "leftward_share", "bearing_deg"})
 """Deciding quantities that have the opposite sign in a mirror image; heights, distances and lengths stay."""
+_SIDE_IN_TEXT = frozenset({"action_step", "action_turn"})
+"""Kinds whose text says to which side somebody steps or turns."""
 
 
 def mirrored_id(identifier: str) -> str:
@@ -37,8 +41,8 @@ def mirrored_view(view: View) -> View:
 
 
 def mirrored_question(question: Question) -> Question:
-    """A viewpoint question about the mirror images of its views: the same options in the same order. The truth is on the other side, if it has one:
-    left and right change over, so do clockwise and counter-clockwise; up, closer or yes stay.
+    """A question about the mirror images of its views: the same options in the same order. The truth is on the other side, if it has one:
+    left and right change over, so do clockwise and counter-clockwise; up, closer or yes stay. Where the text names a side, it names the other one.
     """
     label = question.label_of(question.truth)
     return replace(
@@ -47,6 +51,7 @@ def mirrored_question(question: Question) -> Question:
         family_id=mirrored_id(question.family_id),
         view_ids=tuple(map(mirrored_id, question.view_ids)),
         scene_id=mirrored_id(question.scene_id),
+        text=_SIDE.sub(lambda side: MIRRORED[side[0]], question.text) if question.kind in _SIDE_IN_TEXT else question.text,
         truth=question.letter_of(MIRRORED.get(label, label)),
         deciding_value=-question.deciding_value if question.deciding_quantity in _TURNED_OVER else question.deciding_value,
     )

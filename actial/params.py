@@ -11,6 +11,7 @@ from pathlib import Path
 from actial.errors import UserError
 from actial.params_questions import THREE_VIEW_KINDS, ThreeViews
 from actial.params_views import RenderViews
+from actial.records import SAT_KINDS
 from actial.typed_yaml import load_typed, setting
 
 STAGES = ("render_views", "build_qa", "cold_start_mix", "sft", "grpo", "evaluate")
@@ -90,7 +91,10 @@ class BuildQA:
 
     splits: dict[str, float] = setting("Share of scenes of each split: train, rl, val, test; of the scenes whose geometry family is not held out.", ge=0, le=1)
     held_out_families: tuple[str, ...] = setting("Geometry families whose scenes are asked about in the test alone; the splits share out the others.")
-    kinds: tuple[str, ...] = setting("Kinds of questions (`questions.kinds`, `questions.three_views`).", choices=QUESTION_KINDS + THREE_VIEW_KINDS)
+    kinds: tuple[str, ...] = setting(
+        "Kinds of questions (`questions.kinds`, `questions.three_views`; `questions.sat_kinds`, which need rendered views).",
+        choices=QUESTION_KINDS + THREE_VIEW_KINDS + SAT_KINDS,
+    )
     pairs_per_kind: int = setting(
         'Most pairs of views of a scene that a kind asks about, each in both orders; a third of them are "none", where there are two sides.', ge=3
     )

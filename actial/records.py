@@ -39,6 +39,14 @@ Label = Literal[
     "first",
     "second",
     "third",
+    "behind",
+    "one",
+    "two",
+    "three",
+    "left_left",
+    "left_right",
+    "right_left",
+    "right_right",
     "1-2-3",
     "1-3-2",
     "2-1-3",
@@ -46,7 +54,8 @@ Label = Literal[
     "3-1-2",
     "3-2-1",
 ]
-"""What an option means, in one canonical word for all kinds: angles offered by side and rank of size, pictures by their places, orders of three pictures."""
+"""What an option means, in one canonical word for all kinds: angles offered by side and rank of size; pictures, or things, by their places or the order in
+which they are named; two sides by the first and the second; orders of three pictures."""
 Cue = Literal["aligned", "conflict", "none"]
 """Whether what the pictures suggest without depth agrees with the truth; none where either has no direction."""
 
@@ -62,6 +71,8 @@ _SIDES: tuple[tuple[Label, Label], ...] = (
     ("left_small", "right_small"),
     ("left_middle", "right_middle"),
     ("left_large", "right_large"),
+    ("left_left", "right_right"),
+    ("left_right", "right_left"),
     ("1-2-3", "3-2-1"),
     ("1-3-2", "2-3-1"),
     ("2-1-3", "3-1-2"),
@@ -74,6 +85,11 @@ OPPOSITE: dict[str, Label] = MIRRORED | {a: b for one, other in _WAYS for a, b i
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 SUFFIX_2D = "_2d"
 """Every kind of question about the pictures alone ends with it; see `is_viewpoint`."""
+SAT_KINDS = (
+    *("left_of", "above", "in_front", "depth", "distance", "count", "goal_aim", "from_object", "action_step", "action_turn"),
+    *("ego_movement", "object_moved", "goal_out_of_sight"),
+)
+"""Kinds of questions about the things in a scene, in the manner of SAT (`questions.sat_kinds`); all but the last three are about one picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,5 +281,5 @@ def subject_in_mask(objects: tuple[SceneObject, ...]) -> tuple[int, ...]:
 
 
 def is_viewpoint(kind: str) -> bool:
-    """Whether a kind of question asks how the camera moved; the others are about the pictures alone and count to no total."""
-    return not kind.endswith(SUFFIX_2D)
+    """Whether a kind of question asks how the camera moved; those about things (`SAT_KINDS`) have a total of their own, those about the pictures alone none."""
+    return not kind.endswith(SUFFIX_2D) and kind not in SAT_KINDS

@@ -41,7 +41,7 @@ def trace(identifier: str, outputs: Path) -> str:
     questions = [(split, q) for split, of_split in found.questions.items() for q in of_split]
     if parts.first is None:
         return _text(identifier, _scene(views), _brief(questions, found))
-    if parts.second is None:
+    if parts.second is None and parts.kind is None:
         return _text(identifier, _view(found.views[identifier]), _brief([(s, q) for s, q in questions if identifier in q.view_ids], found))
     shown = ids.view_ids_of(identifier)
     asked = [(split, q) for split, q in questions if q.view_ids == shown and identifier in (q.question_id, ids.group_id(*shown))]
@@ -50,7 +50,7 @@ def trace(identifier: str, outputs: Path) -> str:
     return _text(
         identifier,
         *map(_view, of_question),
-        _motion(*of_question) if len(of_question) == 2 else _arc(of_question),
+        *([_motion(*of_question)] if len(of_question) == 2 else [_arc(of_question)] if len(of_question) == 3 else []),
         *(_question(split, question, found) for split, question in asked),
         _conversations("sft", [c for c in described if identifier in (c.question_id, ids.group_id(*shown))]),
     )

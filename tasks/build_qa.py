@@ -13,7 +13,7 @@ from actial.questions.kinds_2d import balanced_2d
 from actial.questions.scan import scan_scenes
 from actial.questions.shortcut_table import audit_section, complaint
 from actial.questions.shortcuts import audit_questions
-from actial.records import Question
+from actial.records import SAT_KINDS, Question, is_viewpoint
 from actial.rng import generator_for
 from actial.shards import ViewStore
 from actial.tables import read_questions, write_questions
@@ -23,12 +23,15 @@ from tasks import body
 def make(job: body.Job) -> body.Made:
     """Write the four splits, the 2D questions about pairs of the test, and the dataset card."""
     settings = job.params.build_qa
-    built = build_questions(scan_scenes(job.inputs["render_views"] / "views"), job.out, settings, job.params.seed)
+    views = job.inputs["render_views"] / "views"
+    store = ViewStore(views) if set(settings.kinds) & set(SAT_KINDS) else None
+    built = build_questions(scan_scenes(views), job.out, settings, job.params.seed, store)
     write_card(job.out / "README.md", built, settings, job.params.seed, _audited(job))
     counts = {f"{name} questions": built.total(name) for name in built.n_scenes}
     refused = dict(built.refused)
     if settings.n_questions_2d:
-        pairs = sorted({(first, second) for q in read_questions(job.out / "test.parquet") for first, second, *third in [q.view_ids] if not third})
+        asked = [q.view_ids for q in read_questions(job.out / "test.parquet") if is_viewpoint(q.kind)]
+        pairs = sorted({(first, second) for first, second, *third in asked if not third})
         counts["2D questions"] = write_questions(job.out / "test_2d.parquet", _questions_2d(job, pairs))
         if not counts["2D questions"]:
             refused["pairs without 2D questions (no named part is seen, or an answer never occurs)"] = len(pairs)

@@ -36,7 +36,7 @@ def posed(condition: str, question: Question, test: Mapping[str, Question]) -> P
     """A question under a control; None where its truth is not known there, or the control is none for it.
 
     Args:
-        question: about two views, or three.
+        question: about one view, two or three.
         test: all questions of the split, by id: the other order's truth is looked up, not guessed, since it need not be the mirror of this one's.
 
     Raises:
@@ -44,6 +44,8 @@ def posed(condition: str, question: Question, test: Mapping[str, Question]) -> P
     """
     if condition not in CONTROLS:
         raise ValueError(f"there is no condition {condition!r}")
+    if len(question.view_ids) == 1:
+        return None
     if len(question.view_ids) == 3:
         return _reversed(question) if condition == "swapped" else None
     first, second = question.view_ids

@@ -14,7 +14,8 @@ scores.json:
 
 Groups are the kinds, `directional` (all questions whose truth has an opposite, as left or up: the bit that "none" cannot help with), `new families` (those
 about subjects of geometry families held out of training, where there are any) and `overall`. Kinds whose name ends in `_2d` need no third dimension: they
-have the group `2d` of their own, and are in none of the three.
+have the group `2d` of their own, and are in none of the three. So have kinds about the things in a scene, `sat`; where nothing else is asked, they are
+`overall`, too.
 Shares lie between 0 and 1; null means no data, or an error that one scene alone cannot give.
 
 An unparsed answer counts as wrong. *Strict* counts only right answers of well-formed completions whose tag holds the bare letter or text.
@@ -38,11 +39,11 @@ from actial.answers import STRICT_RULES, Answer, is_well_formed, read_answer
 from actial.evaluation.conditions import PLAIN, SAMPLED
 from actial.evaluation.standins import STANDINS, majority_labels
 from actial.ids import question_of
-from actial.records import OPPOSITE, Mode, Question, Verdict, is_viewpoint
+from actial.records import OPPOSITE, SAT_KINDS, SUFFIX_2D, Mode, Question, Verdict, is_viewpoint
 from actial.rng import generator_for
 from actial.stats import Mean, chance_test, clustered_mean, paired_comparison
 
-OVERALL, DIRECTIONAL, NEW, TWO_D = "overall", "directional", "new families", "2d"
+OVERALL, DIRECTIONAL, NEW, TWO_D, SAT = "overall", "directional", "new families", "2d", "sat"
 BASE = "base"
 MODELS = (BASE, "sft", "grpo")
 MODES: tuple[Mode, ...] = ("think", "direct")
@@ -151,11 +152,13 @@ def _groups(questions: Sequence[Question]) -> dict[str, _Group]:
     viewpoint = [i for i in every if is_viewpoint(questions[i].kind)]
     directional = [i for i in viewpoint if questions[i].label_of(questions[i].truth) in OPPOSITE]
     groups = {kind: _Group(questions, [i for i in every if questions[i].kind == kind], tied_once=False) for kind in sorted({q.kind for q in questions})}
-    if len(viewpoint) < len(questions):
-        groups[TWO_D] = _Group(questions, [i for i in every if not is_viewpoint(questions[i].kind)], tied_once=False)
+    if flat := [i for i in every if questions[i].kind.endswith(SUFFIX_2D)]:
+        groups[TWO_D] = _Group(questions, flat, tied_once=False)
+    if of_things := [i for i in every if questions[i].kind in SAT_KINDS]:
+        groups[SAT] = _Group(questions, of_things, tied_once=False)
     if new := [i for i in viewpoint if questions[i].held_out]:
         groups[NEW] = _Group(questions, new, tied_once=True)
-    return groups | {DIRECTIONAL: _Group(questions, directional, tied_once=True), OVERALL: _Group(questions, viewpoint, tied_once=True)}
+    return groups | {DIRECTIONAL: _Group(questions, directional, tied_once=True), OVERALL: _Group(questions, viewpoint or of_things, tied_once=True)}
 
 
 def _describe(questions: Sequence[Question], group: _Group) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from actial.evaluation.conditions import CONTROLS
 from actial.evaluation.families import SORTS
-from actial.evaluation.score import DIRECTIONAL, MODELS, MODES, NEW, OVERALL, STRATA, TWO_D
+from actial.evaluation.score import DIRECTIONAL, MODELS, MODES, NEW, OVERALL, SAT, STRATA, TWO_D
 from actial.evaluation.standins import STANDINS
 from actial.stats import ABOVE, AT_CHANCE, BELOW, UNDECIDED
 
@@ -62,7 +62,7 @@ def _headline(scores: Mapping[str, Any]) -> str:
 
 def _by_kind(scores: Mapping[str, Any]) -> str:
     facts = scores["questions"]
-    groups = _in_order(set(facts), last=(TWO_D, NEW, DIRECTIONAL, OVERALL))
+    groups = _in_order(set(facts), last=(SAT, TWO_D, NEW, DIRECTIONAL, OVERALL))
     rows = [
         [model, mode, *(_marked(by_group[g]) for g in groups), _percent(by_group[OVERALL]["strict"])]
         for model, by_mode in _models(scores).items()
@@ -81,7 +81,7 @@ def _comparisons(scores: Mapping[str, Any]) -> str:
     compared = scores["comparisons"]
     if not compared:
         return ""
-    groups = _in_order(set(scores["questions"]), first=(OVERALL,), last=(DIRECTIONAL, NEW, TWO_D))[1:]
+    groups = _in_order(set(scores["questions"]), first=(OVERALL,), last=(DIRECTIONAL, NEW, SAT, TWO_D))[1:]
     names = [name for name in (f"{b} - {a}" for i, a in enumerate(MODELS) for b in MODELS[i + 1 :]) if name in compared]
     rows = []
     for name in names:

@@ -16,7 +16,7 @@ from actial.mix.wording import in_words
 from actial.params import KINDS_WITH_CHAINS, ColdStartMix, Prompt
 from actial.prompts import THINK_CLOSE, THINK_OPEN, completion_text, prompt_messages, prompt_sha
 from actial.questions.kinds_2d import questions_2d
-from actial.records import Conversation, Message, Mode, Question, View
+from actial.records import Conversation, Message, Mode, Question, View, is_viewpoint
 from actial.rng import generator_for
 
 ViewOf = Callable[[str], View]
@@ -162,8 +162,8 @@ def written_2d(scribe: Scribe, questions: Sequence[Question], most: int) -> list
 
 
 def _of_each_pair(scribe: Scribe, questions: Sequence[Question], name: str) -> list[Question]:
-    """One of the questions about each ordered pair, in an order drawn by the seed. Of three pictures nothing is described."""
-    one = list({q.view_ids: q for q in questions if len(q.view_ids) == 2}.values())
+    """One of the viewpoint questions about each ordered pair, in an order drawn by the seed. Of one picture, or three, nothing is described."""
+    one = list({q.view_ids: q for q in questions if len(q.view_ids) == 2 and is_viewpoint(q.kind)}.values())
     return [one[i] for i in generator_for(scribe.seed, name).permutation(len(one))]
 
 

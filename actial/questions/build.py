@@ -18,12 +18,14 @@ from actial.questions.balance import SPLITS, balanced, split_of_scenes
 from actial.questions.cues import CUE_WORDS
 from actial.questions.kinds import KINDS, LEFT, NONE, SIDES, TIED_CLASS, Kind
 from actial.questions.pairs import Candidates, find_candidates
+from actial.questions.sat_build import AboutThings, questions_about_things
 from actial.questions.scan import PosedScene
 from actial.questions.three_views import ThreeViewKind
 from actial.questions.triples import Triple, TripleFinder
 from actial.questions.twins import off_middle, with_twins
 from actial.records import LETTERS, Cue, Question
 from actial.rng import generator_for
+from actial.shards import ViewStore
 from actial.tables import write_questions
 
 DIGITS = 9
@@ -62,10 +64,13 @@ class Built:
         return sum(n for (s, _, _), n in self.labels.items() if s == split)
 
 
-def build_questions(scenes: Iterable[PosedScene], out: Path, settings: BuildQA, seed: int) -> Built:
+def build_questions(scenes: Iterable[PosedScene], out: Path, settings: BuildQA, seed: int, store: ViewStore | None = None) -> Built:
     """Write `{train,rl,val,test}.parquet` into `out`.
 
     Every pair is asked in both orders, each with its own truth; every triple in one order, drawn by the seed.
+
+    Args:
+        store: the views of the scenes, for the kinds of `sat_kinds`: without it none of them is asked.
 
     Raises:
         UserError: no view has a camera pose, no pair is usable, no scene is of a family held out, or a split gets no question.
@@ -78,7 +83,9 @@ def build_questions(scenes: Iterable[PosedScene], out: Path, settings: BuildQA, 
     split = split_of_scenes(found.things, held_out, settings.splits, seed)
     kept = _thinned(found, held_out, split, settings, seed)
     of_three = {name: list(triples.asked(name, set(np.flatnonzero(split == s).tolist()))) for s, name in enumerate(SPLITS)}
-    sizes = Counter(SPLITS[s] for s in split[found.rows["scene"][kept]]) + Counter({name: len(asked) for name, asked in of_three.items()})
+    things = _about_things(store, found, split, settings, seed)
+    sizes = Counter(SPLITS[s] for s in split[found.rows["scene"][kept]])
+    sizes += Counter({name: len(of_three[name]) + len(things.of(name)) for name in SPLITS})
     for name in SPLITS:
         if settings.splits[name] > 0 and not sizes[name]:
             raise UserError(
@@ -89,14 +96,22 @@ def build_questions(scenes: Iterable[PosedScene], out: Path, settings: BuildQA, 
     tally = _Tally()
     for s, name in enumerate(SPLITS):
         rows = found.rows[kept[split[found.rows["scene"][kept]] == s]]
-        questions = itertools.chain(_in_words(rows, found, settings, seed), _about_triples(of_three[name], found, settings, seed))
+        questions = itertools.chain(_in_words(rows, found, settings, seed), _about_triples(of_three[name], found, settings, seed), things.of(name))
         write_questions(out / f"{name}.parquet", tally.counted(name, questions))
     found.refused.update(triples.refused)
     n_scenes = {name: int(np.count_nonzero(split == s)) for s, name in enumerate(SPLITS)}
-    refused = {reason: n for reason, n in sorted(found.refused.items()) if n}
+    refused = {reason: n for reason, n in sorted((found.refused + things.refused).items()) if n}
     n_held_out = {name: found.families.count(name) for name in settings.held_out_families}
     of_scenes = (len(set(found.things)), Counter(found.licences), n_held_out)
     return Built(n_scenes, *of_scenes, dict(tally.labels), tally.letters, dict(tally.tied), tally.cues, tally.bits, found.n_pairs, refused, triples.n_looked_at)
+
+
+def _about_things(store: ViewStore | None, found: Candidates, split: np.ndarray, settings: BuildQA, seed: int) -> AboutThings:
+    if store is None:
+        return AboutThings()
+    split_of = {scene_id: SPLITS[s] for scene_id, s in zip(found.scene_ids, split, strict=True)}
+    held_out = frozenset(scene_id for scene_id, family in zip(found.scene_ids, found.families, strict=True) if family in settings.held_out_families)
+    return questions_about_things(store, split_of, held_out, settings, seed)
 
 
 def _held_out(found: Candidates, settings: BuildQA) -> list[bool]:

@@ -11,6 +11,8 @@ from actial.questions.build import Built
 from actial.questions.cues import CUES, LEAST_SHIFT
 from actial.questions.deciding import unit_of
 from actial.questions.kinds import Kind, kinds_of
+from actial.questions.sat_card import things_section
+from actial.questions.sat_kinds import SatKind, sat_kinds_of
 from actial.questions.three_views import ThreeViewKind, three_view_kinds_of
 from actial.records import LETTERS
 
@@ -24,13 +26,17 @@ task_categories:
 ---
 # Viewpoint questions
 
-{total:,} questions about {n_scenes:,} scenes, made by stage `build_qa` with seed {seed}. Each is about two pictures of one still scene:
-how did the camera move? The answers are computed from the cameras' poses. A row names its pictures by `view_ids`; the pictures
+{total:,} questions about {n_scenes:,} scenes, made by stage `build_qa` with seed {seed}. Each is about {about}. \
+A row names its pictures by `view_ids`; the pictures
 themselves are in the views this was built from.
 
     from datasets import load_dataset
     questions = load_dataset("path/of/this/folder")
 """
+
+
+_OF_PAIRS = "two pictures of one still scene:\nhow did the camera move? The answers are computed from the cameras' poses"
+_OF_THINGS = "one picture, or two of one scene.\nThe answers are computed from the poses of cameras and things"
 
 
 def write_card(path: Path, built: Built, settings: BuildQA, seed: int, audit: str = "") -> None:
@@ -43,14 +49,17 @@ def write_card(path: Path, built: Built, settings: BuildQA, seed: int, audit: st
     files = "\n".join(f"  - split: {name}\n    path: {name}.parquet" for name in splits)
     total = sum(built.total(name) for name in splits)
     sections = [
-        _HEAD.format(data_files=files, total=total, n_scenes=sum(built.n_scenes.values()), seed=seed),
+        _HEAD.format(
+            data_files=files, total=total, n_scenes=sum(built.n_scenes.values()), seed=seed, about=_OF_THINGS if sat_kinds_of(settings) else _OF_PAIRS
+        ),
         _splits(built, splits),
-        _kinds(settings),
+        *([_kinds(settings)] if kinds_of(settings) else []),
         *([_three_views(built, settings)] if three_view_kinds_of(settings) else []),
+        *([things_section(settings)] if sat_kinds_of(settings) else []),
         _labels(built, settings, splits),
-        _cues(built, settings, splits),
+        *([_cues(built, settings, splits)] if kinds_of(settings) else []),
         *([audit] if audit else []),
-        _tied(built, settings, total),
+        *([_tied(built, settings, total)] if kinds_of(settings) else []),
         _refused(built),
     ]
     path.write_text("\n".join(sections), encoding="utf-8")
@@ -131,7 +140,7 @@ def _asked(kind: Kind, settings: BuildQA) -> str:
 
 def _labels(built: Built, settings: BuildQA, splits: list[str]) -> str:
     rows = []
-    asked: list[Kind | ThreeViewKind] = [*kinds_of(settings), *three_view_kinds_of(settings)]
+    asked: list[Kind | ThreeViewKind | SatKind] = [*kinds_of(settings), *three_view_kinds_of(settings), *sat_kinds_of(settings)]
     for split in splits:
         for kind in asked:
             labels = kind.asked_labels

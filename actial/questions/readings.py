@@ -39,8 +39,8 @@ COMPARING = frozenset({COLORS, SHIFT, SIZE, FLOOR, FLOW})
 """Probes that see more than one picture. Whether anything changed at all is theirs to know, so they are asked only where the truth is not none."""
 
 _MAY_KNOW: Mapping[str, frozenset[str]] = {
-    SHIFT: frozenset({"turn", "turn_angle", "pitch"}),
-    FLOW: frozenset({"turn", "turn_angle", "pitch"}),
+    SHIFT: frozenset({"turn", "turn_angle", "pitch", "ego_movement"}),
+    FLOW: frozenset({"turn", "turn_angle", "pitch", "ego_movement"}),
     SIZE: frozenset({"radial", "forward", "direction"}),
     COLORS: frozenset({"radial", "forward", "direction", "pitch"}),
 }

@@ -28,10 +28,16 @@ def test_the_parents_are_read_off_the_child(scene: int, first: int, second: int,
     assert ids.question_of(f"{question}#{sample}") == question
 
 
-@pytest.mark.parametrize("text", ["", "scene", "scene-1.", "scene-1.v3", "scene-1.v03-11", "scene-000001.v03.orbit", "scene-000001.v01-v02.Orbit"])
+@pytest.mark.parametrize("text", ["", "scene", "scene-1.", "scene-1.v3", "scene-1.v03-11", "scene-000001.orbit", "scene-000001.v01-v02.Orbit"])
 def test_what_is_no_id_is_refused(text: str) -> None:
     with pytest.raises(UserError, match="is no id"):
         ids.parse(text)
+
+
+def test_a_question_may_be_about_one_view() -> None:
+    assert ids.group_id("scene-000001.v03") == "scene-000001.v03"
+    question = ids.question_id("scene-000001.v03", "count")
+    assert ids.view_ids_of(question) == ("scene-000001.v03",) and ids.parse(f"{question}#2").kind == "count"
 
 
 def test_a_pair_has_one_scene() -> None:

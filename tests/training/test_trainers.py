@@ -15,9 +15,10 @@ from training_project import ROOT, make_project, plan_of
 from actial.errors import UserError
 from actial.models.load import load_model, load_processor
 from actial.params import load_params
+from actial.prompts import IMAGE_MARK
 from actial.records import Message
 from actial.shards import ViewStore
-from actial.tables import read_rollouts
+from actial.tables import read_conversations, read_rollouts, write_conversations
 from actial.training import grpo, sft
 from actial.training.checks import check_labels, check_pictures, check_tags
 from actial.training.curve import Progress
@@ -196,3 +197,18 @@ def test_a_gpu_that_is_not_there_is_refused(tmp_path: Path) -> None:
     plan = plan_of(project(tmp_path / "p", "sft"), "sft", device="cuda")
     with pytest.raises(UserError, match=r"device of machine\.yaml is cuda, but torch sees no GPU here"):
         sft.train(plan)
+
+
+@pytest.mark.parametrize(("stage", "train"), [("sft", sft.train), ("grpo", grpo.train)])
+def test_rows_of_one_and_of_two_pictures_are_trained_on_together(tmp_path: Path, stage: str, train: Any) -> None:
+    """In one batch."""
+    made = project(tmp_path / "project", stage)
+    plan = plan_of(made, stage)
+    rows = read_conversations(plan.rows)
+    of_one = lambda c: replace(c, view_ids=c.view_ids[:1], messages=tuple(replace(m, content=m.content.replace(IMAGE_MARK, "", 1)) for m in c.messages))
+    write_conversations(Path(plan.rows), [of_one(c) if i % 2 else c for i, c in enumerate(rows)])
+    train(plan)
+    assert all(torch.isfinite(w).all() for w in weights(plan).values())
+    if stage == "grpo":
+        shown = {c.question_id: len(c.view_ids) for c in load_rows(plan)}
+        assert {shown[rollout.question_id] for rollout in read_rollouts(Path(plan.out) / "rollouts.parquet")} == {1, 2}
