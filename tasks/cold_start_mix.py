@@ -35,7 +35,7 @@ def make(job: body.Job) -> body.Made:
 
     shares = shares_of(settings)
     _check_named_parts(store, train, shares)
-    texts, refused = _distinct_rows(scribe, train, rows_of_sorts(settings.n_rows, shares))
+    texts, refused, tried = _distinct_rows(scribe, train, rows_of_sorts(settings.n_rows, shares))
     texts = _short_enough(scribe, texts, refused)
     distinct = {sort: len(rows) for sort, rows in texts.items()}
     mixture = mixed(distinct, refused, settings.n_rows, shares, params.seed)
@@ -47,8 +47,8 @@ def make(job: body.Job) -> body.Made:
     n_rl = write_conversations(job.out / "rl.parquet", (scribe.conversation(rl[i], _rl_mode(rl[i].kind, settings), answered=False) for i in order))
 
     samples = [scribe.conversation(texts[sort][0][0], mode_of(sort), texts[sort][0][1]) for sort in rows]
-    untold = sorted({q.kind for q in train} - set(KINDS_WITH_CHAINS))
-    write_card(job.out / "README.md", settings, params.seed, shares, rows, distinct, n_rl, untold, refused, samples)
+    untold = sorted({q.kind for q in train} - set(KINDS_WITH_CHAINS[settings.wording]))
+    write_card(job.out / "README.md", settings, params.seed, shares, rows, distinct, n_rl, untold, tried, refused, samples)
     counts = {"sft rows": n_sft, "rl prompts": n_rl}
     counts |= {f"{sort} rows": n for sort, n in rows.items()} | {f"distinct {sort} rows": distinct[sort] for sort in rows}
     counts |= {name: rows["think"] + rows[f"think{OF_PICTURES}"] for variant, name in ROWS_NAMED.items() if variant == settings.reasoning}
@@ -67,7 +67,7 @@ def _counter(params: Params) -> TokenCounter | None:
 
 def _rl_mode(kind: str, settings: ColdStartMix) -> Mode:
     """A prompt asks for thought where rows of its kind think."""
-    return "think" if settings.modes["think"] and settings.reasoning != "auxiliary" and kind in KINDS_WITH_CHAINS else "direct"
+    return "think" if settings.modes["think"] and settings.reasoning != "auxiliary" and kind in KINDS_WITH_CHAINS[settings.wording] else "direct"
 
 
 def _check_named_parts(store: ViewStore, train: list[Question], shares: Mapping[str, float]) -> None:
@@ -79,16 +79,19 @@ def _check_named_parts(store: ViewStore, train: list[Question], shares: Mapping[
         )
 
 
-def _distinct_rows(scribe: Scribe, train: list[Question], most: Mapping[str, int]) -> tuple[dict[str, list[Told]], Counter[str]]:
-    """Rows of each sort before mixing, about as many as are needed: a question and what is written besides its answer; and why some have none."""
-    chains, no_chain = written_chains(scribe, train, most["think"])
+def _distinct_rows(
+    scribe: Scribe, train: list[Question], most: Mapping[str, int]
+) -> tuple[dict[str, list[Told]], Counter[str], Mapping[str, Mapping[str, int]]]:
+    """Rows of each sort before mixing, about as many as are needed: a question and what is written besides its answer; why some have none; and how the tries
+    to write chains of each kind ended."""
+    chains, no_chain, tried = written_chains(scribe, train, most["think"])
     descriptions, no_description = written_descriptions(scribe, train, most["describe"])
     of_pictures = written_2d(scribe, train, sum(n for sort, n in most.items() if sort.endswith(OF_PICTURES)))
     thought, thought_2d = (varied(scribe.settings.reasoning, told, scribe.text_tokens, scribe.seed) for told in (chains, of_pictures))
     direct = {"direct": train, f"direct{OF_PICTURES}": [question for question, _ in of_pictures]}
     rows = {"think": thought, "describe": descriptions, f"think{OF_PICTURES}": thought_2d}
     rows |= {sort: [(question, "") for question in questions] for sort, questions in direct.items()}
-    return {sort: rows[sort] for sort in most}, no_chain + no_description
+    return {sort: rows[sort] for sort in most}, no_chain + no_description, tried
 
 
 def _short_enough(scribe: Scribe, texts: Mapping[str, list[Told]], refused: Counter[str]) -> dict[str, list[Told]]:
