@@ -33,7 +33,7 @@ _TEXTS: dict[str, tuple[str, ...]] = {
     ),
     "horizon": (
         "In the {nth} picture the horizon lies {percent} percent of the way down, so the camera looks {up:slope}.",
-        "The horizon of the {nth} picture is {percent} percent of its height below the upper edge: the camera looks {up:slope}.",
+        "The horizon of the {nth} picture is {percent} percent of the picture's height below its upper edge: the camera looks {up:slope}.",
     ),
     "no_horizon": (
         "No horizon is seen in the {nth} picture, so the camera looks down by more than {half} degrees.",
@@ -66,8 +66,8 @@ _TEXTS: dict[str, tuple[str, ...]] = {
         "The {nth} picture shows the object's front pointing {right:at}.",
     ),
     "horizon_fixed": (
-        "The horizon is too far off to be shifted by moving, so only tilting the camera shifts it.",
-        "Neither walking nor climbing moves the horizon in the picture, only tilting the camera does.",
+        "The horizon is too far off to be shifted by moving, and degrees allow for the lens, so only tilting the camera changes them.",
+        "Neither walking nor climbing changes how many degrees off the horizon is, only tilting the camera does.",
     ),
     "level_world": (
         "The horizon of the world is level, so what leans is the camera: where the horizon rises to the right, the camera's right side hangs down.",
@@ -121,7 +121,10 @@ _TEXTS: dict[str, tuple[str, ...]] = {
     "did_move": ("So the camera moved.", "So the camera changed its place."),
     "did_not_move": ("So the camera did not move.", "So the camera kept its place."),
     "did_turn": ("So the camera turned.", "So the camera was rotated."),
-    "did_not_turn": ("So the camera did not turn.", "So the camera was not rotated."),
+    "did_not_turn": (
+        "Slope, lean and heading are all as before, so the camera did not turn.",
+        "As neither slope nor lean nor heading changed, the camera was not rotated.",
+    ),
     "offered_around": ("Of the angles offered, {deg:option_around} is the nearest.", "Nearest to that among the options is {deg:option_around}."),
     "offered_turn": ("Of the angles offered, {deg:option_turn} is the nearest.", "Nearest to that among the options is {deg:option_turn}."),
 }
@@ -241,7 +244,7 @@ _SPELLED: dict[str, Callable[..., str]] = {
     "vertical": lambda h: f"{abs(h)} {'up' if h > 0 else 'down'}" if h else "nothing in height",
     "hand": _hand,
     "slid": lambda deg: f"slid {_degrees(deg)} to the {_side(deg)}" if deg else "kept its place",
-    "turned": lambda deg: f"turned {_degrees(deg)} to the {'left' if deg > 0 else 'right'}" if deg else "did not turn",
+    "turned": lambda deg: f"turned {_degrees(deg)} to the {'left' if deg > 0 else 'right'}" if deg else "kept its heading",
     "option_around": lambda deg: _offered(deg, "counter-clockwise", "clockwise"),
     "option_turn": lambda deg: _offered(deg, "to the left", "to the right"),
 }

@@ -64,7 +64,7 @@ _AT = (
 )
 _DEPTH, _BESIDE = _of("depth", "nearer than", "farther away than", "about as far away as"), _of("beside", "to its left", "to its right", "in line with it")
 _SLID = r"(?:slid (?P<slid>\d+) degrees? to the (?P<slidside>left|right)|kept its place)"
-_TURNED = r"(?:turned (?P<deg>\d+) degrees? to the (?P<side>left|right)|did not turn)"
+_TURNED = r"(?:turned (?P<deg>\d+) degrees? to the (?P<side>left|right)|kept its heading)"
 _WAY_H = "(?:{} to the {}|nothing sideways), (?:{} {}|nothing lengthwise) and (?:{} {}|nothing in height)".format(
     *(_tenths("a"), _of("aside", "left", "right")),
     *(_tenths("b"), _of("bside", "forward", "backward")),
@@ -115,7 +115,7 @@ _SEEN: tuple[tuple[str, Check], ...] = (
     (rf"The horizon crosses the first picture {_tenths('a')} object heights above the object's foot, and the second picture {_tenths('b')}\.", seen.eyes),
     (rf"Measured in heights of the object, the horizon is {_tenths('a')} above its foot in the first picture and {_tenths('b')} in the second\.", seen.eyes),
     (rf"In the {_NTH} picture the horizon lies (?P<percent>\d+) percent of the way down, so the camera looks {_SLOPE}\.", seen.horizon),
-    (rf"The horizon of the {_NTH} picture is (?P<percent>\d+) percent of its height below the upper edge: the camera looks {_SLOPE}\.", seen.horizon),
+    (rf"The horizon of the {_NTH} picture is (?P<percent>\d+) percent of the picture's height below its upper edge: the camera looks {_SLOPE}\.", seen.horizon),
     (rf"No horizon is seen in the {_NTH} picture, so the camera looks down by more than (?P<deg>\d+) degrees\.", seen.no_horizon),
     (rf"The {_NTH} picture lies wholly below the horizon: the camera looks down by more than (?P<deg>\d+) degrees\.", seen.no_horizon),
     (rf"In the {_NTH} picture the horizon {_LEAN}\.", seen.leans),
@@ -156,8 +156,8 @@ _SEEN: tuple[tuple[str, Check], ...] = (
     (rf"The {_NTH} picture shows the object's front pointing {_AT}\.", seen.faces),
 )
 _TRUE_OF_ANY = (
-    r"The horizon is too far off to be shifted by moving, so only tilting the camera shifts it\.",
-    r"Neither walking nor climbing moves the horizon in the picture, only tilting the camera does\.",
+    r"The horizon is too far off to be shifted by moving, and degrees allow for the lens, so only tilting the camera changes them\.",
+    r"Neither walking nor climbing changes how many degrees off the horizon is, only tilting the camera does\.",
     r"The horizon of the world is level, so what leans is the camera: where the horizon rises to the right, the camera's right side hangs down\.",
     r"The world's horizon never leans, so the camera does, the other way: a horizon that rises to the right means that its right side is lower\.",
     r"The horizon is as high as the camera's eye, however the camera is tilted\.",
@@ -229,7 +229,10 @@ _SO: tuple[tuple[str, Check], ...] = (
     (r"So the camera did not move\.|So the camera kept its place\.", so.stayed("did_not_move", "no")),
     (r"So the camera moved\.|So the camera changed its place\.", so.did_move),
     (r"So the camera turned\.|So the camera was rotated\.", so.did_turn),
-    (r"So the camera did not turn\.|So the camera was not rotated\.", so.did_not_turn),
+    (
+        r"Slope, lean and heading are all as before, so the camera did not turn\.|As neither slope nor lean nor heading changed, the camera was not rotated\.",
+        so.did_not_turn,
+    ),
     (rf"Of the angles offered, {_OPTION} is the nearest\.", so.offered),
     (rf"Nearest to that among the options is {_OPTION}\.", so.offered),
 )

@@ -136,6 +136,7 @@ _OPPOSITES = (
     ("moved", "did not move"),
     ("turned", "did not turn"),
     ("kept", "changed"),
+    ("kept its heading", "turned 3 degrees to the left"),
     ("straight at", "straight away from"),
     ("in line with it", "to its left"),
 )
