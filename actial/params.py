@@ -16,12 +16,12 @@ from actial.typed_yaml import load_typed, setting
 
 STAGES = ("render_views", "build_qa", "cold_start_mix", "sft", "grpo", "evaluate")
 """The six stage words, in order: task file = params section = DVC stage = Prefect task run = MLflow child run = output folder."""
-KINDS_WITH_CHAINS = ("lateral", "orbit", "turn", "perspective")
-"""Kinds of questions about which chains of thought can be written (`actial.mix.reasoning`); the others are asked in mode direct alone."""
-QUESTION_KINDS = (
-    *KINDS_WITH_CHAINS,
-    *("forward", "vertical", "direction", "pitch", "roll", "front", "radial", "orbit_angle", "turn_angle", "moved", "turned"),
-)
+_TOLD_BY_PARTS = ("lateral", "orbit", "turn", "perspective")
+_TOLD_BY_MEASURES = ("forward", "vertical", "direction", "pitch", "roll", "front", "radial", "orbit_angle", "turn_angle", "moved", "turned")
+QUESTION_KINDS = (*_TOLD_BY_PARTS, *_TOLD_BY_MEASURES)
+KINDS_WITH_CHAINS = {"short": _TOLD_BY_PARTS, "full": (*_TOLD_BY_PARTS, *_TOLD_BY_MEASURES)}
+"""Kinds of questions about which chains of thought can be written in each wording (`actial.mix.reasoning`, `actial.mix.evidence`); the others are asked in
+mode direct alone."""
 BANDS = ("lateral", "turn", "orbit", "forward", "vertical", "direction", "pitch", "roll", "radial", "front", "moved", "turned")
 """Fields of the build_qa section that hold thresholds."""
 
@@ -177,7 +177,9 @@ class ColdStartMix:
         choices=("chain", "auxiliary", "after", "filler", "shuffled"),
     )
     wording: str = setting(
-        "Chains and descriptions in clipped words (short) or whole sentences (full); reasons of 2D questions are always clipped.", choices=("short", "full")
+        "Chains and descriptions in clipped words (short; chains of lateral, orbit, turn, perspective alone) or whole sentences (full; chains of all kinds); "
+        "reasons of 2D questions are always clipped.",
+        choices=("short", "full"),
     )
     grid_columns: int = setting("Columns, named a, b, c, …, of the grid that descriptions and chains place parts on.", ge=2, le=26)
     grid_rows: int = setting("Rows, named A, B, C, … from the top, of that grid.", ge=1, le=26)
@@ -186,7 +188,9 @@ class ColdStartMix:
         "to be a folder, whose tokenizer counts.",
         ge=1,
     )
-    quote_places: bool = setting("Chains quote where the nearest and the farthest part are in both pictures, and how many columns apart.")
+    quote_places: bool = setting(
+        "Chains of lateral, orbit, turn and perspective quote where the nearest and the farthest part are in both pictures, and how many columns apart."
+    )
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -196,7 +200,7 @@ class ColdStartMix:
     @property
     def kinds_with_chains(self) -> tuple[str, ...]:
         """Kinds of questions that rows can think about: a teacher is asked about all."""
-        return QUESTION_KINDS if self.source == "teacher" else KINDS_WITH_CHAINS
+        return QUESTION_KINDS if self.source == "teacher" else KINDS_WITH_CHAINS[self.wording]
 
 
 @dataclass(frozen=True)
@@ -359,10 +363,12 @@ def _audited_by_known_probes(params: Params) -> None:
 
 
 def _thinks_of_something(params: Params) -> None:
-    if params.cold_start_mix.modes["think"] > 0 and not set(params.build_qa.kinds) & set(params.cold_start_mix.kinds_with_chains):
+    mix = params.cold_start_mix
+    told = mix.kinds_with_chains
+    if mix.modes["think"] > 0 and not set(params.build_qa.kinds) & set(told):
         raise UserError(
-            f"cold_start_mix.modes gives think a share of {params.cold_start_mix.modes['think']:g}, but build_qa.kinds names only kinds without chains of "
-            f"thought ({', '.join(params.build_qa.kinds)}): set think to 0.0, or add one of {', '.join(KINDS_WITH_CHAINS)}"
+            f"cold_start_mix.modes gives think a share of {mix.modes['think']:g}, but build_qa.kinds names only kinds without chains of thought in wording "
+            f"{mix.wording} ({', '.join(params.build_qa.kinds)}): set think to 0.0, or add one of {', '.join(told)}"
         )
 
 

@@ -12,7 +12,7 @@ from actial.endpoint.replies import Replies, replies_file
 from actial.errors import UserError
 from actial.mirror import mirrored_question
 from actial.mix.card import write_card
-from actial.mix.conversations import Scribe, written_2d, written_chains, written_descriptions
+from actial.mix.conversations import Scribe, WrittenChains, written_2d, written_chains, written_descriptions
 from actial.mix.lengths import TokenCounter, token_counter
 from actial.mix.lessons import School
 from actial.mix.mixture import OF_PICTURES, mixed, mode_of, rows_of_sorts, shares_of
@@ -72,7 +72,7 @@ def _mixed(job: body.Job, client: Client | None) -> body.Made:
     shares = shares_of(settings)
     _check_named_parts(store, train, shares, settings)
     chains_of = school.taught_chains if school else lambda questions, most: written_chains(scribe, questions, most)
-    texts, refused = _distinct_rows(scribe, train, rows_of_sorts(settings.n_rows, shares), chains_of)
+    texts, refused, tried = _distinct_rows(scribe, train, rows_of_sorts(settings.n_rows, shares), chains_of)
     texts = _short_enough(scribe, texts, refused)
     distinct = {sort: len(rows) for sort, rows in texts.items()}
     mixture = mixed(distinct, refused, settings.n_rows, shares, params.seed)
@@ -85,7 +85,7 @@ def _mixed(job: body.Job, client: Client | None) -> body.Made:
 
     samples = [scribe.conversation(texts[sort][0][0], mode_of(sort), texts[sort][0][1]) for sort in rows]
     untold = sorted({q.kind for q in train} - set(settings.kinds_with_chains))
-    write_card(job.out / "README.md", settings, params.seed, shares, rows, distinct, n_rl, untold, refused, samples)
+    write_card(job.out / "README.md", settings, params.seed, shares, rows, distinct, n_rl, untold, tried, refused, samples)
     counts = {"sft rows": n_sft, "rl prompts": n_rl}
     counts |= {f"{sort} rows": n for sort, n in rows.items()} | {f"distinct {sort} rows": distinct[sort] for sort in rows}
     counts |= {name: rows["think"] + rows[f"think{OF_PICTURES}"] for variant, name in ROWS_NAMED.items() if variant == settings.reasoning}
@@ -136,20 +136,23 @@ def _check_named_parts(store: ViewStore, train: list[Question], shares: Mapping[
         )
 
 
-ChainsOf = Callable[[Sequence[Question], int], tuple[list[Told], Counter[str]]]
+ChainsOf = Callable[[Sequence[Question], int], WrittenChains]
 """Questions with a chain of thought, about as many as asked for; and why others have none."""
 
 
-def _distinct_rows(scribe: Scribe, train: list[Question], most: Mapping[str, int], chains_of: ChainsOf) -> tuple[dict[str, list[Told]], Counter[str]]:
-    """Rows of each sort before mixing, about as many as are needed: a question and what is written besides its answer; and why some have none."""
-    chains, no_chain = chains_of(train, most["think"])
+def _distinct_rows(
+    scribe: Scribe, train: list[Question], most: Mapping[str, int], chains_of: ChainsOf
+) -> tuple[dict[str, list[Told]], Counter[str], Mapping[str, Mapping[str, int]]]:
+    """Rows of each sort before mixing, about as many as are needed: a question and what is written besides its answer; why some have none; and how the tries
+    to write chains of each kind ended."""
+    chains, no_chain, tried = chains_of(train, most["think"])
     descriptions, no_description = written_descriptions(scribe, train, most["describe"])
     of_pictures = written_2d(scribe, train, sum(n for sort, n in most.items() if sort.endswith(OF_PICTURES)))
     thought, thought_2d = (varied(scribe.settings.reasoning, told, scribe.text_tokens, scribe.seed) for told in (chains, of_pictures))
     direct = {"direct": train, f"direct{OF_PICTURES}": [question for question, _ in of_pictures]}
     rows = {"think": thought, "describe": descriptions, f"think{OF_PICTURES}": thought_2d}
     rows |= {sort: [(question, "") for question in questions] for sort, questions in direct.items()}
-    return {sort: rows[sort] for sort in most}, no_chain + no_description
+    return {sort: rows[sort] for sort in most}, no_chain + no_description, tried
 
 
 def _short_enough(scribe: Scribe, texts: Mapping[str, list[Told]], refused: Counter[str]) -> dict[str, list[Told]]:

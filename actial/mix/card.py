@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from actial.mix.conversations import TOLD
 from actial.mix.teacher import prompt_sha
 from actial.mix.variants import SAID
 from actial.params import ColdStartMix
@@ -33,7 +35,9 @@ puts first where the number does not divide; then all rows are shuffled together
 
 {reasoning}
 
-{written} Reasons of 2D questions are read off the projected parts and not checked again.{untold} Left out:
+{written}{chains}
+
+Reasons of 2D questions are read off the projected parts and not checked again.{untold} Left out:
 
 {refused}
 
@@ -46,7 +50,7 @@ it is true of that mirror image. No picture of it is stored."""
 
 _BY_GEOMETRY = """\
 Chains of thought are written from true geometry, evenly over the labels of each kind, and each claim in them was read back and checked by other code against
-the projected parts."""
+the cameras and the projected parts. A question gets one where its pictures show clear evidence that agrees with the answer:"""
 _BY_TEACHER = """\
 Chains of thought are written by the model {model} (prompt {sha}), which saw both pictures and was given the true answer and how the camera moved, evenly
 over the labels of each kind. Each was used only where its answer is the truth and every claim in it (sides, directions, sizes, distances, angles) was found
@@ -63,10 +67,12 @@ def write_card(
     distinct: Mapping[str, int],
     n_rl: int,
     untold: Sequence[str],
+    tried: Mapping[str, Mapping[str, int]],
     refused: Mapping[str, int],
     samples: Sequence[Conversation],
 ) -> None:
-    """Write the card as Markdown; of the kinds `untold` no chains are written, `samples` are shown in full."""
+    """Write the card as Markdown; of the kinds `untold` no chains are written, `tried` says how the tries of the others ended (`conversations.TOLD` or
+    why not), `samples` are shown in full."""
     table = "\n".join(f"| {sort} | {shares[sort]:.0%} | {rows.get(sort, 0):,} | {n:,} | {_often(rows.get(sort, 0), n)} |" for sort, n in distinct.items())
     text = _TEXT.format(
         n_rows=settings.n_rows,
@@ -77,11 +83,22 @@ def write_card(
         reasoning=SAID[settings.reasoning],
         table=table,
         written=_BY_TEACHER.format(model=settings.teacher.model, sha=prompt_sha()) if settings.source == "teacher" else _BY_GEOMETRY,
+        chains="\n\n" + _share_told(tried) if tried else "",
         untold=f"\nOf these kinds no chains are written, they are asked directly alone, as prompts too: {', '.join(untold)}." if untold else "",
         refused="\n".join(f"- {n:,} {reason}" for reason, n in sorted(refused.items()) if n) or "- nothing",
         samples="\n\n".join(_sample(c) for c in samples),
     )
     path.write_text(text + "\n", encoding="utf-8")
+
+
+def _share_told(tried: Mapping[str, Mapping[str, int]]) -> str:
+    """A table of the kinds: how many of the questions tried got a chain, and what was most often the matter with the others."""
+    lines = ["| kind | questions tried | with a chain | why most of the others have none |", "| --- | --- | --- | --- |"]
+    for kind, ends in tried.items():
+        n, others = sum(ends.values()), Counter({end: k for end, k in ends.items() if end != TOLD})
+        reasons = "; ".join(f"{reason} ({k:,})" for reason, k in others.most_common(2))
+        lines.append(f"| {kind} | {n:,} | {ends.get(TOLD, 0) / n:.0%} | {reasons} |" if n else f"| {kind} | 0 | | |")
+    return "\n".join(lines)
 
 
 def _often(rows: int, distinct: int) -> str:

@@ -16,8 +16,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from actial.mix.verification import FalseClaim
-from actial.mix.verification import _Scene as Scene
+from actial.mix.checked_scene import FalseClaim, Scene
 from actial.records import View
 
 STILL_R, STILL_DEG, STILL_LOG = 0.02, 2.0, 0.03
@@ -239,7 +238,7 @@ def _column(scene: Scene, i: int, p_world: np.ndarray) -> float:
     """
     camera = scene.views[i].camera
     ahead = -np.array(camera.T_world_cam).reshape(4, 4)[:3, 2]
-    u, v = scene._pixel(i, p_world)
+    u, v = scene.pixel(i, p_world)
     if (p_world - scene.eyes[i]) @ ahead <= 0 or not (0 <= u <= camera.width_px and 0 <= v <= camera.height_px):
         raise FalseClaim(f"speaks of something that the {_ORDINALS[i]} picture does not show")
     return u / camera.width_px

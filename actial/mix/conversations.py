@@ -6,11 +6,15 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from actial import ids
 from actial.mix.descriptions import describe_pair, reason_2d
+from actial.mix.evidence import TELLERS, reasoned
 from actial.mix.lengths import TokenCounter
+from actial.mix.measures import Measures
 from actial.mix.reasoning import NoChain, tell
+from actial.mix.sentences import in_sentences
 from actial.mix.verification import FalseClaim, verify
 from actial.mix.wording import in_words
 from actial.params import KINDS_WITH_CHAINS, ColdStartMix, Prompt
@@ -76,14 +80,29 @@ class Scribe:
         return question.truth if self.prompt.answer == "letter" else question.options[question.labels.index(question.label_of(question.truth))]
 
 
-def written_chains(scribe: Scribe, questions: Sequence[Question], most: int) -> tuple[list[tuple[Question, str]], Counter[str]]:
-    """Questions with a verified chain of thought, and why others have none; of the kinds that chains are told of alone.
+class WrittenChains(NamedTuple):
+    """Chains, and what became of the questions that were tried."""
+
+    told: list[tuple[Question, str]]
+    """Questions with a verified chain of thought."""
+    refused: Counter[str]
+    """Why others have none."""
+    tried: dict[str, Counter[str]]
+    """How the tries of each kind ended: `TOLD`, or why there is no chain."""
+
+
+TOLD = "told"
+
+
+def written_chains(scribe: Scribe, questions: Sequence[Question], most: int) -> WrittenChains:
+    """Questions with a verified chain of thought, of the kinds that chains can be told of in that wording.
 
     Within a kind every label gets equally many chains, about `most` in all and at most `settings.chains`: questions are tried in an order drawn by the
     seed, and what the rarest label cannot match is left out. The order returned is that of `questions`.
     """
     settings, refused = scribe.settings, Counter[str]()
-    questions = [question for question in questions if question.kind in KINDS_WITH_CHAINS]
+    questions = [question for question in questions if question.kind in KINDS_WITH_CHAINS[settings.wording]]
+    tried: dict[str, Counter[str]] = {kind: Counter() for kind in sorted({q.kind for q in questions})}
     quota = chains_of_each_sort(settings, questions, most)
     chains: Chains = {sort: [] for sort in sorts_of(questions)}
     for i in generator_for(scribe.seed, "chains").permutation(len(questions)):
@@ -93,11 +112,15 @@ def written_chains(scribe: Scribe, questions: Sequence[Question], most: int) -> 
             continue
         try:
             found.append((int(i), _verified_chain(scribe, question)))
+            ended = TOLD
         except NoChain as reason:
-            refused[f"chains: {reason}"] += 1
+            ended = str(reason)
         except FalseClaim:
-            refused["chains: not verified"] += 1
-    return [(questions[i], chain) for i, chain in evenly(chains, refused)], refused
+            ended = "not verified"
+        tried[question.kind][ended] += 1
+        if ended != TOLD:
+            refused[f"chains: {ended}"] += 1
+    return WrittenChains([(questions[i], chain) for i, chain in evenly(chains, refused)], refused, tried)
 
 
 Chains = dict[tuple[str, str], list[tuple[int, str]]]
@@ -129,8 +152,12 @@ def evenly(chains: Chains, refused: Counter[str]) -> list[tuple[int, str]]:
 def _verified_chain(scribe: Scribe, question: Question) -> str:
     settings = scribe.settings
     first, second = (scribe.views(v) for v in question.view_ids)
-    story = tell(question, first, second, settings.wording == "full", settings.grid if settings.quote_places else None)
-    chain = in_words(story, settings.wording, generator_for(scribe.seed, f"{question.question_id}/chain"))
+    generator = generator_for(scribe.seed, f"{question.question_id}/chain")
+    if question.kind in TELLERS:
+        chain = in_sentences(reasoned(question, Measures(first, second)), generator)
+    else:
+        story = tell(question, first, second, settings.wording == "full", settings.grid if settings.quote_places else None)
+        chain = in_words(story, settings.wording, generator)
     verify(chain, question, first, second, settings.grid)
     return chain
 

@@ -17,7 +17,7 @@ from actial.endpoint.asking import Ask, NoReply, Outcome, Reply, picture_format
 from actial.endpoint.client import Client
 from actial.errors import UserError
 from actial.mirror import original_id
-from actial.mix.conversations import Chains, Scribe, chains_of_each_sort, evenly, sorts_of
+from actial.mix.conversations import Chains, Scribe, WrittenChains, chains_of_each_sort, evenly, sorts_of
 from actial.mix.teacher import Verdict, judge, once_more, opening, prompt_sha
 from actial.params import Teacher
 from actial.records import Question
@@ -82,8 +82,8 @@ class School:
         self.teacher = scribe.settings.teacher
         self.lessons = Lessons()
 
-    def taught_chains(self, questions: Sequence[Question], most: int) -> tuple[list[tuple[Question, str]], Counter[str]]:
-        """Questions with a verified chain of thought, and why others have none; labels as even as in `conversations.written_chains`.
+    def taught_chains(self, questions: Sequence[Question], most: int) -> WrittenChains:
+        """Questions with a verified chain of thought; labels as even as in `conversations.written_chains`.
 
         Raises:
             UserError: the server cannot be asked, or left too many requests without a reply.
@@ -111,7 +111,7 @@ class School:
                     break
                 self._refuse_hopeless()
         self._refuse_failures()
-        return [(questions[i], chain) for i, chain in evenly(chains, refused)], refused
+        return WrittenChains([(questions[i], chain) for i, chain in evenly(chains, refused)], refused, {})
 
     def _round(self, quota: int, chains: Chains, waiting: dict[Sort, deque[Lesson]], fresh: dict[Sort, deque[int]]) -> list[Lesson]:
         """As many requests of each sort as it lacks chains, questions asked before first; the sorts take turns, so that a budget ends evenly.

@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Sequence
 
 from actial.errors import UserError
+from actial.mix.evidence import TELLERS
+from actial.mix.verified_claims import sentences_of, tells_what_is_seen
 from actial.records import Question, is_viewpoint
 from actial.rng import generator_for
 
@@ -67,6 +69,8 @@ def varied(reasoning: str, chains: Sequence[Told], n_tokens: Callable[[str], int
 def facts_of(chain: str, kind: str) -> str:
     """What a chain says of the pictures and the parts, without anything it concludes about the camera."""
     if chain[:1].isupper():
+        if kind in TELLERS:
+            return " ".join(sentence for sentence in sentences_of(chain) if tells_what_is_seen(sentence))
         n_conclusions = 0 if not is_viewpoint(kind) else 1 if kind == "lateral" else 2
         sentences = re.findall(r"[^.]+\.", chain)
         return "".join(sentences[: len(sentences) - n_conclusions]).strip()
@@ -76,7 +80,7 @@ def facts_of(chain: str, kind: str) -> str:
 
 def opposite(chain: str) -> str:
     """The chain of the opposite movement: left and right, clockwise and counter-clockwise change over, and so do the places and distances quoted from the
-    first and the second picture; near and far stay. It agrees with itself, and concludes the opposite.
+    first and the second picture; near and far stay. It agrees with itself, and concludes the opposite. For kinds that have chains in short wording.
 
     Raises:
         ValueError: it names no direction, so it has no opposite.

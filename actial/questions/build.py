@@ -137,7 +137,7 @@ def _thinned(found: Candidates, held_out: Sequence[bool], split: np.ndarray, set
                 chosen = here[places]
                 rows["label"][chosen], rows["sizes_deg"][chosen] = labels, sizes_deg
             else:
-                strata = off_middle(rows["layout"][here]) if _asks_twins(kind, settings) else None
+                strata = off_middle(rows["layout"][here]) if kind.labels == SIDES and settings.caliper is not None else None
                 chosen = here[balanced(rows["label"][here], len(kind.labels), seed, name, strata)]
             found.refused[f"{kind.name}: {_why_thinned(kind, rows['label'][here], chosen)}"] += 2 * (len(here) - len(chosen))
             kept.append(chosen)
@@ -148,24 +148,22 @@ def _has_twin(found: Candidates, held_out: Sequence[bool], settings: BuildQA) ->
     """(n,) bool: the candidates that have a twin or need none. Of kinds with two sides, those whose sides change over with the order are matched, as they
     answer left, among the scenes held out and among the others; one with the same side in both orders is its own.
     """
-    rows = found.rows
+    rows, caliper = found.rows, settings.caliper
     usable = np.ones(len(rows), dtype=bool)
+    if caliper is None:
+        return usable
     first, second = rows["label"].T
     turns = (first != NONE) & (first != second)
     layout = np.where((first == LEFT)[:, None, None], rows["layout"], rows["layout"][:, ::-1])
     apart = np.array(held_out, dtype=bool)[rows["scene"]]
     for k, kind in enumerate(KINDS.values()):
-        if _asks_twins(kind, settings):
+        if kind.labels == SIDES:
             for group in (apart, ~apart):
                 here = np.flatnonzero((rows["kind"] == k) & turns & group)
                 usable[here] = False
-                usable[here[with_twins(layout[here], settings.caliper)]] = True
+                usable[here[with_twins(layout[here], caliper)]] = True
             found.refused[f"{kind.name}: no twin whose layouts are exchanged"] += 2 * int(np.count_nonzero(~usable & (rows["kind"] == k)))
     return usable
-
-
-def _asks_twins(kind: Kind, settings: BuildQA) -> bool:
-    return settings.caliper is not None and kind.labels == SIDES
 
 
 def _why_thinned(kind: Kind, labels: np.ndarray, chosen: np.ndarray) -> str:

@@ -84,7 +84,8 @@ def find_candidates(scenes: Iterable[PosedScene], settings: BuildQA, seed: int) 
 
 def places_in_sight(scene: PosedScene, views: np.ndarray) -> np.ndarray:
     """(v,) bool: whether the subject's centre lies in the picture of each of a scene's usable views; where its K is not given, it is taken to."""
-    return _in_sight([scene], [views], scene.T_world_cam[views], scene.subject_center[views])
+    middle = in_picture(scene.subject_center[views][:, None], scene.T_world_cam[views], *_optics([scene], [views]))[:, 0]
+    return _in_sight(middle, [scene], [views])
 
 
 def _of_batch(batch: Sequence[PosedScene], base: int, settings: BuildQA, seed: int, found: Candidates) -> np.ndarray:

@@ -103,7 +103,7 @@ def given_chains(models: dict[str, str], n_questions: int) -> dict[str, Any]:
     params, views = load_params("params.yaml"), ViewStore(VIEWS)
     chosen = drawn([q for q in read_questions(QUESTIONS / "test.parquet") if is_viewpoint(q.kind)], n_questions, params.seed)
     scribe = Scribe(params.prompt, dataclasses.replace(params.cold_start_mix, chains=None), views.__getitem__, None, params.seed)
-    chains = [(q, chain) for q, chain in written_chains(scribe, chosen, len(chosen))[0] if q.label_of(q.truth) in MIRRORED]
+    chains = [(q, chain) for q, chain in written_chains(scribe, chosen, len(chosen)).told if q.label_of(q.truth) in MIRRORED]
     given = [GivenChain(q, "true", chain, q.truth) for q, chain in chains]
     given += [GivenChain(q, "opposite", opposite(chain), q.letter_of(MIRRORED[q.label_of(q.truth)])) for q, chain in chains]
     asks = [ask_after(g, params.prompt, views, params.evaluate.max_new_tokens["direct"]) for g in given]

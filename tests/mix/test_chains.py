@@ -40,8 +40,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     build_questions(scan_scenes(folder / "views"), folder / "out", toy_settings(), 7)
     store, questions = ViewStore(folder / "views"), read_questions(folder / "out/train.parquet")
     chains = {w: written_chains(Scribe(PARAMS.prompt, settings(w), store.__getitem__, None, 7), questions, len(questions)) for w in WORDINGS}
-    assert all(not refused["chains: not verified"] for _, refused in chains.values())
-    return store, questions, {w: rows for w, (rows, _) in chains.items()}
+    assert all(not written.refused["chains: not verified"] for written in chains.values())
+    return store, questions, {w: written.told for w, written in chains.items()}
 
 
 def views_of(store: ViewStore, question: Question) -> tuple[View, View]:
@@ -180,7 +180,7 @@ def test_words_vary_by_question_and_only_by_the_seed(made: Made) -> None:
 def test_a_limit_gives_every_kind_and_label_as_many_chains(made: Made) -> None:
     store, questions, _ = made
     limited = replace(settings("short"), chains=24)
-    rows, _ = written_chains(Scribe(PARAMS.prompt, limited, store.__getitem__, None, 7), questions, len(questions))
+    rows = written_chains(Scribe(PARAMS.prompt, limited, store.__getitem__, None, 7), questions, len(questions)).told
     assert len(rows) == 24 and len({(q.kind, q.label_of(q.truth)) for q, _ in rows}) == 12
 
 
@@ -231,6 +231,8 @@ def test_parts_are_named_only_where_the_name_is_theirs_alone() -> None:
 
 
 def test_nothing_is_shared_between_writer_and_verifier() -> None:
-    source = (REPO / "actial/mix/verification.py").read_text()
-    imported = re.findall(r"^(?:from|import) (actial\S*)", source, re.M)
-    assert imported == ["actial.records"]
+    checkers = {"verification", "checked_scene", "verified_claims", "verified_conclusions", "verified_evidence"}
+    for name in checkers:
+        source = (REPO / f"actial/mix/{name}.py").read_text()
+        imported = set(re.findall(r"^(?:from|import) (actial\S*)(?: import (verified\S*))?", source, re.M))
+        assert {f"{module}.{name}".rstrip(".") for module, name in imported} <= {"actial.records", *(f"actial.mix.{checker}" for checker in checkers)}

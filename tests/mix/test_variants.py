@@ -182,7 +182,7 @@ def test_the_opposite_of_every_true_chain_with_a_direction_is_false(tmp_path: Pa
     build_questions(scan_scenes(tmp_path / "views"), tmp_path / "out", toy_settings(), 7)
     views, settings = ViewStore(tmp_path / "views"), dataclasses.replace(params.cold_start_mix, wording=wording, chains=None)
     train = read_questions(tmp_path / "out/train.parquet")
-    chains, _ = written_chains(Scribe(params.prompt, settings, views.__getitem__, None, 7), train, len(train))
+    chains = written_chains(Scribe(params.prompt, settings, views.__getitem__, None, 7), train, len(train)).told
     directed = [(q, chain) for q, chain in chains if q.label_of(q.truth) != "none" and is_viewpoint(q.kind)]
     assert {q.kind for q, _ in directed} == {"lateral", "orbit", "turn", "perspective"}
     for question, chain in directed:

@@ -1,0 +1,225 @@
+"""Two cameras and the parts of a subject, measured with OpenCV, for those who check chains of thought.
+
+Shares no code with what writes chains: projection by OpenCV; positions read off in pixels and brought to a camera that faces the subject
+(`cv2.undistortPoints` with a rectifying rotation); angles on the map as complex numbers; the horizon as the picture of points very far off.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import cv2
+import numpy as np
+
+from actial.records import SceneObject, View
+
+BORDER_PX = 0.01
+"""So near the border of two columns or rows, either is true."""
+
+_NO_DISTORTION = np.zeros(5)
+_FAR_M, _NEAR_M = 1e7, 1e-3
+
+
+class FalseClaim(Exception):
+    """A chain says something that is not so, or that cannot be read; the message says what."""
+
+
+class Scene:
+    """Two cameras and the parts of a subject, measured with OpenCV."""
+
+    def __init__(self, first: View, second: View, grid: tuple[int, int]) -> None:
+        self.views, self.grid = (first, second), grid
+        subject = first.objects[0]
+        self.subject = np.array(subject.T_world_obj).reshape(4, 4)[:3, 3]
+        self.extent_m, self.height_m, self.front = max(subject.size_m), float(subject.size_m[2]), subject.front
+        self.ground_m = float(self.subject[2] - subject.size_m[2] / 2)
+        self.parts = [o for o in first.objects if o.part_of == subject.name]
+        self.eyes = [np.array(v.camera.T_world_cam).reshape(4, 4)[:3, 3] for v in self.views]
+        on_map = [complex(*(eye - self.subject)[:2]) for eye in self.eyes]
+        aims = [complex(*(-np.array(v.camera.T_world_cam).reshape(4, 4)[:2, 2])) for v in self.views]
+        self.orbit_deg = float(np.degrees(np.angle(on_map[1] / on_map[0])))
+        self.turn_deg = float(np.degrees(np.angle(aims[1] / aims[0])))
+        step = complex(*(self.eyes[1] - self.eyes[0])[:2])
+        self.rightward_r = -(step * aims[0].conjugate()).imag / abs(aims[0]) / float(np.linalg.norm(self.eyes[0] - self.subject))
+        self.moved_r = float(np.linalg.norm(self.eyes[1] - self.eyes[0]) / np.linalg.norm(self.eyes[0] - self.subject))
+
+    def part(self, words: str) -> np.ndarray:
+        """(3,) centre of the one part that the words name."""
+        return np.array(self._named(words).T_world_obj).reshape(4, 4)[:3, 3]
+
+    def _named(self, words: str) -> SceneObject:
+        named = [o for o in self.parts if words in (o.color, f"{o.color} {o.shape}")]
+        if len(named) != 1:
+            raise FalseClaim(f"{words!r} names {len(named)} parts")
+        return named[0]
+
+    def nearer(self, i: int, one: str, other: str) -> float:
+        """How much nearer than the other the one is to a camera that faces the subject, in extents of the subject."""
+        a, b = (self._depth_facing(i, self.part(words)) for words in (one, other))
+        return (b - a) / self.extent_m
+
+    def slid(self, one: str, other: str) -> float:
+        """How far right the one went beyond the other, in picture widths."""
+        at = [[self.pixel(i, self.part(words))[0] / view.camera.width_px for words in (one, other)] for i, view in enumerate(self.views)]
+        return (at[1][0] - at[0][0]) - (at[1][1] - at[0][1])
+
+    def columns_apart(self, i: int, one: str, other: str) -> set[int]:
+        """How many columns right of the other the one may be told to be."""
+        a, b = ({ord(place[0]) for place in self.places(i, words)} for words in (one, other))
+        return {x - y for x in a for y in b}
+
+    def places(self, i: int, words: str) -> set[str]:
+        """How the place of a part, or of the middle, may be told: two ways where it lies on a border."""
+        point = self.subject if words.startswith("middle") else self.part(words)
+        below = np.array([*point[:2], self.ground_m])
+        camera = self.views[i].camera
+        told = []
+        for px, size_px, n, first in (
+            (self.pixel(i, point)[0], camera.width_px, self.grid[0], "a"),
+            (self.pixel(i, below)[1], camera.height_px, self.grid[1], "A"),
+        ):
+            ends = (np.clip(np.floor((px + shift_px) / size_px * n), 0, n - 1) for shift_px in (-BORDER_PX, BORDER_PX))
+            told.append({chr(ord(first) + int(end)) for end in ends})
+        return {column + row for column, row in itertools.product(*told)}
+
+    def bearing_deg(self, i: int) -> float:
+        """How far right of the picture's middle column the subject appears, once the camera is held level."""
+        T = np.array(self.views[i].camera.T_world_cam).reshape(4, 4)
+        return float(np.degrees(np.arctan(self._tangents(i, self.subject, -T[:3, 2])[0])))
+
+    def way_deg(self, i: int, end: str, start: str) -> float:
+        """Where the way from the one part to the other points on the map: to the picture's right of the way to the camera."""
+        return float(np.degrees(np.angle(complex(*(self.seen_part(i, end) - self.seen_part(i, start))[:2]) / self._on_map(i))))
+
+    def front_deg(self, i: int) -> float:
+        """The same of the subject's own front."""
+        if self.front is None:
+            raise FalseClaim("speaks of a front that the subject has not")
+        return float(np.degrees(np.angle(complex(*self.front[:2]) / self._on_map(i))))
+
+    def left_h(self, i: int) -> float:
+        """How far to the left of a subject that looks out of its front the camera is, in heights of the subject."""
+        assert self.front is not None  # as said before
+        ahead = complex(*self.front[:2])
+        return (self._on_map(i) / ahead * abs(ahead)).imag / self.height_m
+
+    def beside(self, i: int, one: str, other: str) -> float:
+        """How far right of the other the one appears, in picture widths."""
+        u, v = (self.pixel(i, self.seen_part(i, words))[0] for words in (one, other))
+        return (u - v) / self.views[i].camera.width_px
+
+    def distance_h(self, i: int) -> float:
+        """Level distance of the camera from the subject's middle, in heights of the subject."""
+        return abs(self._on_map(i)) / self.height_m
+
+    def way_h(self) -> tuple[float, float, float]:
+        """How far right, forward and up, as the first camera looks, the second is, in heights of the subject."""
+        ahead = complex(*(-np.array(self.views[0].camera.T_world_cam).reshape(4, 4)[:2, 2]))
+        step = (self._on_map(1) - self._on_map(0)) / ahead * abs(ahead) / self.height_m
+        return -step.imag, step.real, float(self.eyes[1][2] - self.eyes[0][2]) / self.height_m
+
+    def ahead_h(self) -> tuple[float, float]:
+        """How far ahead of each camera the subject is, both along the first one's level direction, in heights of the subject."""
+        ahead = complex(*(-np.array(self.views[0].camera.T_world_cam).reshape(4, 4)[:2, 2]))
+        first, second = (-(self._on_map(i) / ahead).real * abs(ahead) / self.height_m for i in (0, 1))
+        return first, second
+
+    def farther_log(self) -> float:
+        """The logarithm of how many times as far from the subject's middle the camera is in the second picture."""
+        first, second = (float(np.linalg.norm(eye - self.subject)) for eye in self.eyes)
+        return float(np.log(second / first))
+
+    def rotated_deg(self) -> float:
+        """Angle of the whole rotation between the cameras."""
+        first, second = (self._camera(i)[1] for i in (0, 1))
+        return float(np.degrees(np.linalg.norm(cv2.Rodrigues(second @ first.T)[0])))
+
+    def eye_h(self, i: int) -> float:
+        """How many heights of the subject lie between its foot and the horizon, by their rows once the camera is held level and faces the subject."""
+        half = np.array([0.0, 0.0, self.height_m / 2])
+        foot, top = (self._tangents(i, self.subject + side * half, self.subject - self.eyes[i])[1] for side in (-1, 1))
+        return foot / (foot - top)
+
+    def horizon(self, i: int) -> tuple[float, float, float]:
+        """Where the horizon crosses the middle column, from the upper edge, in picture heights; how far above it the camera looks; and by how much it rises to
+        the right. Degrees. By two points on it that are very far off."""
+        camera = self.views[i].camera
+        K, R_cam_world = self._camera(i)
+        ahead = R_cam_world[2] * [1.0, 1.0, 0.0]
+        across = np.array([-ahead[1], ahead[0], 0.0])
+        (u, v), (x, y) = (self.pixel(i, self.eyes[i] + _FAR_M * (ahead + side * across)) for side in (0.2, -0.2))
+        lean = np.degrees(np.arctan2(v - y, x - u))
+        row_px = v + (camera.width_px / 2 - u) * (y - v) / (x - u)
+        off_axis = (row_px - K[1, 2]) / K[1, 1] * np.cos(np.radians(lean))
+        return float(row_px / camera.height_px), float(np.degrees(np.arctan(off_axis))), float(lean)
+
+    def taken_in_deg(self, i: int) -> tuple[float, float]:
+        """What a picture takes in from side to side, and from top to bottom."""
+        camera = self.views[i].camera
+        across, down, *_ = cv2.calibrationMatrixValues(self._camera(i)[0], (camera.width_px, camera.height_px), 1.0, 1.0)
+        return float(across), float(down)
+
+    def grown(self, words: str | None = None) -> float:
+        """How many times as large a part, or the subject, is drawn in the second picture: a millimetre there, to a camera that is turned to it."""
+        points = [self.subject if words is None else self.seen_part(i, words) for i in (0, 1)]
+        first, second = (self._millimetre(i, point) for i, point in enumerate(points))
+        return second / first
+
+    def parted(self, near: str, far: str) -> tuple[float, float]:
+        """How far right and up the one went against the other, as tangents, for a level camera that faces the subject."""
+        at = np.array([[self._tangents(i, self.seen_part(i, words), self.subject - self.eyes[i]) for words in (near, far)] for i in (0, 1)])
+        right, down = (at[1, 0] - at[1, 1]) - (at[0, 0] - at[0, 1])
+        return float(right), -float(down)
+
+    def gap(self, near: str, far: str) -> float:
+        """How much nearer the one is than the other, as a share of the camera's level distance; the smaller of both pictures."""
+        return min(self.nearer(i, near, far) * self.extent_m / abs(self._on_map(i)) for i in (0, 1))
+
+    def seen_part(self, i: int, words: str) -> np.ndarray:
+        """(3,) centre of a part that is in the picture."""
+        camera, (u, v) = self.views[i].camera, self.pixel(i, self.part(words))
+        if not (0 <= u < camera.width_px and 0 <= v < camera.height_px):
+            raise FalseClaim("speaks of a part outside the picture")
+        return self.part(words)
+
+    def _on_map(self, i: int) -> complex:
+        """The camera's place from the subject."""
+        return complex(*(self.eyes[i] - self.subject)[:2])
+
+    def _millimetre(self, i: int, p_world: np.ndarray) -> float:
+        """Length of its picture across the line of sight, in picture widths."""
+        sight = (p_world - self.eyes[i]) / np.linalg.norm(p_world - self.eyes[i])
+        across = np.cross(sight, [0.0, 0.0, 1.0]) / np.linalg.norm(np.cross(sight, [0.0, 0.0, 1.0]))
+        R = np.stack([across, np.cross(sight, across), sight])
+        ends = np.stack([p_world - across * _NEAR_M / 2, p_world + across * _NEAR_M / 2])
+        pixels, _ = cv2.projectPoints(ends, cv2.Rodrigues(R)[0], -R @ self.eyes[i], self._camera(i)[0], _NO_DISTORTION)
+        return float(np.linalg.norm(pixels[1] - pixels[0])) / self.views[i].camera.width_px
+
+    def _depth_facing(self, i: int, p_world: np.ndarray) -> float:
+        """Depth of a point, metres, for a level camera that faces the subject's middle."""
+        camera, (u, v) = self.views[i].camera, self.pixel(i, p_world)
+        if not (0 <= u < camera.width_px and 0 <= v < camera.height_px):
+            raise FalseClaim("speaks of a part outside the picture")
+        ahead = (self.subject - self.eyes[i]) * [1.0, 1.0, 0.0]
+        depth_m = float((p_world - self.eyes[i]) @ ahead / np.linalg.norm(ahead))
+        if depth_m <= 0:
+            raise FalseClaim("speaks of a part behind the camera")
+        return depth_m
+
+    def _tangents(self, i: int, p_world: np.ndarray, ahead: np.ndarray) -> tuple[float, float]:
+        """Normalised image column and row of a point for a level camera that looks along `ahead` on the map, by way of its pixel in the real picture."""
+        ahead = ahead * [1.0, 1.0, 0.0] / np.hypot(*ahead[:2])
+        R_level_world = np.stack([[ahead[1], -ahead[0], 0.0], [0.0, 0.0, -1.0], ahead])
+        K, R_cam_world = self._camera(i)
+        rectified = cv2.undistortPoints(np.array([[self.pixel(i, p_world)]]), K, _NO_DISTORTION, R=R_level_world @ R_cam_world.T)
+        return float(rectified[0, 0, 0]), float(rectified[0, 0, 1])
+
+    def pixel(self, i: int, p_world: np.ndarray) -> tuple[float, float]:
+        K, R_cam_world = self._camera(i)
+        pixel, _ = cv2.projectPoints(p_world[None], cv2.Rodrigues(R_cam_world)[0], -R_cam_world @ self.eyes[i], K, _NO_DISTORTION)
+        return float(pixel[0, 0, 0]), float(pixel[0, 0, 1])
+
+    def _camera(self, i: int) -> tuple[np.ndarray, np.ndarray]:
+        """K, and the rotation to OpenCV's camera axes."""
+        T = np.array(self.views[i].camera.T_world_cam).reshape(4, 4)
+        return np.array(self.views[i].camera.K).reshape(3, 3), np.stack([T[:3, 0], -T[:3, 1], -T[:3, 2]])
