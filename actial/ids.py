@@ -5,6 +5,7 @@ scene-000042.v03                      a view of it
 scene-000042.v03-v11                  an ordered pair of views (first, second)
 scene-000042.v03-v11.orbit            a question about the pair, by its kind
 scene-000042.v03-v11.orbit#5          the sixth completion sampled for it
+sat-3f9c21d07a6be845.v00.other_12     a question about a single picture, of the data set from outside that is called sat
 """
 
 from __future__ import annotations
@@ -14,14 +15,16 @@ from typing import NamedTuple
 
 from actial.errors import UserError
 
+OURS = "scene-"
+"""What the ids of scenes made or photographed here begin with."""
 _GRAMMAR = re.compile(
     r"(?P<scene>[a-z][a-z0-9_]*-[A-Za-z0-9_]+)"
-    r"(?:\.v(?P<first>\d{2,})(?:-v(?P<second>\d{2,})(?:\.(?P<kind>[a-z][a-z0-9_]*)(?:#(?P<sample>\d+))?)?)?)?"
+    r"(?:\.v(?P<first>\d{2,})(?:-v(?P<second>\d{2,}))?(?:\.(?P<kind>[a-z][a-z0-9_]*)(?:#(?P<sample>\d+))?)?)?"
 )
 
 
 class IdParts(NamedTuple):
-    """The parts of an id, outermost first; None from where the id ends."""
+    """The parts of an id, outermost first; None for what it does not name."""
 
     scene_id: str
     first: int | None
@@ -31,7 +34,12 @@ class IdParts(NamedTuple):
 
 
 def scene_id(index: int) -> str:
-    return f"scene-{index:06d}"
+    return f"{OURS}{index:06d}"
+
+
+def is_external(identifier: str) -> bool:
+    """Whether an id is about pictures of a data set from outside, whose scenes bear its name: nobody here knows their cameras."""
+    return not identifier.startswith(OURS)
 
 
 def scene_index(scene: str) -> int:
@@ -73,7 +81,7 @@ def parse(identifier: str) -> IdParts:
 
 
 def view_ids_of(identifier: str) -> tuple[str, ...]:
-    """The ids of the views that an id names: none for a scene, one for a view, two from a pair on."""
+    """The ids of the views that an id names: none for a scene, one for a view or a question about one picture, else two."""
     parts = parse(identifier)
     return tuple(view_id(parts.scene_id, i) for i in (parts.first, parts.second) if i is not None)
 

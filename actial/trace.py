@@ -40,19 +40,19 @@ def trace(identifier: str, outputs: Path) -> str:
     questions = [(split, q) for split, of_split in found.questions.items() for q in of_split]
     if parts.first is None:
         return _text(identifier, _scene(views), _brief(questions, found))
-    if parts.second is None:
+    if parts.second is None and parts.kind is None:
         return _text(identifier, _view(found.views[identifier]), _brief([(s, q) for s, q in questions if identifier in q.view_ids], found))
     pair = ids.view_ids_of(identifier)
-    asked = [(split, q) for split, q in questions if q.view_ids == pair and identifier in (q.question_id, ids.pair_id(*pair))]
+    whole = ids.pair_id(*pair) if parts.second is not None else identifier
+    asked = [(split, q) for split, q in questions if q.view_ids == pair and identifier in (q.question_id, whole)]
     described = [c for c in found.conversations.get("sft", []) if c.question_id not in {q.question_id for _, q in questions} and c.view_ids == pair]
-    first, second = (found.views[v] for v in pair)
+    shown = [found.views[v] for v in pair]
     return _text(
         identifier,
-        _view(first),
-        _view(second),
-        _motion(first, second),
+        *map(_view, shown),
+        *([_motion(*shown)] if len(shown) == 2 else []),
         *(_question(split, question, found) for split, question in asked),
-        _conversations("sft", [c for c in described if identifier in (c.question_id, ids.pair_id(*pair))]),
+        _conversations("sft", [c for c in described if identifier in (c.question_id, whole)]),
     )
 
 
@@ -71,7 +71,7 @@ def _known_parts(identifier: str, views: Sequence[View], found: Outputs) -> ids.
     """
     assert found.views is not None
     asked = [q for of_split in found.questions.values() for q in of_split] + [c for of_mix in found.conversations.values() for c in of_mix]
-    below = dict.fromkeys(part for q in asked for part in (ids.pair_id(*q.view_ids), q.question_id))
+    below = dict.fromkeys(part for q in asked for part in (q.question_id.rpartition(".")[0], q.question_id))
     known = [views[0].scene_id, *(v.view_id for v in views), *below] if views else []
     if identifier in known:
         return ids.parse(identifier)
@@ -96,7 +96,8 @@ def _view(view: View) -> Iterator[str]:
     camera = view.camera
     yield f"  picture      {camera.width_px} x {camera.height_px} px, {view.source}, {view.licence}"
     yield f"  camera       {_stands(view)}"
-    yield f"  K            {_matrix(camera.intrinsics())} px"
+    if camera.K:
+        yield f"  K            {_matrix(camera.intrinsics())} px"
     if camera.T_world_cam is not None:
         yield f"  T_world_cam  {_matrix(camera.pose()[:3])} m"
 
@@ -127,7 +128,10 @@ def _question(split: str, question: Question, found: Outputs) -> Iterator[str]:
     yield f"  {q.text}"
     for letter, label, option in zip(LETTERS, q.labels, q.options, strict=False):
         yield f"    {letter}. {option} [{label}]" + ("  <- truth" if letter == q.truth else "")
-    yield f"  decided by   {q.deciding_quantity} = {q.deciding_value:+.4f}, {100 * q.margin:.0f} % clear of the nearest boundary"
+    if q.deciding_quantity:
+        yield f"  decided by   {q.deciding_quantity} = {q.deciding_value:+.4f}, {100 * q.margin:.0f} % clear of the nearest boundary"
+    else:
+        yield f"  decided by   the authors of {q.source}"
     yield f"  belongs to   kind {q.kind}, family {q.family_id}" + (f", tied class {q.tied_class}" if q.tied_class else "")
     for mix, rows in found.conversations.items():
         yield from _conversations(mix, [c for c in rows if c.question_id == q.question_id])
@@ -199,7 +203,7 @@ def _brief(questions: Iterable[tuple[str, Question]], found: Outputs) -> Iterato
         became = [f"{rows[q.question_id]} {what}" for what, rows in counts.items() if rows[q.question_id]]
         verdicts = sorted(judged.get(q.question_id, []), key=lambda v: in_order((v.model, v.mode)))
         became += [f"{v.model}/{v.mode} {'right' if v.correct else 'unparsed' if v.answer is None else 'wrong'}" for v in verdicts]
-        decided = f"truth {q.truth} [{q.label_of(q.truth)}], {q.deciding_quantity} {q.deciding_value:+.3f}"
+        decided = f"truth {q.truth} [{q.label_of(q.truth)}]" + (f", {q.deciding_quantity} {q.deciding_value:+.3f}" if q.deciding_quantity else "")
         yield f"  {q.question_id}  {split}, {decided}  {', '.join(became)}".rstrip()
 
 

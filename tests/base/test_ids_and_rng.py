@@ -25,9 +25,12 @@ def test_the_parents_are_read_off_the_child(scene: int, first: int, second: int,
     assert ids.parse(f"{question}#{sample}") == (s, first, second, kind, sample)
     assert ids.view_ids_of(question) == (v1, v2)
     assert ids.question_of(f"{question}#{sample}") == question
+    about_one = ids.question_id(v1, kind)
+    assert ids.parse(about_one) == (s, first, None, kind, None) and ids.view_ids_of(about_one) == (v1,)
+    assert not ids.is_external(question) and ids.is_external("sat-3f9c21d07a6be845.v00-v01.sat_other_12")
 
 
-@pytest.mark.parametrize("text", ["", "scene", "scene-1.", "scene-1.v3", "scene-1.v03-11", "scene-000001.v03.orbit", "scene-000001.v01-v02.Orbit"])
+@pytest.mark.parametrize("text", ["", "scene", "scene-1.", "scene-1.v3", "scene-1.v03-11", "scene-000001.orbit", "scene-000001.v01-v02.Orbit"])
 def test_what_is_no_id_is_refused(text: str) -> None:
     with pytest.raises(UserError, match="is no id"):
         ids.parse(text)
