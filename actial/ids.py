@@ -4,8 +4,10 @@ scene-000042                          a scene
 scene-000042.v03                      a view of it
 scene-000042.v03-v11                  an ordered pair of views (first, second)
 scene-000042.v03-v11.orbit            a question about the pair, by its kind
+scene-000042.v03.count                a question about one view alone
 scene-000042.v03-v11.orbit#5          the sixth completion sampled for it
-sat-3f9c21d07a6be845.v00.other_12     a question about a single picture, of the data set from outside that is called sat
+
+Scenes of a data set from outside bear its name: sat-3f9c21d07a6be845.v00-v01.sat_ego_movement_12.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ _GRAMMAR = re.compile(
 
 
 class IdParts(NamedTuple):
-    """The parts of an id, outermost first; None for what it does not name."""
+    """The parts of an id, outermost first; None from where the id ends."""
 
     scene_id: str
     first: int | None
@@ -38,7 +40,7 @@ def scene_id(index: int) -> str:
 
 
 def is_external(identifier: str) -> bool:
-    """Whether an id is about pictures of a data set from outside, whose scenes bear its name: nobody here knows their cameras."""
+    """Whether an id is about pictures of a data set from outside: nobody here knows their cameras."""
     return not identifier.startswith(OURS)
 
 
@@ -57,14 +59,27 @@ def pair_id(first_view_id: str, second_view_id: str) -> str:
     Raises:
         ValueError: the views belong to different scenes.
     """
-    first, second = parse(first_view_id), parse(second_view_id)
-    if first.scene_id != second.scene_id:
-        raise ValueError(f"{first_view_id} and {second_view_id} are views of different scenes")
-    return f"{first_view_id}-v{second.first:02d}"
+    return group_id(first_view_id, second_view_id)
 
 
-def question_id(pair: str, kind: str) -> str:
-    return f"{pair}.{kind}"
+def group_id(first_view_id: str, *other_view_ids: str) -> str:
+    """The id of the views that a question is about, in order, all of one scene; of one view, its own.
+
+    Raises:
+        ValueError: the views belong to different scenes.
+    """
+    identifier, scene = first_view_id, parse(first_view_id).scene_id
+    for other_view_id in other_view_ids:
+        other = parse(other_view_id)
+        if other.scene_id != scene:
+            raise ValueError(f"{first_view_id} and {other_view_id} are views of different scenes")
+        identifier += f"-v{other.first:02d}"
+    return identifier
+
+
+def question_id(group: str, kind: str) -> str:
+    """The id of a question of some kind about the views of a `group_id`."""
+    return f"{group}.{kind}"
 
 
 def parse(identifier: str) -> IdParts:
@@ -81,7 +96,7 @@ def parse(identifier: str) -> IdParts:
 
 
 def view_ids_of(identifier: str) -> tuple[str, ...]:
-    """The ids of the views that an id names: none for a scene, one for a view or a question about one picture, else two."""
+    """The ids of the views that an id names: none for a scene, one for a view, two for a pair; the same for a question about them."""
     parts = parse(identifier)
     return tuple(view_id(parts.scene_id, i) for i in (parts.first, parts.second) if i is not None)
 

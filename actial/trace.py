@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import itertools
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -42,17 +43,16 @@ def trace(identifier: str, outputs: Path) -> str:
         return _text(identifier, _scene(views), _brief(questions, found))
     if parts.second is None and parts.kind is None:
         return _text(identifier, _view(found.views[identifier]), _brief([(s, q) for s, q in questions if identifier in q.view_ids], found))
-    pair = ids.view_ids_of(identifier)
-    whole = ids.pair_id(*pair) if parts.second is not None else identifier
-    asked = [(split, q) for split, q in questions if q.view_ids == pair and identifier in (q.question_id, whole)]
-    described = [c for c in found.conversations.get("sft", []) if c.question_id not in {q.question_id for _, q in questions} and c.view_ids == pair]
-    shown = [found.views[v] for v in pair]
+    shown = ids.view_ids_of(identifier)
+    asked = [(split, q) for split, q in questions if q.view_ids == shown and identifier in (q.question_id, ids.group_id(*shown))]
+    described = [c for c in found.conversations.get("sft", []) if c.question_id not in {q.question_id for _, q in questions} and c.view_ids == shown]
+    of_group = [found.views[v] for v in shown]
     return _text(
         identifier,
-        *map(_view, shown),
-        *([_motion(*shown)] if len(shown) == 2 else []),
+        *map(_view, of_group),
+        *itertools.starmap(_motion, itertools.pairwise(of_group)),
         *(_question(split, question, found) for split, question in asked),
-        _conversations("sft", [c for c in described if identifier in (c.question_id, whole)]),
+        _conversations("sft", [c for c in described if identifier in (c.question_id, ids.group_id(*shown))]),
     )
 
 
@@ -71,7 +71,7 @@ def _known_parts(identifier: str, views: Sequence[View], found: Outputs) -> ids.
     """
     assert found.views is not None
     asked = [q for of_split in found.questions.values() for q in of_split] + [c for of_mix in found.conversations.values() for c in of_mix]
-    below = dict.fromkeys(part for q in asked for part in (q.question_id.rpartition(".")[0], q.question_id))
+    below = dict.fromkeys(part for q in asked for part in (ids.group_id(*q.view_ids), q.question_id))
     known = [views[0].scene_id, *(v.view_id for v in views), *below] if views else []
     if identifier in known:
         return ids.parse(identifier)

@@ -131,7 +131,7 @@ def _write_views(scene_id: str, row: Row, settings: External, writer: ViewWriter
 
 def _question(scene_id: str, number: int, row: Row, name: str, seed: int) -> Question:
     view_ids = tuple(ids.view_id(scene_id, i) for i in range(len(row.pictures)))
-    shown = view_ids[0] if len(view_ids) == 1 else ids.pair_id(*view_ids)
+    shown = ids.group_id(*view_ids)
     kind = f"{name}_{row.kind}" if row.kind else name
     question_id = ids.question_id(shown, f"{kind}_{number}")
     order = [int(i) for i in generator_for(seed, question_id).permutation(len(row.options))]

@@ -22,7 +22,7 @@ MOST_TIMES_AS_LONG = 100
 _TOO_LARGE = f"a picture larger than {MOST_PIXELS // 1_000_000} megapixels, or {MOST_TIMES_AS_LONG} times as long as wide"
 SAT_SUFFIX = " in the first frame"
 """Left over in some answers of SAT; the authors' own loader strips it."""
-SAT_KINDS = {"action_sequence": "ego_movement", "action_conseq": "action_consequence", "other": "static"}
+SAT_SPELLINGS = {"action_sequence": "ego_movement", "action_conseq": "action_consequence", "other": "static"}
 """What array/SAT calls the same kind of question otherwise in one of its files, or calls by no name."""
 _WHOLE_ANSWERS = ("tag_letter", "tag_text", "tag_lettered", "tag_worded")
 """Rules that read an option and nothing else; a column of answers is no completion to be guessed at."""
@@ -68,7 +68,7 @@ def read_row(cells: Mapping[str, Any], settings: External) -> Row:
     right = _right(_cell(cells, settings, "answer"), options, settings)
     pictures = _pictures(_cell(cells, settings, "images"))
     kind = re.sub(r"[^a-z0-9]+", "_", _word(cells, settings, "kind").lower()).strip("_")
-    kind = SAT_KINDS.get(kind, kind) if settings.format == "sat" else kind
+    kind = SAT_SPELLINGS.get(kind, kind) if settings.format == "sat" else kind
     return Row(text, options, right, kind, _word(cells, settings, "scene"), pictures, tuple(map(_size_px, pictures)))
 
 

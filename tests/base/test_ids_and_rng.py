@@ -25,8 +25,6 @@ def test_the_parents_are_read_off_the_child(scene: int, first: int, second: int,
     assert ids.parse(f"{question}#{sample}") == (s, first, second, kind, sample)
     assert ids.view_ids_of(question) == (v1, v2)
     assert ids.question_of(f"{question}#{sample}") == question
-    about_one = ids.question_id(v1, kind)
-    assert ids.parse(about_one) == (s, first, None, kind, None) and ids.view_ids_of(about_one) == (v1,)
     assert not ids.is_external(question) and ids.is_external("sat-3f9c21d07a6be845.v00-v01.sat_other_12")
 
 
@@ -34,6 +32,12 @@ def test_the_parents_are_read_off_the_child(scene: int, first: int, second: int,
 def test_what_is_no_id_is_refused(text: str) -> None:
     with pytest.raises(UserError, match="is no id"):
         ids.parse(text)
+
+
+def test_a_question_may_be_about_one_view() -> None:
+    assert ids.group_id("scene-000001.v03") == "scene-000001.v03"
+    question = ids.question_id("scene-000001.v03", "count")
+    assert ids.view_ids_of(question) == ("scene-000001.v03",) and ids.parse(f"{question}#2").kind == "count"
 
 
 def test_a_pair_has_one_scene() -> None:
