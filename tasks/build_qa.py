@@ -25,13 +25,13 @@ from actial.records import Question
 from actial.rng import generator_for
 from actial.shards import ViewStore
 from actial.tables import read_questions, stream_questions, write_questions
+from actial.views.progress import ViewProgress
 from tasks import body
 
 
 def make(job: body.Job) -> body.Made:
     """Write the four splits, the 2D questions about pairs of the test, the pictures that came from outside, and the dataset card."""
-    settings, external = job.params.build_qa, job.inputs["external"]
-    joined = join_external(find_external(settings.external, external), job.out / "views", job.params.seed)
+    settings, joined = job.params.build_qa, _joined(job)
     built = build_questions(scan_scenes(job.inputs["render_views"] / "views"), job.out, settings, job.params.seed)
     audit, leakage = _audited(job), _leakage(job, joined)
     splits = [split for split, questions in joined.questions.items() if questions]
@@ -49,6 +49,15 @@ def make(job: body.Job) -> body.Made:
     counts |= {f"pictures of {data_set} that are in {name}": n for (data_set, name), n in sorted(leakage.n_leaks().items())} if leakage else {}
     refused |= {f"{name}: rows with {reason}": n for (name, reason), n in sorted(joined.refused.items())}
     return body.Made(counts=counts, refused=refused, look="README.md")
+
+
+def _joined(job: body.Job) -> Joined:
+    """The questions of data sets from outside; all their files are looked for before any is read."""
+    found, views = find_external(job.params.build_qa.external, job.inputs["external"]), job.out / "views"
+    if not found:
+        return join_external(found, views, job.params.seed)
+    with ViewProgress(sum(data_set.n_wanted for data_set in found), 0, "row", "build_qa") as progress:
+        return join_external(found, views, job.params.seed, lambda refused: progress.add(1, set_aside=refused))
 
 
 def _append(path: Path, questions: list[Question]) -> None:

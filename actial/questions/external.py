@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from actial.rng import generator_for, seed_for
 from actial.shards import ViewWriter
 
 SHARD_MB = 256
+Watch = Callable[[bool], None]
 _SEEDS = 2**63
 
 
@@ -41,8 +42,11 @@ class Joined:
     """Rows set aside, by data set and reason."""
 
 
-def join_external(found: Sequence[Found], views: Path, seed: int) -> Joined:
+def join_external(found: Sequence[Found], views: Path, seed: int, watch: Watch = lambda refused: None) -> Joined:
     """Read data sets, write their pictures into the folder `views` (which gets a shard even without any).
+
+    Args:
+        watch: called after each row, with whether it was set aside.
 
     Raises:
         UserError: too many rows of a data set are unusable, none is usable, or a file cannot be read to its end.
@@ -50,12 +54,14 @@ def join_external(found: Sequence[Found], views: Path, seed: int) -> Joined:
     joined = Joined()
     with ViewWriter(views, SHARD_MB) as writer:
         for data_set in found:
-            _join(data_set, joined, writer, seed)
+            for refused in _join(data_set, joined, writer, seed):
+                watch(refused)
         joined.n_views = writer.n_views
     return joined
 
 
-def _join(data_set: Found, joined: Joined, writer: ViewWriter, seed: int) -> None:
+def _join(data_set: Found, joined: Joined, writer: ViewWriter, seed: int) -> Iterator[bool]:
+    """For each row, whether it was set aside."""
     settings, seen = data_set.settings, set[str]()
     for number, cells in _rows(data_set, seed):
         joined.n_read[settings.name] += 1
@@ -67,15 +73,15 @@ def _join(data_set: Found, joined: Joined, writer: ViewWriter, seed: int) -> Non
             row = read_row(cells, settings)
         except RefusedRow as reason:
             joined.refused[settings.name, str(reason)] += 1
+            yield True
             continue
         scene_id = _scene_id(settings.name, row)
-        split = _split(settings, joined.scenes.get(scene_id, row.scene) or scene_id, seed)
-        if split is None:
-            continue
-        if scene_id not in joined.scenes:
-            joined.scenes[scene_id] = row.scene
-            _write_views(scene_id, row, settings, writer)
-        joined.questions[split].append(_question(scene_id, number, row, settings.name, seed))
+        if (split := _split(settings, joined.scenes.get(scene_id, row.scene) or scene_id, seed)) is not None:
+            if scene_id not in joined.scenes:
+                joined.scenes[scene_id] = row.scene
+                _write_views(scene_id, row, settings, writer)
+            joined.questions[split].append(_question(scene_id, number, row, settings.name, seed))
+        yield False
     _complain(settings, joined)
 
 
@@ -98,8 +104,8 @@ def _rows(data_set: Found, seed: int) -> Iterator[tuple[int, dict[str, Any]]]:
     """The rows that are read, with their numbers."""
     settings, number = data_set.settings, 0
     drawn: set[int] | None = None
-    if settings.n is not None and settings.n < data_set.n_rows:
-        drawn = set(generator_for(seed, f"{settings.name}/rows").permutation(data_set.n_rows)[: settings.n].tolist())
+    if data_set.n_wanted < data_set.n_rows:
+        drawn = set(generator_for(seed, f"{settings.name}/rows").permutation(data_set.n_rows)[: data_set.n_wanted].tolist())
     wanted = [column for what in ("images", "question", "options", "answer", "kind", "id", "scene") if (column := settings.column(what)) is not None]
     for path in data_set.files:
         for batch in batches(path, wanted):

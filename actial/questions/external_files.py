@@ -29,6 +29,11 @@ class Found:
     files: tuple[Path, ...]
     n_rows: int
 
+    @property
+    def n_wanted(self) -> int:
+        """Rows that are read."""
+        return self.n_rows if self.settings.n is None else min(self.settings.n, self.n_rows)
+
 
 def find_external(external: Sequence[External], root: Path) -> list[Found]:
     """The files of every data set.
