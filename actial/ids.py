@@ -4,8 +4,11 @@ scene-000042                          a scene
 scene-000042.v03                      a view of it
 scene-000042.v03-v11                  an ordered pair of views (first, second)
 scene-000042.v03-v11-v05              an ordered triple of views
-scene-000042.v03-v11.orbit            a question about the pair (or triple, or one view), by its kind
+scene-000042.v03-v11.orbit            a question about the pair (or triple), by its kind
+scene-000042.v03.count                a question about one view alone
 scene-000042.v03-v11.orbit#5          the sixth completion sampled for it
+
+Scenes of a data set from outside bear its name: sat-3f9c21d07a6be845.v00-v01.sat_ego_movement_12.
 """
 
 from __future__ import annotations
@@ -15,6 +18,8 @@ from typing import NamedTuple
 
 from actial.errors import UserError
 
+OURS = "scene-"
+"""What the ids of scenes made or photographed here begin with."""
 _GRAMMAR = re.compile(
     r"(?P<scene>[a-z][a-z0-9_]*-[A-Za-z0-9_]+)"
     r"(?:\.v(?P<first>\d{2,})(?:-v(?P<second>\d{2,})(?:-v(?P<third>\d{2,}))?)?(?:\.(?P<kind>[a-z][a-z0-9_]*)(?:#(?P<sample>\d+))?)?)?"
@@ -33,7 +38,12 @@ class IdParts(NamedTuple):
 
 
 def scene_id(index: int) -> str:
-    return f"scene-{index:06d}"
+    return f"{OURS}{index:06d}"
+
+
+def is_external(identifier: str) -> bool:
+    """Whether an id is about pictures of a data set from outside: nobody here knows their cameras."""
+    return not identifier.startswith(OURS)
 
 
 def scene_index(scene: str) -> int:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actial.errors import UserError
+from actial.params_external import External, check_external
 from actial.params_questions import THREE_VIEW_KINDS, ThreeViews
 from actial.params_views import RenderViews
 from actial.records import SAT_KINDS
@@ -129,6 +130,7 @@ class BuildQA:
     )
     max_pitch_deg: float = setting("Cameras pitched beyond this are not asked about, degrees.", gt=0, le=89)
     audit: Audit = setting("What answers the questions without reasoning about space.")
+    external: tuple[External, ...] = setting("Data sets from outside, whose questions join the splits; [] for none.")
 
 
 @dataclass(frozen=True)
@@ -447,6 +449,7 @@ _CROSS_FIELD_RULES = (
     _taught_by_somebody,
     _enough_2d,
     _audited_by_known_probes,
+    lambda params: check_external(params.build_qa.external),
     _pairs_by_threes,
     _prompt_placeholders,
     _pixels_in_order,

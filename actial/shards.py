@@ -151,20 +151,28 @@ class ViewWriter:
             self._writer, self._shard_bytes = None, 0
 
 
+def view_folders(outputs: Path) -> tuple[Path, ...]:
+    """Where stages have put views: those rendered or photographed, and the pictures of data sets from outside. `outputs` is the folder above the stages'."""
+    return tuple(folder for stage in ("render_views", "build_qa") if (folder := outputs / stage / "views").exists())
+
+
 class ViewStore:
-    """Reads the views of a folder of shards by id: opening it reads the ids, a record or a picture is read when it is asked for.
+    """Reads the views of one or several folders of shards by id: opening it reads the ids, a record or a picture is read when it is asked for.
 
     Of every view it also opens the mirror image, record and picture, by its id (`mirror.mirrored_id`); these are not counted, nor met when it is gone through.
 
     Raises:
-        UserError: the folder holds no shard, a shard is not readable, or a view stands there twice.
+        UserError: a folder holds no shard, a shard is not readable, or a view stands there twice.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
-        self.files = sorted(self.folder.glob("*.parquet"))
-        if not self.files:
-            raise UserError(f"{self.folder} holds no views (*.parquet): run render_views first")
+    def __init__(self, *folders: str | Path) -> None:
+        self.folders = tuple(map(Path, folders))
+        self.files: list[Path] = []
+        for folder in self.folders:
+            found = sorted(folder.glob("*.parquet"))
+            if not found:
+                raise UserError(f"{folder} holds no views (*.parquet): run {folder.parent.name if folder.name == 'views' else 'render_views'} first")
+            self.files += found
         self._rows: dict[str, int] = {}
         self._shards: list[pq.ParquetFile] = []
         self._groups: list[tuple[int, int]] = []
@@ -229,7 +237,7 @@ class ViewStore:
     def _place(self, view_id: str) -> tuple[int, int]:
         """A view's row group and row in it."""
         if view_id not in self._rows:
-            raise UserError(f"view {view_id} is not in {self.folder}")
+            raise UserError(f"view {view_id} is not in {' or '.join(map(str, self.folders))}")
         row = self._rows[view_id]
         group = bisect.bisect_right(self._starts, row) - 1
         return group, row - self._starts[group]

@@ -96,7 +96,8 @@ def _view(view: View) -> Iterator[str]:
     camera = view.camera
     yield f"  picture      {camera.width_px} x {camera.height_px} px, {view.source}, {view.licence}"
     yield f"  camera       {_stands(view)}"
-    yield f"  K            {_matrix(camera.intrinsics())} px"
+    if camera.K:
+        yield f"  K            {_matrix(camera.intrinsics())} px"
     if camera.T_world_cam is not None:
         yield f"  T_world_cam  {_matrix(camera.pose()[:3])} m"
 
@@ -139,7 +140,10 @@ def _question(split: str, question: Question, found: Outputs) -> Iterator[str]:
     yield f"  {q.text}"
     for letter, label, option in zip(LETTERS, q.labels, q.options, strict=False):
         yield f"    {letter}. {option} [{label}]" + ("  <- truth" if letter == q.truth else "")
-    yield f"  decided by   {q.deciding_quantity} = {q.deciding_value:+.4f}, {100 * q.margin:.0f} % clear of the nearest boundary"
+    if q.deciding_quantity:
+        yield f"  decided by   {q.deciding_quantity} = {q.deciding_value:+.4f}, {100 * q.margin:.0f} % clear of the nearest boundary"
+    else:
+        yield f"  decided by   the authors of {q.source}"
     yield f"  belongs to   kind {q.kind}, family {q.family_id}" + (f", tied class {q.tied_class}" if q.tied_class else "")
     for mix, rows in found.conversations.items():
         yield from _conversations(mix, [c for c in rows if c.question_id == q.question_id])
@@ -211,7 +215,7 @@ def _brief(questions: Iterable[tuple[str, Question]], found: Outputs) -> Iterato
         became = [f"{rows[q.question_id]} {what}" for what, rows in counts.items() if rows[q.question_id]]
         verdicts = sorted(judged.get(q.question_id, []), key=lambda v: in_order((v.model, v.mode)))
         became += [f"{v.model}/{v.mode} {'right' if v.correct else 'unparsed' if v.answer is None else 'wrong'}" for v in verdicts]
-        decided = f"truth {q.truth} [{q.label_of(q.truth)}], {q.deciding_quantity} {q.deciding_value:+.3f}"
+        decided = f"truth {q.truth} [{q.label_of(q.truth)}]" + (f", {q.deciding_quantity} {q.deciding_value:+.3f}" if q.deciding_quantity else "")
         yield f"  {q.question_id}  {split}, {decided}  {', '.join(became)}".rstrip()
 
 

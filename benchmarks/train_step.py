@@ -112,7 +112,7 @@ def _bare(stage: str, plan: Any, rows: list[Any], order: list[int], arguments: d
     from actial.training import grpo
     from actial.training.data import chat_turns
 
-    views = ViewStore(plan.views)
+    views = ViewStore(*plan.views)
     columns: list[dict[str, Any]] = []
     for row in rows:
         turns = chat_turns(row.messages)

@@ -43,8 +43,8 @@ def plan() -> int:
 def verdict(stage: str, changes: dict[str, versioning.Reasons]) -> tuple[str, str]:
     """What would happen to a stage (fresh, run, restore or run, perhaps run) and why."""
     above = [s for s in versioning.ancestors(stage) if changes[s]]
-    not_yet = {stage_spec(s).out.as_posix() for s in above}  # these are brought up to date first, and may come out as they were
-    reasons = {what: how for what, how in changes[stage].items() if what not in not_yet}
+    not_yet = {stage_spec(s).out for s in above}  # these are brought up to date first, and may come out as they were
+    reasons = {what: how for what, how in changes[stage].items() if not_yet.isdisjoint([Path(what), *Path(what).parents])}
     if not reasons:
         return ("perhaps run", f"runs if {', '.join(above)} give another output") if above else ("fresh", "")
     only_outputs = all(what.startswith("output ") for what in reasons)

@@ -78,8 +78,8 @@ class StageSpec:
     out: Path
 
     def is_made(self, folder: Path) -> bool:
-        """Whether an input is a stage's output; else it is data that someone puts there."""
-        return folder.parent == self.out.parent
+        """Whether an input is a stage's output or a part of one; else it is data that someone puts there."""
+        return self.out.parent in folder.parents
 
 
 def stage_spec(stage: str, root: Path = Path(".")) -> StageSpec:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+from actial import ids
 from actial.endpoint.asking import server_of
 from actial.endpoint.client import Client
 from actial.endpoint.replies import Replies, replies_file
@@ -62,10 +63,10 @@ def _teacher(job: body.Job) -> Iterator[Client | None]:
 
 def _mixed(job: body.Job, client: Client | None) -> body.Made:
     params, settings = job.params, job.params.cold_start_mix
-    store = ViewStore(job.inputs["render_views"] / "views")
+    store = ViewStore(job.inputs["render_views"] / "views", job.inputs["build_qa"] / "views")
     train, rl = (read_questions(job.inputs["build_qa"] / f"{name}.parquet") for name in ("train", "rl"))
     if settings.mirror_images:
-        train, rl = ([*asked, *map(mirrored_question, asked)] for asked in (train, rl))
+        train, rl = ([*asked, *map(mirrored_question, _made_here(asked))] for asked in (train, rl))
     scribe = Scribe(params.prompt, settings, store.__getitem__, _counter(params), params.seed)
     school = School(scribe, store, client) if client else None
 
@@ -78,13 +79,13 @@ def _mixed(job: body.Job, client: Client | None) -> body.Made:
     mixture = mixed(distinct, refused, settings.n_rows, shares, params.seed)
     rows = Counter(sort for sort, _ in mixture)
     n_sft = write_conversations(job.out / "sft.parquet", (scribe.conversation(texts[s][i][0], mode_of(s), texts[s][i][1]) for s, i in mixture))
-    asked = [question for question in rl if scribe.fits(question, _rl_mode(question.kind, settings), answered=False)]
+    asked = [question for question in rl if scribe.fits(question, _rl_mode(question, settings), answered=False)]
     _count_long(refused, "prompts", settings, len(rl) - len(asked))
     rl, order = asked, generator_for(params.seed, "mixture/rl").permutation(len(asked))
-    n_rl = write_conversations(job.out / "rl.parquet", (scribe.conversation(rl[i], _rl_mode(rl[i].kind, settings), answered=False) for i in order))
+    n_rl = write_conversations(job.out / "rl.parquet", (scribe.conversation(rl[i], _rl_mode(rl[i], settings), answered=False) for i in order))
 
     samples = [scribe.conversation(texts[sort][0][0], mode_of(sort), texts[sort][0][1]) for sort in rows]
-    untold = sorted({q.kind for q in train} - set(settings.kinds_with_chains))
+    untold = sorted({q.kind for q in _made_here(train)} - set(settings.kinds_with_chains))
     write_card(job.out / "README.md", settings, params.seed, shares, rows, distinct, n_rl, untold, tried, refused, samples)
     counts = {"sft rows": n_sft, "rl prompts": n_rl}
     counts |= {f"{sort} rows": n for sort, n in rows.items()} | {f"distinct {sort} rows": distinct[sort] for sort in rows}
@@ -120,9 +121,15 @@ def _counter(params: Params) -> TokenCounter | None:
     return counter
 
 
-def _rl_mode(kind: str, settings: ColdStartMix) -> Mode:
-    """A prompt asks for thought where rows of its kind think."""
-    return "think" if settings.modes["think"] and settings.reasoning != "auxiliary" and kind in settings.kinds_with_chains else "direct"
+def _made_here(questions: Sequence[Question]) -> list[Question]:
+    """Those whose answers are computed from cameras: what comes from outside can neither be mirrored nor told in chains."""
+    return [question for question in questions if not ids.is_external(question.question_id)]
+
+
+def _rl_mode(question: Question, settings: ColdStartMix) -> Mode:
+    """A prompt asks for thought where rows of its kind think; from outside where any rows think, since they are there to carry thinking further."""
+    thinks = question.kind in settings.kinds_with_chains or ids.is_external(question.question_id)
+    return "think" if settings.modes["think"] and settings.reasoning != "auxiliary" and thinks else "direct"
 
 
 def _check_named_parts(store: ViewStore, train: list[Question], shares: Mapping[str, float], settings: ColdStartMix) -> None:
@@ -145,9 +152,10 @@ def _distinct_rows(
 ) -> tuple[dict[str, list[Told]], Counter[str], Mapping[str, Mapping[str, int]]]:
     """Rows of each sort before mixing, about as many as are needed: a question and what is written besides its answer; why some have none; and how the tries
     to write chains of each kind ended."""
-    chains, no_chain, tried = chains_of(train, most["think"])
-    descriptions, no_description = written_descriptions(scribe, train, most["describe"])
-    of_pictures = written_2d(scribe, train, sum(n for sort, n in most.items() if sort.endswith(OF_PICTURES)))
+    ours = _made_here(train)
+    chains, no_chain, tried = chains_of(ours, most["think"])
+    descriptions, no_description = written_descriptions(scribe, ours, most["describe"])
+    of_pictures = written_2d(scribe, ours, sum(n for sort, n in most.items() if sort.endswith(OF_PICTURES)))
     thought, thought_2d = (varied(scribe.settings.reasoning, told, scribe.text_tokens, scribe.seed) for told in (chains, of_pictures))
     direct = {"direct": train, f"direct{OF_PICTURES}": [question for question, _ in of_pictures]}
     rows = {"think": thought, "describe": descriptions, f"think{OF_PICTURES}": thought_2d}

@@ -19,15 +19,15 @@ def make(job: Job) -> Made:
     source = job.inputs["sft"] / "model"
     check_model_folder(source, "the SFT checkpoint")
     split_batch(completions_per_update(job.params), "the number of completions of an update of grpo", job.machine)
-    rows, views = job.inputs["cold_start_mix"] / "rl.parquet", job.inputs["render_views"] / "views"
-    n_rows, broken, refused = usable_rows(rows, ViewStore(views), "user", settings.max_refused_share, "grpo.max_refused_share")
+    rows, views = job.inputs["cold_start_mix"] / "rl.parquet", (job.inputs["render_views"] / "views", job.inputs["views"])
+    n_rows, broken, refused = usable_rows(rows, ViewStore(*views), "user", settings.max_refused_share, "grpo.max_refused_share")
     plan = TrainingPlan(
         stage=job.stage,
         params=job.params,
         machine=job.machine,
         source=str(source),
         rows=str(rows),
-        views=str(views),
+        views=tuple(map(str, views)),
         broken_views=broken,
         out=str(job.out),
         scratch=str(job.scratch),

@@ -18,15 +18,15 @@ def make(job: Job) -> Made:
     settings = job.params.sft
     check_base(job.params.model)
     split_batch(settings.batch_rows, "sft.batch_rows", job.machine)
-    rows, views = job.inputs["cold_start_mix"] / "sft.parquet", job.inputs["render_views"] / "views"
-    n_rows, broken, refused = usable_rows(rows, ViewStore(views), "assistant", settings.max_refused_share, "sft.max_refused_share")
+    rows, views = job.inputs["cold_start_mix"] / "sft.parquet", (job.inputs["render_views"] / "views", job.inputs["views"])
+    n_rows, broken, refused = usable_rows(rows, ViewStore(*views), "assistant", settings.max_refused_share, "sft.max_refused_share")
     plan = TrainingPlan(
         stage=job.stage,
         params=job.params,
         machine=job.machine,
         source=job.params.model.base,
         rows=str(rows),
-        views=str(views),
+        views=tuple(map(str, views)),
         broken_views=broken,
         out=str(job.out),
         scratch=str(job.scratch),

@@ -89,7 +89,7 @@ def _refuse_missing_data() -> None:
     maker = _makers(entries)
     for stage, entry in entries.items():
         for dep in entry.get("deps", ()):
-            if not dep.endswith(".py") and dep not in maker and not Path(dep).exists():
+            if not dep.endswith(".py") and _maker_of(dep, maker) is None and not Path(dep).exists():
                 raise UserError(NO_DATA.format(stage, dep))
 
 
@@ -118,7 +118,8 @@ def ancestors(stage: str) -> tuple[str, ...]:
     above: set[str] = set()
     waiting = [stage]
     while waiting:
-        new = {maker[dep] for dep in entries[waiting.pop()].get("deps", ()) if dep in maker} - above
+        makers = {_maker_of(dep, maker) for dep in entries[waiting.pop()].get("deps", ())}
+        new = {name for name in makers if name is not None} - above
         above |= new
         waiting += new
     return tuple(s for s in STAGES if s in above)
@@ -127,6 +128,12 @@ def ancestors(stage: str) -> tuple[str, ...]:
 def _makers(entries: dict[str, Any]) -> dict[str, str]:
     """The stage that makes each output."""
     return {out if isinstance(out, str) else next(iter(out)): name for name, entry in entries.items() for out in entry["outs"]}
+
+
+def _maker_of(dep: str, maker: dict[str, str]) -> str | None:
+    """The stage that makes what another depends on, which may be a part of its output; None where none does."""
+    path = Path(dep)
+    return next((maker[above.as_posix()] for above in (path, *path.parents) if above.as_posix() in maker), None)
 
 
 def locked(stage: str) -> StageRecord:

@@ -13,7 +13,7 @@ from actial.export.card import write_card
 from actial.export.folder import refuse_to_overwrite, whole_folder, write_record
 from actial.export.pictures import Pictures
 from actial.export.tally import Tally
-from actial.shards import ViewStore
+from actial.shards import ViewStore, view_folders
 from actial.tables import count_rows
 
 Writer = Callable[[Path, Mapping[str, Path], Pictures, Tally], None]
@@ -107,7 +107,7 @@ def _views(outputs: Path) -> ViewStore:
     folder = outputs / "render_views" / "views"
     if not folder.exists():
         raise UserError(f"{folder} does not exist: run `actial run --only render_views` first, or fetch it with `dvc checkout`")
-    return ViewStore(folder)
+    return ViewStore(*view_folders(outputs))
 
 
 def _named(pictures: Pictures) -> str:

@@ -45,7 +45,8 @@ class Tally:
             self.modes[row.mode] += 1
         else:
             self.examples.setdefault(row.kind, row)
-            self.values[row.kind, row.deciding_quantity].append(row.deciding_value)
+            if row.deciding_quantity:
+                self.values[row.kind, row.deciding_quantity].append(row.deciding_value)
             if row.deciding_value > 0:
                 self.positive[row.kind][row.label_of(row.truth)] += 1
 

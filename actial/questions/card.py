@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 
 from actial.params import Band, BuildQA
@@ -39,14 +40,16 @@ _OF_PAIRS = "two pictures of one still scene:\nhow did the camera move? The answ
 _OF_THINGS = "one picture, or two of one scene.\nThe answers are computed from the poses of cameras and things"
 
 
-def write_card(path: Path, built: Built, settings: BuildQA, seed: int, audit: str = "") -> None:
+def write_card(path: Path, built: Built, settings: BuildQA, seed: int, audit: str = "", external: str = "", joined: Collection[str] = ()) -> None:
     """Write the card as Markdown with the front matter that `datasets.load_dataset(folder)` reads.
 
     Args:
         audit: the section on the shortcut audit; empty where there was none.
+        external: the section on data sets from outside; empty where there are none.
+        joined: splits that their questions joined.
     """
     splits = [name for name in SPLITS if built.n_scenes[name]]
-    files = "\n".join(f"  - split: {name}\n    path: {name}.parquet" for name in splits)
+    files = "\n".join(f"  - split: {name}\n    path: {name}.parquet" for name in SPLITS if built.n_scenes[name] or name in joined)
     total = sum(built.total(name) for name in splits)
     sections = [
         _HEAD.format(
@@ -60,6 +63,7 @@ def write_card(path: Path, built: Built, settings: BuildQA, seed: int, audit: st
         *([_cues(built, settings, splits)] if kinds_of(settings) else []),
         *([audit] if audit else []),
         *([_tied(built, settings, total)] if kinds_of(settings) else []),
+        *([external] if external else []),
         _refused(built),
     ]
     path.write_text("\n".join(sections), encoding="utf-8")

@@ -16,7 +16,7 @@ from actial.json_files import read_jsonl
 from actial.mirror import mirrored_question, original_id
 from actial.params import STAGES
 from actial.records import Conversation, Question, Rollout, Verdict
-from actial.shards import ViewStore
+from actial.shards import ViewStore, view_folders
 from actial.tables import read_conversations, read_questions, read_rollouts
 
 SPLITS = ("train", "rl", "val", "test", "test_2d")
@@ -57,8 +57,8 @@ class Outputs:
 
     @cached_property
     def views(self) -> ViewStore | None:
-        folder = self.folder / "render_views" / "views"
-        return ViewStore(folder) if folder.exists() else None
+        folders = view_folders(self.folder)
+        return ViewStore(*folders) if folders else None
 
     @cached_property
     def captures(self) -> list[dict[str, Any]]:

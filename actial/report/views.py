@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import io
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from actial import ids
 from actial.errors import UnreadablePicture, UserError
 from actial.passes import decode_depth, decode_normals
 from actial.records import SceneObject, View
@@ -74,7 +76,7 @@ def write_gallery(outputs: Path, target: Path, n_scenes: int, scene_ids: Sequenc
     if found.views is None:
         raise UserError(f"{outputs / 'render_views'} holds no views: run `actial run --only render_views` first, which makes what the gallery shows")
     views_of: dict[str, list[str]] = {}
-    for view_id in found.views.view_ids():
+    for view_id in itertools.filterfalse(ids.is_external, found.views.view_ids()):
         views_of.setdefault(view_id.partition(".")[0], []).append(view_id)
     chosen = _named(scene_ids, list(views_of), outputs) if scene_ids else _sample(list(views_of), n_scenes)
     notes = {note["scene_id"]: note for note in found.captures}

@@ -67,7 +67,7 @@ class _OpenRows:
 
     @functools.cached_property
     def picture(self) -> Callable[[str], Any]:
-        return functools.lru_cache(maxsize=DECODED_PICTURES)(ViewStore(self.plan.views).picture)
+        return functools.lru_cache(maxsize=DECODED_PICTURES)(ViewStore(*self.plan.views).picture)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"plan": self.plan, "columns": self.columns}

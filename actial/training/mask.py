@@ -11,7 +11,7 @@ from typing import Any
 from actial.errors import UserError
 from actial.params import load_params
 from actial.records import Conversation
-from actial.shards import ViewStore
+from actial.shards import ViewStore, view_folders
 from actial.tables import read_conversations, stream_conversations
 
 LOSS, PICTURE, RESET = "\x1b[30;42m", "\x1b[36m", "\x1b[0m"
@@ -52,7 +52,7 @@ def told(question_id: str, mode: str | None, outputs: Path, params_path: Path, c
     from actial.training.data import sft_columns, with_pictures
 
     processor = load_processor(params.model.base, params.model)
-    example = with_pictures(sft_columns(row), row, ViewStore(outputs / "render_views" / "views").picture)
+    example = with_pictures(sft_columns(row), row, ViewStore(*view_folders(outputs)).picture)
     batch = sft_collator(processor)([example])
     spans = list(_spans(processor, batch["input_ids"][0].tolist(), (batch["labels"][0] != IGNORED).tolist()))
     times = sum(r.question_id == row.question_id and r.mode == row.mode for r in rows)

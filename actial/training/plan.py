@@ -32,8 +32,8 @@ class TrainingPlan:
     """Folder or hub id of the model to start from."""
     rows: str
     """Parquet file of conversations."""
-    views: str
-    """Folder of views."""
+    views: tuple[str, ...]
+    """Folders of views."""
     broken_views: tuple[str, ...]
     """Views whose pictures do not decode: their conversations are left out."""
     out: str

@@ -26,6 +26,7 @@ def test_the_parents_are_read_off_the_child(scene: int, first: int, second: int,
     assert ids.parse(f"{question}#{sample}") == (s, first, second, third, kind, sample)
     assert ids.view_ids_of(question) == shown
     assert ids.question_of(f"{question}#{sample}") == question
+    assert not ids.is_external(question) and ids.is_external("sat-3f9c21d07a6be845.v00-v01.sat_other_12")
 
 
 @pytest.mark.parametrize("text", ["", "scene", "scene-1.", "scene-1.v3", "scene-1.v03-11", "scene-000001.orbit", "scene-000001.v01-v02.Orbit"])

@@ -16,6 +16,7 @@ BASE = {
     "ids",
     "rng",
     "params",
+    "params_external",
     "params_questions",
     "params_views",
     "typed_yaml",
@@ -32,7 +33,7 @@ BASE = {
 ALLOWED = {  # what each room of actial may import from, besides itself
     "geometry": BASE,
     "views": BASE | {"geometry"},
-    "questions": BASE | {"geometry"},
+    "questions": BASE | {"geometry", "answers"},  # options that the reader of answers cannot tell apart are none
     "mix": BASE | {"geometry", "views", "questions", "endpoint"},
     "endpoint": BASE,
     "answers": BASE,

@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 TRACKED = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True).stdout.split()
+READMES = [f"data/{folder}/README.md" for folder in ("assets", "captures", "external")]
 
 
 @pytest.mark.skipif(not TRACKED, reason="not a git checkout: nothing is tracked")
@@ -27,10 +28,10 @@ class TestTracked:
     def test_the_project_ships_no_dvc_lock(self) -> None:
         assert "dvc.lock" not in TRACKED
 
-    def test_the_folders_of_assets_and_captures_exist_in_every_clone_and_what_people_put_there_stays_out_of_git(self) -> None:
-        assert [f for f in TRACKED if f.startswith("data/")] == ["data/assets/README.md", "data/captures/README.md"]
-        ignored = ["data/assets/chair.glb", "data/captures/mug/images/1.jpg", "data/captures/transforms.json"]
+    def test_the_folders_of_data_exist_in_every_clone_and_what_people_put_there_stays_out_of_git(self) -> None:
+        assert [f for f in TRACKED if f.startswith("data/")] == READMES
+        ignored = ["data/assets/chair.glb", "data/captures/mug/images/1.jpg", "data/captures/transforms.json", "data/external/SAT_train.parquet"]
         said = subprocess.run(
-            ["git", "check-ignore", *ignored, "data/assets/README.md", "data/captures/README.md"], cwd=ROOT, capture_output=True, text=True, check=True
+            ["git", "check-ignore", *ignored, *READMES, "data/external/SAT_train.parquet.dvc"], cwd=ROOT, capture_output=True, text=True, check=True
         )
         assert said.stdout.splitlines() == ignored

@@ -70,7 +70,7 @@ class Project:
             shutil.copy(REPO / name, root / name)
         (root / "dvc.yaml").write_text(yaml.safe_dump(toy_dvc_yaml(), sort_keys=False))
         (root / ".gitignore").write_text("/outputs/\n/runs/\n/ran.log\n__pycache__/\n")
-        for name in ("assets", "captures"):
+        for name in ("assets", "captures", "external"):
             (root / "data" / name).mkdir(parents=True)
             shutil.copy(REPO / "data" / name / "README.md", root / "data" / name)
         (root / ".dvc").mkdir()

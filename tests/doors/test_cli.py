@@ -28,7 +28,7 @@ def test_plan_why_and_durations(project: Project) -> None:
     assert plan["render_views"].startswith("fresh")
     assert plan["build_qa"].startswith("restore or run")
     assert plan["sft"].startswith("run") and plan["sft"].endswith("params.yaml: sft.freeze_vision true -> false")
-    assert plan["evaluate"].startswith("perhaps run") and plan["evaluate"].endswith("runs if build_qa, cold_start_mix, sft give another output")
+    assert plan["evaluate"].startswith("perhaps run") and plan["evaluate"].endswith("runs if build_qa, cold_start_mix, sft, grpo give another output")
     why = project.actial("why", "grpo").stdout
     assert "params.yaml: sft.freeze_vision true -> false" in why
     assert "output outputs/build_qa deleted" in why
@@ -130,3 +130,14 @@ def actial_in(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
     env = os.environ | {"PYTHONPATH": str(REPO), "DVC_SITE_CACHE_DIR": str(folder.parent / "dvc-site")}
     command = [sys.executable, "-m", "flows.cli", *args]
     return subprocess.run(command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+
+
+def test_data_from_outside_makes_the_questions_stale_and_pictures_that_are_gone_what_trains_on_them(project: Project) -> None:
+    (project.root / "data/external/SAT.parquet").write_bytes(b"rows")
+    assert project.actial("why", "build_qa").stdout.splitlines()[-1] == "  data/external modified"
+    project.dvc("repro", "build_qa")
+    assert project.ran() == ["build_qa"] and project.actial("why", "grpo").stdout.startswith("grpo: fresh")
+    shutil.rmtree(project.root / "outputs/build_qa/views")
+    assert "outputs/build_qa/views deleted" in project.actial("why", "grpo").stdout
+    project.dvc("repro")
+    assert project.ran() == [] and (project.root / "outputs/build_qa/views/digest.txt").exists(), "restored from DVC's cache"

@@ -96,7 +96,7 @@ def test_a_stage_refuses_a_bad_base_in_one_sentence_and_writes_nothing(tmp_path:
     params = yaml.safe_load((ROOT / "profiles" / "tiny.yaml").read_text())
     params["model"]["base"] = "no/such/base"
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
-    for stage in ("render_views", "cold_start_mix"):
+    for stage in ("render_views", "build_qa/views", "cold_start_mix"):
         (tmp_path / "outputs" / stage).mkdir(parents=True)
     ran = subprocess.run(
         [sys.executable, "-m", "tasks.sft"], cwd=tmp_path, env={**os.environ, "ACTIAL_TRACKING": "off"}, capture_output=True, text=True, check=False

@@ -108,7 +108,7 @@ def test_a_merged_model_says_what_the_adapter_says(tmp_path: Path) -> None:
     sft.train(plan)
     model, out = plan.params.model, Path(plan.out)
     processor = load_processor(out / "model", model)
-    row, views = load_rows(plan)[0], ViewStore(plan.views)
+    row, views = load_rows(plan)[0], ViewStore(*plan.views)
     text = processor.apply_chat_template(chat_turns(row.messages[:-1]), tokenize=False, add_generation_prompt=True)
     batch = processor(text=[text], images=[[views.picture(v) for v in row.view_ids]], return_tensors="pt")
     base = load_model(plan.source, model).eval()

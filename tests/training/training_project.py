@@ -72,6 +72,8 @@ def write_toy_inputs(outputs: Path, params: Params, n_scenes: int = 24, unreadab
             picture = np.full((84, 84, 3), generator_for(2, view_id).integers(0, 256, 3), np.uint8)
             data = encode_png(picture)
             writer.add(View(view_id, view_id[:12], camera, (), "toy", "CC0-1.0"), data[:60] if view_id in unreadable else data)
+    with ViewWriter(outputs / "build_qa" / "views", shard_mb=64):
+        pass  # no data set from outside
     mix = outputs / "cold_start_mix"
     write_conversations(mix / "sft.parquet", [toy_conversation(i, params, MODES[i % 3], True) for i in range(n_scenes)])
     write_conversations(mix / "rl.parquet", [toy_conversation(i, params, MODES[i % 2], False) for i in range(n_scenes)])
@@ -115,7 +117,7 @@ def plan_of(project: Path, stage: str, **machine: Any) -> TrainingPlan:
         machine=small,
         source=str(ROOT / params.model.base) if stage == "sft" else str(inputs / "sft" / "model"),
         rows=str(inputs / "cold_start_mix" / ("sft.parquet" if stage == "sft" else "rl.parquet")),
-        views=str(inputs / "render_views" / "views"),
+        views=tuple(str(inputs / stage / "views") for stage in ("render_views", "build_qa")),
         broken_views=(),
         out=str(scratch / "out"),
         scratch=str(scratch),
