@@ -19,11 +19,11 @@ STAGES = ("render_views", "build_qa", "cold_start_mix", "sft", "grpo", "evaluate
 """The six stage words, in order: task file = params section = DVC stage = Prefect task run = MLflow child run = output folder."""
 _TOLD_BY_PARTS = ("lateral", "orbit", "turn", "perspective")
 _TOLD_BY_MEASURES = ("forward", "vertical", "direction", "pitch", "roll", "front", "radial", "orbit_angle", "turn_angle", "moved", "turned")
-QUESTION_KINDS = (*_TOLD_BY_PARTS, *_TOLD_BY_MEASURES)
+QUESTION_KINDS = (*_TOLD_BY_PARTS, *_TOLD_BY_MEASURES, "consistency", "alteration")
 KINDS_WITH_CHAINS = {"short": _TOLD_BY_PARTS, "full": (*_TOLD_BY_PARTS, *_TOLD_BY_MEASURES)}
 """Kinds of questions about which chains of thought can be written in each wording (`actial.mix.reasoning`, `actial.mix.evidence`); the others are asked in
 mode direct alone."""
-BANDS = ("lateral", "turn", "orbit", "forward", "vertical", "direction", "pitch", "roll", "radial", "front", "moved", "turned")
+BANDS = ("lateral", "turn", "orbit", "forward", "vertical", "direction", "pitch", "roll", "radial", "front", "moved", "turned", "consistency")
 """Fields of the build_qa section that hold thresholds."""
 
 
@@ -120,6 +120,10 @@ class BuildQA:
         "Largest distance between twins; 1 is 0.06 picture widths in where the subject sits. null: keep all.",
         gt=0,
         le=10,
+    )
+    consistency: Band = setting(
+        "By how much the object's points miss, at the least, what any movement of the camera explains, pixels: the same below none_below, altered from "
+        "asked_from on; also for alteration. Asked of pairs whose cameras stand at least moved.asked_from apart."
     )
     option_gap_deg: float = setting("orbit_angle and turn_angle: least difference between the sizes offered as options, degrees.", ge=1, le=45)
     min_level_distance_r: float = setting("Orbit and perspective: least level distance of both cameras from the subject's axis, r.", gt=0, le=1)

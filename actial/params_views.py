@@ -63,6 +63,12 @@ class SceneContents:
         "Share of scenes in some of whose views (at most half of them; four stay in the first state) one companion stands elsewhere; 0 for none.", ge=0, le=1
     )
     displacement_m: tuple[float, float] = setting("How far a companion that moves goes, least and most, metres; the subject measures about 2.", ge=0.1, le=3)
+    altered_share: float = setting(
+        "Share of scenes, of those in which no companion moves, in some of whose views (as many as for two_state_share) the subject itself is altered: one "
+        "part moved, or all of it mirrored, 1.3 to 1.5 times larger or smaller, or sheared; of assets, larger or smaller, or sheared; 0 for none.",
+        ge=0,
+        le=1,
+    )
     fronts: bool = setting("Whether a procedural subject has a front, marked by a head that looks out of it; those of assets are noted in assets.yaml.")
 
     def __post_init__(self) -> None:
@@ -74,6 +80,11 @@ class SceneContents:
             raise UserError(
                 f"render_views.scenes.two_state_share is {self.two_state_share:g} and companions is {list(self.companions)}: what moves is a companion, so "
                 "let every scene have at least 1, or set two_state_share to 0"
+            )
+        if self.altered_share and not self.companions[0]:
+            raise UserError(
+                f"render_views.scenes.altered_share is {self.altered_share:g} and companions is {list(self.companions)}: only beside things that stay is a "
+                "larger subject told from a nearer one, so let every scene have at least 1, or set altered_share to 0"
             )
 
 
@@ -127,6 +138,11 @@ class RenderViews:
             raise UserError(
                 f"render_views.scenes.two_state_share is {self.scenes.two_state_share:g} and render_views.views_per_scene is {self.views_per_scene}; give it "
                 "at least 5: four of the first state, which offer every label, and one of the second"
+            )
+        if self.scenes.altered_share and self.views_per_scene < 6:
+            raise UserError(
+                f"render_views.scenes.altered_share is {self.scenes.altered_share:g} and render_views.views_per_scene is {self.views_per_scene}; give it at "
+                "least 6: four of the first state, which offer every label, and two of the second"
             )
         if self.scenes.fronts and self.assets.source != "procedural":
             raise UserError(

@@ -53,9 +53,15 @@ Label = Literal[
     "2-3-1",
     "3-1-2",
     "3-2-1",
+    "altered",
+    "part_moved",
+    "mirrored",
+    "resized",
+    "skewed",
+    "same",
 ]
 """What an option means, in one canonical word for all kinds: angles offered by side and rank of size; pictures, or things, by their places or the order in
-which they are named; two sides by the first and the second; orders of three pictures."""
+which they are named; two sides by the first and the second; orders of three pictures; what was done to an object."""
 Cue = Literal["aligned", "conflict", "none"]
 """Whether what the pictures suggest without depth agrees with the truth; none where either has no direction."""
 
@@ -63,7 +69,7 @@ SUBJECT_IN_MASK = 255
 """In masks: a subject that has no parts. Else a pixel has the place in `View.objects` of what it shows, 0 where that is none of them."""
 MESH = "mesh"
 """`SceneObject.shape` of an asset; the view's `source` is then the asset's name."""
-ZERO_LABELS: tuple[Label, ...] = ("none", "no")
+ZERO_LABELS: tuple[Label, ...] = ("none", "no", "same")
 """That nothing changed: right of two equal pictures."""
 _SIDES: tuple[tuple[Label, Label], ...] = (
     ("left", "right"),
@@ -135,7 +141,8 @@ class SceneObject:
     color: str
     """Colour word as a person would say it; empty where there is none."""
     T_world_obj: Floats
-    """Row-major 4x4: object coordinates to world coordinates, metres. The origin is the centre of the bounding box."""
+    """Row-major 4x4: object coordinates to world coordinates, metres. The origin is the centre of the bounding box. The axes are at right angles, unless the
+    object was sheared: then its third is no unit vector, and leans."""
     size_m: Floats
     """Extent of the bounding box along the object's own axes."""
     part_of: str | None = None

@@ -11,7 +11,7 @@ from actial.questions.balance import SPLITS
 from actial.questions.build import Built
 from actial.questions.cues import CUES, LEAST_SHIFT
 from actial.questions.deciding import unit_of
-from actial.questions.kinds import Kind, kinds_of
+from actial.questions.kinds import CHANGE_KINDS, Kind, kinds_of
 from actial.questions.sat_card import things_section
 from actial.questions.sat_kinds import SatKind, sat_kinds_of
 from actial.questions.three_views import ThreeViewKind, three_view_kinds_of
@@ -110,6 +110,14 @@ def _kinds(settings: BuildQA) -> str:
         wordings += (
             f"Options of {' and '.join(angles)}: three sizes n, at least {settings.option_gap_deg:g} deg apart, each to both sides, and none. Three pairs "
             "share their sizes, and each size is the right one of one of them: the options alone tell nothing. Left_small is the smallest, to the left.\n"
+        )
+    if any(kind.name in CHANGE_KINDS for kind in kinds_of(settings)):
+        wordings += (
+            "Consistency and alteration: the object may have been altered between the pictures, while what stands around it stayed. The residual is the "
+            "smallest over all movements of the camera of the largest miss of a part or companion (root mean square over its points, of the root of the sum "
+            "of squares in both pictures), with free depths before both cameras, and solids matched up to their symmetry. An alteration that some movement "
+            f"explains to less than {settings.consistency.asked_from:g} px is left out. Each altered pair comes with a pair of the same object, in either of "
+            "its states, in which the camera moved much the same.\n"
         )
     header = ["kind", "first wording", "options", "decided by", "asked when its size is", "none (or no) when", "in the other order"]
     return "\n".join(["## Kinds\n", _table(header, rows), "", notes, wordings])

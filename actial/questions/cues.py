@@ -8,7 +8,7 @@ A cue looks at the subject's parts (at its centre, where it has none) whose cent
 Positions are in picture widths: x to the right, y upward. Each rule changes its sign with the order of the pictures.
 
 Kinds without a cue: `front` (which side a movement is on depends on where the object faces, which no shift in the pictures says), `moved` and `turned`
-(whatever changes in the pictures, either may have caused it, and a yes has no direction).
+(whatever changes in the pictures, either may have caused it, and a yes has no direction), `consistency` and `alteration` (neither has a direction).
 """
 
 from __future__ import annotations

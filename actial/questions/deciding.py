@@ -109,4 +109,6 @@ def band_of(kind: Kind, settings: BuildQA) -> Band:
 
 def unit_of(kind: Kind) -> str:
     """Unit of the thresholds of a kind in params."""
+    if kind.quantity == "residual_px":
+        return "px"
     return "deg" if kind.quantity.endswith("_deg") else "times" if kind.quantity == "radial_log" else "r"

@@ -27,7 +27,7 @@ class Axis(NamedTuple):
     """A signed quantity and what its signs mean."""
 
     quantity: str
-    """Field of `geometry.angles.Motion`."""
+    """Field of `geometry.angles.Motion`; or residual_px, see `altered_pairs`."""
     positive: Label
     negative: Label
 
@@ -343,9 +343,47 @@ _AROUND_OBJECT = (
     ),
 )
 
-_BY_NAME = {kind.name: kind for kind in (*_TRANSLATION, *_ROTATION, *_AROUND_OBJECT)}
+CHANGES: tuple[Label, ...] = ("part_moved", "mirrored", "resized", "skewed")
+"""What may have been done to the object between two pictures."""
+
+_OF_CHANGES = (
+    Kind(
+        "consistency",
+        axes=(Axis("residual_px", positive="altered", negative="altered"),),
+        size="residual_px",
+        band="consistency",
+        labels=("altered", "same"),
+        options=("it was altered", "it is the same"),
+        texts=(
+            "Is it still the same object?",
+            "Everything around the object stayed. Does the second picture show that very object from another place, or had it been altered in between?",
+            "Before the second picture, somebody may have shifted a part of the object, mirrored, resized or skewed it. By the pictures, what is true of it?",
+            "Could both be pictures of one rigid thing that nobody touched, taken from two places, or does no movement of the camera explain them?",
+        ),
+        other_order="same",
+    ),
+    Kind(
+        "alteration",
+        axes=(Axis("residual_px", positive="part_moved", negative="part_moved"),),
+        size="residual_px",
+        band="consistency",
+        labels=(*CHANGES, "same"),
+        options=("one part of it was moved", "it was mirrored", "its size was changed", "it was skewed", "nothing"),
+        texts=(
+            "What was done to the object?",
+            "Everything around the object stayed, and the camera went to another place. What, if anything, happened to the object itself between the pictures?",
+            "Imagine the object of the first picture seen from where the second was taken. What must be done to it to get what the second shows?",
+            "Either the camera alone moved, or the object was tampered with as well. Which of these happened to it?",
+        ),
+        other_order="same",
+    ),
+)
+CHANGE_KINDS = frozenset(kind.name for kind in _OF_CHANGES)
+"""Kinds about an object that may have been altered between the pictures (`altered_pairs`); all others take a still scene for granted."""
+
+_BY_NAME = {kind.name: kind for kind in (*_TRANSLATION, *_ROTATION, *_AROUND_OBJECT, *_OF_CHANGES)}
 _IN_ORDER = ("lateral", "orbit", "turn", "perspective", "forward", "vertical", "direction", "pitch", "roll", "front", "radial", "orbit_angle", "turn_angle")
-KINDS: dict[str, Kind] = {name: _BY_NAME[name] for name in (*_IN_ORDER, "moved", "turned")}
+KINDS: dict[str, Kind] = {name: _BY_NAME[name] for name in (*_IN_ORDER, "moved", "turned", "consistency", "alteration")}
 """All kinds. Which pairs are drawn for a kind depends on its place here, so new kinds are added at the end."""
 
 TIED_CLASS = "sideways"

@@ -11,9 +11,10 @@ import numpy as np
 from actial import ids
 from actial.geometry.angles import Motion, motion_between
 from actial.params import BuildQA
+from actial.questions.altered_pairs import Pair, pairs_by_kind
 from actial.questions.cues import cue_codes, in_picture
 from actial.questions.deciding import OTHER_MOVED, REASONS, decide, is_tied, margins
-from actial.questions.kinds import KINDS, Kind, kinds_of
+from actial.questions.kinds import CHANGE_KINDS, KINDS, Kind, kinds_of
 from actial.questions.scan import PosedScene, filled_up
 from actial.questions.twins import LAYOUT, layouts
 from actial.rng import generator_for
@@ -38,8 +39,8 @@ places in the kind's `labels`. Layouts are those of the first and of the second 
 
 SCENES_AT_ONCE = 256
 MOVED_M_PER_R = 1e-3
-"""A subject that stands elsewhere in the second view by more than this share of r moved, and no camera question is asked. The same goes for anything else; what
-turned by more than this, in radians, moved, too."""
+"""A subject that stands elsewhere in the second view by more than this share of r moved, and no camera question is asked. The same goes for anything else, and
+for sizes; what turned by more than this, in radians, moved, too."""
 
 
 @dataclass
@@ -105,8 +106,9 @@ def _of_batch(batch: Sequence[PosedScene], base: int, settings: BuildQA, seed: i
     in_sight = _in_sight(middle, batch, usable)
     scene = np.repeat(np.arange(len(batch), dtype=np.int32), [len(first) for first, _ in pairs])
     number = np.concatenate(numbers)
+    asked = [kind for kind in asked if kind.name not in CHANGE_KINDS]
     place_of = {name: k for k, name in enumerate(KINDS)}
-    n_keys = 1 + max(place_of[kind.name] for kind in asked)
+    n_keys = 1 + max((place_of[kind.name] for kind in asked), default=0)
     keys = [generator_for(seed, f"{s.scene_id}/pairs").random((n_keys, len(first))) for s, (first, _) in zip(batch, pairs, strict=True)]
     key = np.concatenate(keys, axis=1)
 
@@ -129,6 +131,9 @@ def _of_batch(batch: Sequence[PosedScene], base: int, settings: BuildQA, seed: i
         first, second = i[picked], j[picked]
         row["layout"] = layouts((middle[first], middle[second]), (place[first], place[second]))
         rows.append(row)
+    about_changes = [kind for kind in kinds_of(settings) if kind.name in CHANGE_KINDS]
+    compared = pairs_by_kind(about_changes, batch, usable, settings, seed, found.refused)
+    rows += [_about_changes(kind, pairs, batch, base) for kind, pairs in zip(about_changes, compared, strict=True)]
     joined = np.concatenate(rows)
     return joined[np.lexsort((joined["second"], joined["first"], joined["kind"], joined["scene"]))]
 
@@ -144,15 +149,28 @@ def _fill_in(row: np.ndarray, order: int, kind: Kind, motion: Motion, label: np.
     row["cue"][:, order] = cue_codes(kind.name, np.where(in_both, first, np.nan), np.where(in_both, second, np.nan), label)
 
 
+def _about_changes(kind: Kind, pairs: Sequence[Pair], batch: Sequence[PosedScene], base: int) -> np.ndarray:
+    """Of dtype `CANDIDATE`: what a kind asks of pairs between whose views the subject may have been altered."""
+    row = np.zeros(len(pairs), CANDIDATE)
+    row["kind"] = list(KINDS).index(kind.name)
+    for i, pair in enumerate(pairs):
+        scene = batch[pair.scene]
+        row[i]["scene"] = base + pair.scene
+        row[i]["first"], row[i]["second"] = (ids.parse(scene.view_ids[view]).first for view in (pair.first, pair.second))
+        row[i]["label"], row[i]["value"], row[i]["margin"] = kind.labels.index(pair.label), pair.residual_px, pair.margin
+    return row
+
+
 def states_of(scene: PosedScene, views: np.ndarray) -> np.ndarray:
     """For each of n usable views (n,), the place among them of the first in which every object stands as it does there."""
-    standing, centers = scene.standing[views], scene.subject_center[views]
+    standing, centers, size_m = scene.standing[views], scene.subject_center[views], scene.size_m[views]
     missing = np.isnan(standing[..., 0, 0])
     state = np.full(len(views), -1)
     for first, (eye, center) in enumerate(zip(scene.T_world_cam[views, :3, 3], centers, strict=True)):
         if state[first] < 0:
-            by = np.abs(standing - standing[first])
-            elsewhere = (by[..., 3] > MOVED_M_PER_R * np.linalg.norm(eye - center)).any(axis=(1, 2)) | (by[..., :3] > MOVED_M_PER_R).any(axis=(1, 2, 3))
+            by, most_m = np.abs(standing - standing[first]), MOVED_M_PER_R * np.linalg.norm(eye - center)
+            elsewhere = (by[..., 3] > most_m).any(axis=(1, 2)) | (by[..., :3] > MOVED_M_PER_R).any(axis=(1, 2, 3))
+            elsewhere |= (np.abs(size_m - size_m[first]) > most_m).any(axis=(1, 2))
             state[(state < 0) & ~elsewhere & (missing == missing[first]).all(axis=1)] = first
     return state
 

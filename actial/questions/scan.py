@@ -40,6 +40,12 @@ class PosedScene:
     """(v, p, 3) world, metres: the centres of the subject's parts, or its own where it has none; NaN fills up rows with fewer."""
     standing: np.ndarray
     """(v, o, 3, 4) `T_world_obj` of every object of a view in its order, without its last row; NaN fills up rows with fewer."""
+    size_m: np.ndarray
+    """(v, o, 3) extent of every object's box along its own axes; NaN fills up rows with fewer."""
+    shapes: tuple[str, ...]
+    """Of every object of the first view."""
+    of_subject: tuple[bool, ...]
+    """Whether each object of the first view is a part of the subject."""
     K: np.ndarray
     """(v, 3, 3) pixels; NaN where it is not given."""
     size_px: np.ndarray
@@ -72,7 +78,7 @@ def scan_scenes(folder: str | Path, rows_at_once: int = 128) -> Iterator[PosedSc
         yield _whole_scene(parts, files[-1])
 
 
-_OBJECT_COLUMNS = tuple(f"objects.list.element.{name}" for name in ("T_world_obj", "part_of", "family", "shape", "front"))
+_OBJECT_COLUMNS = tuple(f"objects.list.element.{name}" for name in ("T_world_obj", "size_m", "part_of", "family", "shape", "front"))
 _STACKED = ("T_world_cam", "subject_center", "subject_front", "K", "size_px", "picture_is_whole")
 _SUBJECT = "subject"
 
@@ -88,14 +94,17 @@ def _scene_parts(path: Path, rows_at_once: int) -> Iterator[PosedScene]:
             scene_ids = batch["scene_id"].to_pylist()
             view_ids, sources, licences = (batch[name].to_pylist() for name in ("view_id", "source", "licence"))
             centers, points = _subject_points(batch["objects"])
-            standing = _object_poses(batch["objects"])
+            standing, size_m = (_of_objects(batch["objects"], name, n) for name, n in (("T_world_obj", 16), ("size_m", 3)))
+            shape_of, part_of = (batch["objects"].flatten().field(name).to_pylist() for name in ("shape", "part_of"))
+            first_object = np.cumsum([0, *np.asarray(batch["objects"].value_lengths().fill_null(0))])
             families, shapes = (_of_subject(batch["objects"], column) for column in ("family", "shape"))
             arrays = {
                 "T_world_cam": _arrays(batch["T_world_cam"], 16).reshape(-1, 4, 4),
                 "subject_center": centers,
                 "subject_front": _of_first(_arrays(batch["objects"].flatten().field("front"), 3), batch["objects"]),
                 "points": points,
-                "standing": standing,
+                "standing": standing.reshape(*standing.shape[:2], 4, 4)[:, :, :3],
+                "size_m": size_m,
                 "K": _arrays(batch["K"], 9).reshape(-1, 3, 3),
                 "size_px": np.column_stack([np.asarray(batch[name], dtype=np.float64) for name in ("width", "height")]),
             }
@@ -104,7 +113,19 @@ def _scene_parts(path: Path, rows_at_once: int) -> Iterator[PosedScene]:
             for a, b in zip(starts, [*starts[1:], len(scene_ids)], strict=True):
                 of_scene = {name: array[a:b] for name, array in arrays.items()}
                 thing = sources[a] if shapes[a] == MESH else scene_ids[a]
-                yield PosedScene(scene_ids[a], tuple(view_ids[a:b]), sources[a], families[a], thing, licences[a], picture_is_whole=whole[a:b], **of_scene)
+                rows = slice(first_object[a], first_object[a + 1])
+                yield PosedScene(
+                    scene_ids[a],
+                    tuple(view_ids[a:b]),
+                    sources[a],
+                    families[a],
+                    thing,
+                    licences[a],
+                    shapes=tuple(shape_of[rows]),
+                    of_subject=tuple(name == _SUBJECT for name in part_of[rows]),
+                    picture_is_whole=whole[a:b],
+                    **of_scene,
+                )
     except (pa.ArrowException, OSError, KeyError) as error:
         raise UserError(f"{path} is not a readable shard of views: {error}") from None
 
@@ -124,6 +145,9 @@ def _whole_scene(parts: list[PosedScene], path: Path) -> PosedScene:
         parts[0].licence,
         points=filled_up([part.points for part in parts]),
         standing=filled_up([part.standing for part in parts]),
+        size_m=filled_up([part.size_m for part in parts]),
+        shapes=parts[0].shapes,
+        of_subject=parts[0].of_subject,
         **joined,
     )
 
@@ -164,13 +188,12 @@ def _subject_points(objects: pa.ListArray) -> tuple[np.ndarray, np.ndarray]:
     return centers, points
 
 
-def _object_poses(objects: pa.ListArray) -> np.ndarray:
-    """(n, o, 3, 4), see `PosedScene.standing`."""
+def _of_objects(objects: pa.ListArray, column: str, n: int) -> np.ndarray:
+    """(rows, o, n) the n numbers that a column holds of every object of a row in its order; NaN fills up rows with fewer."""
     lengths = np.asarray(objects.value_lengths().fill_null(0))
-    every = _arrays(objects.flatten().field("T_world_obj"), 16).reshape(-1, 4, 4)[:, :3]
-    poses = np.full((len(objects), lengths.max(initial=0), 3, 4), np.nan)
-    poses[np.arange(poses.shape[1]) < lengths[:, None]] = every
-    return poses
+    values = np.full((len(objects), lengths.max(initial=0), n), np.nan)
+    values[np.arange(values.shape[1]) < lengths[:, None]] = _arrays(objects.flatten().field(column), n)
+    return values
 
 
 def _of_first(values: np.ndarray, objects: pa.ListArray) -> np.ndarray:

@@ -26,7 +26,7 @@ PART_SHAPES = ("box", "sphere", "cylinder", "cone")
 
 @dataclass(frozen=True, slots=True)
 class Solid:
-    """A box, sphere, cylinder or cone that stands upright, turned about the vertical."""
+    """A box, sphere, cylinder or cone that stands upright, turned about the vertical, or leans."""
 
     shape: str
     size_m: Vector
@@ -38,14 +38,24 @@ class Solid:
     color: str = ""
     rgb: Vector = (0.0, 0.0, 0.0)
     """Linear albedo."""
+    lean: tuple[float, float] = (0.0, 0.0)
+    """How far its points lie to the side along the world's x and y for each metre of height above its centre: sheared, not turned."""
 
     def pose(self) -> np.ndarray:
-        """(4, 4) `T_world_obj`."""
+        """(4, 4) `T_world_obj`; the axes of one that leans are not at right angles."""
         c, s = np.cos(self.yaw_rad), np.sin(self.yaw_rad)
         T = np.eye(4)
         T[:2, :2] = [[c, -s], [s, c]]
+        T[:2, 2] = self.lean
         T[:3, 3] = self.center_m
         return T
+
+    def normal_axes(self) -> np.ndarray:
+        """(3, 3) the inverse of the transpose of its axes: the axes themselves, where it does not lean."""
+        R = self.pose()[:3, :3]
+        R[2, :2] -= self.lean @ R[:2, :2]
+        R[:2, 2] = 0.0
+        return R
 
     def corners(self) -> np.ndarray:
         """(8, 3) corners of its bounding box, world, metres."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -36,15 +36,21 @@ class AssetScene:
     ground: Ground
     sky: Sky
     companions: Companions = ALONE
+    altered: tuple[float, ...] | None = None
+    """`T_world_asset` in a second state, where the asset is altered there; it may have a shear."""
+
+    def in_state(self, state: int) -> AssetScene:
+        """The scene with its asset as it is in state 0 or 1; one that is never altered is the same in both."""
+        return self if not state or self.altered is None else replace(self, T_world_asset=self.altered, altered=None)
 
     def subject_corners(self) -> np.ndarray:
-        """(n, 3) vertices of the asset's convex hull, world, metres."""
-        T = self._pose()
-        return np.array(self.shape.hull) @ T[:3, :3].T + T[:3, 3]
+        """(n, 3) vertices of the asset's convex hull, of both states where there are two, world, metres."""
+        return self.outline() if self.altered is None else np.concatenate([self.outline(), self.in_state(1).outline()])
 
     def outline(self) -> np.ndarray:
         """(n, 3) points whose convex hull the pixels of a mask fill from side to side, world, metres."""
-        return self.subject_corners()
+        T = self._pose()
+        return np.array(self.shape.hull) @ T[:3, :3].T + T[:3, 3]
 
     def subject_center(self) -> np.ndarray:
         """(3,) middle of the bounding box, world, metres."""
@@ -57,11 +63,8 @@ class AssetScene:
 
     def footprints(self) -> tuple[Solid, ...]:
         """What companions stand clear of: the asset's bounding box and its plinth."""
-        subject, T = self.objects()[0], self._pose()
-        x, y, z = subject.center()
-        width, depth, height = subject.size_m
-        box = Solid("box", (width, depth, height), (float(x), float(y), float(z)), float(np.arctan2(T[1, 0], T[0, 0])))
-        return (box, *(s for s in self.surroundings if s.name == PLINTH))
+        boxes = [scene._box() for scene in ([self] if self.altered is None else [self, self.in_state(1)])]
+        return (*boxes, *(s for s in self.surroundings if s.name == PLINTH))
 
     def own_colors(self) -> set[str]:
         """Colours that companions do not have: nobody knows those of an asset's own materials."""
@@ -69,6 +72,8 @@ class AssetScene:
 
     def objects(self, state: int = 0) -> tuple[SceneObject, ...]:
         """The subject, then its companions."""
+        if state and self.altered:
+            return self.in_state(state).objects(state)
         T = self._pose()
         scale = np.linalg.norm(T[:3, 0])
         T_world_obj = np.eye(4)
@@ -78,6 +83,19 @@ class AssetScene:
         size_m = tuple((self.shape.extent() * scale).tolist())
         subject = SceneObject("subject", MESH, self.asset.family, "", tuple(T_world_obj.ravel().tolist()), size_m, front=front)
         return (subject, *self.companions.rows(state))
+
+    def foot_m(self) -> np.ndarray:
+        """(3,) middle of the foot of the asset's bounding box, world, metres."""
+        T, low, high = self._pose(), np.array(self.shape.low), np.array(self.shape.high)
+        return np.asarray(T[:3, :3] @ [*(low + high)[:2] / 2, low[2]] + T[:3, 3])
+
+    def _box(self) -> Solid:
+        """The asset's bounding box."""
+        subject, T = self.objects()[0], self._pose()
+        x, y, z = subject.center()
+        width, depth, height = subject.size_m
+        lean = (float(T[0, 2] / T[2, 2]), float(T[1, 2] / T[2, 2]))
+        return Solid("box", (width, depth, height), (float(x), float(y), float(z)), float(np.arctan2(T[1, 0], T[0, 0])), lean=lean)
 
     def _pose(self) -> np.ndarray:
         return np.array(self.T_world_asset).reshape(4, 4)

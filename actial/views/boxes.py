@@ -46,7 +46,7 @@ def render(scene: Scene, shot: Shot) -> Picture:
     directions = np.moveaxis(rays, 0, -1)
     with np.errstate(divide="ignore", invalid="ignore"):
         depth, radiance = _ground_and_sky(scene, eye, directions, sun, shot)
-        solids = scene.subject_solids + scene.companions.in_state(shot.state) + scene.surroundings
+        solids = scene.in_state(shot.state).subject_solids + scene.companions.in_state(shot.state) + scene.surroundings
         seen = _first_seen([_Body.of(s) for s in solids], camera, eye, rays, depth)
     for i in np.unique(seen[seen >= 0]):
         here = seen == i
@@ -59,11 +59,11 @@ def render(scene: Scene, shot: Shot) -> Picture:
 
 def part_masks(scene: Scene, shots: Iterable[Shot]) -> list[np.ndarray]:
     """For each shot (h, w) uint8: which part, or which companion, each pixel's centre shows (see `Picture.mask`)."""
-    solids = scene.subject_solids + scene.companions.places()
-    bodies, masks = {s: _Body.of(s) for s in solids}, []
+    states = [scene.in_state(state).subject_solids + scene.companions.in_state(state) for state in (0, 1)]
+    bodies, masks = {s: _Body.of(s) for s in states[0] + states[1]}, []
     for shot in shots:
         eye, rays = _rays(shot.camera)
-        standing = [bodies[s] for s in scene.subject_solids + scene.companions.in_state(shot.state)]
+        standing = [bodies[s] for s in states[shot.state]]
         with np.errstate(divide="ignore", invalid="ignore"):
             seen = _first_seen(standing, shot.camera, eye, rays, np.full(rays.shape[1:], np.inf))
         masks.append(_object_numbers(seen, scene))
@@ -83,7 +83,7 @@ class _Body:
 
     @classmethod
     def of(cls, solid: Solid) -> _Body:
-        return cls(solid.shape, np.array(solid.center_m), (solid.pose()[:3, :3] / solid.size_m).T, solid.corners())
+        return cls(solid.shape, np.array(solid.center_m), (solid.normal_axes() / solid.size_m).T, solid.corners())
 
 
 def _first_seen(bodies: list[_Body], camera: Camera, eye: np.ndarray, rays: np.ndarray, depth: np.ndarray) -> np.ndarray:
@@ -147,7 +147,7 @@ def _depth(body: _Body, eye: np.ndarray, rays: np.ndarray) -> np.ndarray:
 
 def _normal(solid: Solid, p_world: np.ndarray) -> np.ndarray:
     """Unit normals (n, 3) of a solid at points of its surface (n, 3), world."""
-    R, size = solid.pose()[:3, :3], np.array(solid.size_m)
+    R, size = solid.normal_axes(), np.array(solid.size_m)
     p = (p_world - solid.center_m) @ R / size
     if solid.shape == "box":
         n = np.sign(p) * (np.abs(p).argmax(axis=-1)[:, None] == np.arange(3))

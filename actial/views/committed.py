@@ -22,7 +22,7 @@ from actial.views.asset_scenes import AssetScene, compose_asset_scene
 from actial.views.boxes import Picture
 from actial.views.cameras import MOVES, Shot, sample_cameras
 from actial.views.scenes import PATTERNS, Look, Scene, compose_scene, with_look
-from actial.views.staging import in_states, with_companions, with_front
+from actial.views.staging import in_states, with_alteration, with_companions, with_front
 from actial.views.visibility import faults
 
 LICENCE = "CC0-1.0"
@@ -62,6 +62,8 @@ class Plan:
     """How far from its first place."""
     fronts: bool = False
     """Whether procedural subjects have a face."""
+    altered_share: float = 0.0
+    """Of scenes, of those whose companions never move, in which the subject is altered in some views."""
 
 
 def composed(plan: Plan, scene_id: str) -> tuple[Scene | AssetScene, list[Shot]]:
@@ -80,7 +82,7 @@ def composed(plan: Plan, scene_id: str) -> tuple[Scene | AssetScene, list[Shot]]
         note = asset_of_scene(Path(plan.shelf), plan.root_seed, scene_id)
         assert note.shape is not None
         scene = with_look(compose_asset_scene(plan.root_seed, scene_id, note.asset, note.shape), look, plan.root_seed)
-    scene = with_companions(scene, plan, plan.root_seed)
+    scene = with_companions(with_alteration(scene, plan, plan.root_seed), plan, plan.root_seed)
     shots = sample_cameras(scene, plan, generator_for(plan.root_seed, f"{scene_id}/cameras"))
     return scene, in_states(scene, shots, plan.root_seed)
 
@@ -98,8 +100,8 @@ def commit(folder: Path, plan: Plan, scene: Scene | AssetScene, shots: list[Shot
         HiddenSubject: too few views show it.
     """
     objects = [scene.objects(state) for state in (0, 1)]
-    of_subject = subject_in_mask(objects[0])
-    why = faults(shots, [np.where(np.isin(p.mask, of_subject), p.mask, 0) for p in pictures], scene.outline())
+    of_subject, outlines = subject_in_mask(objects[0]), [scene.in_state(shot.state).outline() for shot in shots]
+    why = faults(shots, [np.where(np.isin(p.mask, of_subject), p.mask, 0) for p in pictures], np.stack(outlines))
     kept = [i for i, reason in enumerate(why) if reason is None]
     pictures = [pictures[i] for i in kept]
     source, licence = (scene.asset.name, scene.asset.licence) if isinstance(scene, AssetScene) else (plan.source, LICENCE)

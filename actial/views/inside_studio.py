@@ -20,7 +20,6 @@ from actial.views.arrangements import Solid
 from actial.views.asset_scenes import AssetScene
 from actial.views.cameras import Shot
 from actial.views.committed import Plan
-from actial.views.companions import ALONE, Companions
 from actial.views.inside_assets import loaded
 from actial.views.inside_start import Matrix, bmesh, bpy, load_blenderproc
 from actial.views.scenes import HDRIS, Ground, Scene, Sky
@@ -73,7 +72,9 @@ class Studio:
         self.ground_materials = {pattern: _GroundMaterial(self.bproc, pattern) for pattern in ("checker", "stripes", "patches")}
         self.sky = _SkyNodes(bpy.context.scene.world, HDRIS if "hdri" in plan.lights else ())
         self.solids: list[Any] = []
-        self.companions, self.company = ALONE, list[Any]()
+        self.changing, self.placed = list[Any](), list[Solid]()
+        """What may stand elsewhere in another state of the scene, and where it stands now."""
+        self.upright = bpy.data.objects.new("upright", None)
 
     def render(self, scene: Scene | AssetScene, shots: list[Shot]) -> list[boxes.Picture]:
         """Render every shot of a scene.
@@ -84,26 +85,38 @@ class Studio:
         self.n_scenes += 1
         if isinstance(scene, AssetScene):
             return self._render_asset(scene, shots)
-        self._build(scene.subject_solids + scene.surroundings, scene.ground, scene.companions)
+        subject = (scene.subject_solids, scene.in_state(1).subject_solids)
+        self._build(subject[0] + scene.surroundings, scene.ground, scene.companions.first)
+        self.changing, self.placed = self.solids[: len(subject[0])] + self.changing, [*subject[0], *self.placed]
         masks = boxes.part_masks(scene, shots)
-        return [self._picture(scene.sky, shot, shot is shots[-1], mask) for shot, mask in zip(shots, masks, strict=True)]
+        pictures = []
+        for shot, mask in zip(shots, masks, strict=True):
+            self._place(subject[shot.state] + scene.companions.in_state(shot.state))
+            pictures.append(self._picture(scene.sky, shot, shot is shots[-1], mask))
+        return pictures
 
     def _render_asset(self, scene: AssetScene, shots: list[Shot]) -> list[boxes.Picture]:
         assert self.plan.assets is not None
-        self._build(scene.surroundings, scene.ground, scene.companions)
+        self._build(scene.surroundings, scene.ground, scene.companions.first)
         bare = self._material(scene.rgb).blender_obj
         with loaded(scene.asset, Path(self.plan.assets)) as asset:
             for blender_object in asset.objects:
-                blender_object.matrix_world = Matrix(np.reshape(scene.T_world_asset, (4, 4)).tolist())
                 blender_object.pass_index = SUBJECT_IN_MASK
                 if not any(blender_object.data.materials):
                     blender_object.data.materials.clear()
                     blender_object.data.materials.append(bare)
-            return [self._picture(scene.sky, shot, shot is shots[-1]) for shot in shots]
+            pictures, placed = [], None
+            for shot in shots:
+                if (T_world_asset := scene.in_state(shot.state).T_world_asset) != placed:
+                    for blender_object in asset.objects:
+                        self._stand(blender_object, np.reshape(T_world_asset, (4, 4)))
+                    placed = T_world_asset
+                self._place(scene.companions.in_state(shot.state))
+                pictures.append(self._picture(scene.sky, shot, shot is shots[-1]))
+            return pictures
 
     def _picture(self, sky: Sky, shot: Shot, last: bool, mask: np.ndarray | None = None) -> boxes.Picture:
         """Render a shot, with the passes of the plan; where no mask is given, it comes from the same render."""
-        self._place_companions(shot.state)
         bpy.context.scene.render.use_persistent_data = not (last and self.n_scenes % KEPT_SCENES == 0)
         pixels = self._render(sky, shot)
         passes = self._passes() if mask is None or self.plan.passes else {}
@@ -140,14 +153,14 @@ class Studio:
         lamp.data.size = LAMP_SIDE_M
         return lamp
 
-    def _build(self, solids: tuple[Solid, ...], ground: Ground, companions: Companions) -> None:
+    def _build(self, solids: tuple[Solid, ...], ground: Ground, companions: tuple[Solid, ...]) -> None:
         for entity in self.solids:
             bpy.data.objects.remove(entity.blender_obj, do_unlink=True)
         self.solids = [self._stood(solid) for solid in solids]
-        self.companions, self.company = companions, [self._stood(solid) for solid in companions.first]
-        for number, entity in enumerate(self.company, start=1):
+        self.changing, self.placed = [self._stood(solid) for solid in companions], list(companions)
+        for number, entity in enumerate(self.changing, start=1):
             entity.blender_obj.pass_index = number  # in the masks of assets; solids have theirs from `boxes`
-        self.solids += self.company
+        self.solids += self.changing
         material = self.ground_materials[ground.pattern]
         material.set(ground)
         self.ground.replace_materials(material.material)
@@ -158,14 +171,28 @@ class Studio:
         slot = entity.blender_obj.material_slots[0]
         slot.link = "OBJECT"
         slot.material = self._material(solid.rgb).blender_obj
-        entity.blender_obj.matrix_world = _placing(solid)
+        self._stand(entity.blender_obj, _placing(solid))
         return entity
 
-    def _place_companions(self, state: int) -> None:
-        """Put companions where they stand in a state; those that stand there already are left alone."""
-        for entity, solid in zip(self.company, self.companions.in_state(state), strict=True):
-            if (placing := _placing(solid)) != entity.blender_obj.matrix_world:
-                entity.blender_obj.matrix_world = placing
+    def _place(self, solids: tuple[Solid, ...]) -> None:
+        """Put what may change where it stands in a state; what stands there already is left alone."""
+        for i, (entity, solid) in enumerate(zip(self.changing, solids, strict=True)):
+            if solid != self.placed[i]:
+                self._stand(entity.blender_obj, _placing(solid))
+                self.placed[i] = solid
+
+    def _stand(self, blender_object: Any, T_world_mesh: np.ndarray) -> None:
+        """Put an object where a matrix says. Blender keeps no shear in an object's own place: one that leans gets it as the place of a parent's."""
+        axes = T_world_mesh[:3, :3].T @ T_world_mesh[:3, :3]
+        leans = np.abs(axes - np.diag(np.diag(axes))).max() > 1e-9
+        if leans:
+            blender_object.parent = self.upright
+            blender_object.matrix_parent_inverse = Matrix(T_world_mesh.tolist())
+            blender_object.matrix_basis = Matrix.Identity(4)
+        else:
+            if blender_object.parent is not None:
+                blender_object.parent = None
+            blender_object.matrix_world = Matrix(T_world_mesh.tolist())
 
     def _material(self, rgb: tuple[float, ...]) -> Any:
         if rgb not in self.materials:
@@ -198,9 +225,9 @@ class Studio:
         return np.frombuffer(data, np.uint8, offset=TARGA_HEADER).reshape(camera.height_px, camera.width_px, 4)[::-1, :, 2::-1]
 
 
-def _placing(solid: Solid) -> Any:
-    """Brings a unit cube around one of `PRIMITIVES` to where the solid stands."""
-    return Matrix((solid.pose() @ np.diag([*solid.size_m, 1.0])).tolist())
+def _placing(solid: Solid) -> np.ndarray:
+    """(4, 4) brings a unit cube around one of `PRIMITIVES` to where the solid stands."""
+    return np.asarray(solid.pose() @ np.diag([*solid.size_m, 1.0]))
 
 
 def _set_exact_normals(mesh: Any, shape: str) -> None:

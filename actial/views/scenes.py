@@ -14,6 +14,7 @@ import numpy as np
 
 from actial.records import SceneObject
 from actial.rng import generator_for
+from actial.views.alterations import Altered
 from actial.views.arrangements import ARRANGEMENTS, Solid
 from actial.views.companions import ALONE, Companions
 from actial.views.fronts import FACE, Front
@@ -117,14 +118,26 @@ class Scene:
     front: Front | None = None
     """A head at the subject's front, which belongs to the subject."""
     companions: Companions = ALONE
+    altered: Altered | None = None
+    """The subject in a second state, where it is altered there."""
+
+    def in_state(self, state: int) -> Scene:
+        """The scene with its subject as it is in state 0 or 1; a subject that is never altered is the same in both."""
+        if not state or self.altered is None:
+            return self
+        return replace(self, parts=self.altered.parts, stands=self.altered.stands, front=self.altered.front, altered=None)
 
     @property
     def subject_solids(self) -> tuple[Solid, ...]:
+        """All that the subject is made of, in the first state."""
         return self.parts + self.stands + (self.front.head + self.front.stands if self.front else ())
+
+    def _solids_of_states(self) -> tuple[Solid, ...]:
+        return self.subject_solids + (self.in_state(1).subject_solids if self.altered else ())
 
     def subject_box(self) -> tuple[np.ndarray, np.ndarray]:
         """(3,) lowest and (3,) highest corner of the subject's bounding box, world, metres."""
-        corners = self.subject_corners()
+        corners = np.concatenate([s.corners() for s in self.subject_solids])
         return corners.min(axis=0), corners.max(axis=0)
 
     def subject_center(self) -> np.ndarray:
@@ -133,8 +146,8 @@ class Scene:
         return (low + high) / 2
 
     def subject_corners(self) -> np.ndarray:
-        """(8 n, 3) corners of the boxes around the n parts and stands, world, metres."""
-        return np.concatenate([s.corners() for s in self.subject_solids])
+        """(8 n, 3) corners of the boxes around the n parts and stands, of both states where there are two, world, metres."""
+        return np.concatenate([s.corners() for s in self._solids_of_states()])
 
     def outline(self) -> np.ndarray:
         """(8 n, 3) corners of the boxes around the parts and the face, which masks show, without stands, world, metres."""
@@ -142,11 +155,12 @@ class Scene:
 
     def sight_points(self) -> np.ndarray:
         """(n, 3) points all over the parts, world, metres: how much of the subject is seen is the share of them that nothing hides."""
-        return np.concatenate([p.center_m + spread * (p.corners() - p.center_m) for p in self.parts for spread in (0.4, 0.8)])
+        parts = self.parts + (self.altered.parts if self.altered else ())
+        return np.concatenate([p.center_m + spread * (p.corners() - p.center_m) for p in parts for spread in (0.4, 0.8)])
 
     def footprints(self) -> tuple[Solid, ...]:
         """What companions stand clear of."""
-        return self.subject_solids
+        return self._solids_of_states()
 
     def own_colors(self) -> set[str]:
         """Colours that companions do not have."""
@@ -154,6 +168,8 @@ class Scene:
 
     def objects(self, state: int = 0) -> tuple[SceneObject, ...]:
         """The subject, its coloured parts, its face, its companions. Stands count to the subject's box and have no row of their own."""
+        if state and self.altered:
+            return self.in_state(state).objects(state)
         low, high = self.subject_box()
         T = np.eye(4)
         T[:3, 3] = self.subject_center()

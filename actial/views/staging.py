@@ -1,4 +1,5 @@
-"""What is put into a scene that was drawn: companions around the subject, a second state in which one of them stands elsewhere, a face on its front.
+"""What is put into a scene that was drawn: companions around the subject, a second state in which one of them stands elsewhere or the subject itself is
+altered, a face on its front.
 
 All of it is drawn from generators of its own, so that a scene is otherwise the same with and without.
 """
@@ -11,7 +12,9 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from actial.rng import generator_for
+from actial.views.alterations import alter_asset, draw_alteration
 from actial.views.arrangements import GAP_M, PART_SHAPES, Solid, overlap
+from actial.views.asset_scenes import AssetScene
 from actial.views.cameras import AWAY, Shot
 from actial.views.companions import Companions
 from actial.views.fronts import draw_front
@@ -42,6 +45,8 @@ class Staging(Protocol):
     def two_state_share(self) -> float: ...
     @property
     def displacement_m(self) -> tuple[float, float]: ...
+    @property
+    def altered_share(self) -> float: ...
 
 
 class Stage(Protocol):
@@ -51,6 +56,8 @@ class Stage(Protocol):
     def scene_id(self) -> str: ...
     @property
     def companions(self) -> Companions: ...
+    @property
+    def altered(self) -> object: ...
     def subject_center(self) -> np.ndarray: ...
     def footprints(self) -> tuple[Solid, ...]: ...
     def own_colors(self) -> set[str]: ...
@@ -66,6 +73,19 @@ def with_front(scene: Scene, root_seed: int) -> Scene:
     return replace(scene, front=replace(front, stands=stands))
 
 
+def with_alteration(scene: AnyStage, staging: Staging, root_seed: int) -> AnyStage:
+    """The scene with a second state in which its subject is altered, where it is drawn to have one."""
+    if not staging.altered_share:
+        return scene
+    rng = generator_for(root_seed, f"{scene.scene_id}/altered")
+    if rng.random() >= staging.altered_share:
+        return scene
+    if isinstance(scene, Scene):
+        return replace(scene, altered=draw_alteration(scene.parts, scene.stands, scene.front, scene.subject_center()[:2], rng))
+    assert isinstance(scene, AssetScene), "captures are not composed"
+    return replace(scene, altered=alter_asset(np.reshape(scene.T_world_asset, (4, 4)), scene.foot_m(), rng))
+
+
 def with_companions(scene: AnyStage, staging: Staging, root_seed: int) -> AnyStage:
     """The scene with companions; unchanged where none are wanted.
 
@@ -78,7 +98,7 @@ def with_companions(scene: AnyStage, staging: Staging, root_seed: int) -> AnySta
     rng = generator_for(root_seed, f"{scene.scene_id}/companions")
     first = _companions(scene, int(rng.integers(least, most + 1)), rng)
     two_states = rng.random() < staging.two_state_share
-    second = _one_moved(scene, first, staging.displacement_m, rng) if first and two_states else ()
+    second = _one_moved(scene, first, staging.displacement_m, rng) if first and two_states and not scene.altered else ()
     return replace(scene, companions=Companions(first, second))  # type: ignore[type-var]  # scenes are dataclasses
 
 
@@ -86,7 +106,7 @@ def in_states(scene: Stage, shots: list[Shot], root_seed: int) -> list[Shot]:
     """Which shots show the second state of a scene, where it has one: half of them, but those of the first state still offer every label that all do, or as
     many as in any of the choices tried."""
     n_second = min(len(shots) // 2, len(shots) - FEWEST_IN_FIRST)
-    if not scene.companions.second or n_second < 1:
+    if not (scene.companions.second or scene.altered) or n_second < 1:
         return shots
     rng, poses = generator_for(root_seed, f"{scene.scene_id}/states"), np.stack([shot.camera.pose() for shot in shots])
     in_sight = np.array([shot.role != AWAY for shot in shots])

@@ -43,12 +43,14 @@ def fault(mask: np.ndarray, outline: np.ndarray, camera: Camera) -> str | None:
 
 
 def faults(shots: list[Shot], masks: list[np.ndarray], outline: np.ndarray) -> list[str | None]:
-    """The same for all views of a scene. Those that look away need not show it: nothing is wrong with them.
+    """The same for all views of a scene, with one outline (n, 3) or one for each (views, n, 3). Those that look away need not show it: nothing is wrong with
+    them.
 
     Raises:
         HiddenSubject: fewer than two views show it; those that look away do not count.
     """
-    found = [None if shot.role == AWAY else fault(mask, outline, shot.camera) for shot, mask in zip(shots, masks, strict=True)]
+    outlines = np.broadcast_to(outline, (len(shots), *outline.shape[-2:]))
+    found = [None if shot.role == AWAY else fault(mask, own, shot.camera) for shot, mask, own in zip(shots, masks, outlines, strict=True)]
     n_seen = sum(why is None and shot.role != AWAY for why, shot in zip(found, shots, strict=True))
     if n_seen < LEAST_VIEWS:
         ((why, _),) = Counter(why for why in found if why).most_common(1)

@@ -179,7 +179,7 @@ def test_cues_of_moves_that_they_fit_are_aligned() -> None:
 
 
 def test_every_kind_has_a_cue_but_those_that_are_said_to_have_none() -> None:
-    assert set(KINDS) - set(CUES) == {"front", "moved", "turned"}
+    assert set(KINDS) - set(CUES) == {"front", "moved", "turned", "consistency", "alteration"}
 
 
 def test_nothing_in_both_pictures_is_no_cue() -> None:

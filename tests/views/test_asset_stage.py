@@ -88,7 +88,7 @@ def test_its_parts_appear_where_projection_says(good: Path) -> None:
 
 def test_companions_of_assets_are_solids_with_numbers_of_their_own(written: Path, tmp_path: Path) -> None:
     """They are in the mask of the same render, in both states, and the asset is still whole and large enough."""
-    staged = {"companions": [2, 3], "two_state_share": 1.0, "displacement_m": [0.6, 1.4], "fronts": False}
+    staged = {"companions": [2, 3], "two_state_share": 1.0, "displacement_m": [0.6, 1.4], "altered_share": 0.0, "fronts": False}
     root = project_with(tmp_path, written / "good", render_views__n_scenes=2, render_views__scenes=staged, render_views__views_per_scene=6)
     done = run_stage(root, "render_views", ACTIAL_WORKERS="2")
     assert done.returncode == 0, done.stderr

@@ -198,7 +198,7 @@ def test_the_head_is_seen_from_before_it() -> None:
 
 @pytest.fixture(scope="module")
 def project_of_two_states(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    staged = {"companions": [1, 3], "two_state_share": 0.5, "displacement_m": [0.6, 1.4], "fronts": True}
+    staged = {"companions": [1, 3], "two_state_share": 0.5, "displacement_m": [0.6, 1.4], "altered_share": 0.0, "fronts": True}
     render = {"backend": "boxes", "n_scenes": 40, "views_per_scene": 8, "width_px": 56, "height_px": 56, "scenes": staged}
     root = make_project(
         tmp_path_factory.mktemp("two_states") / "project", 0, **{f"render_views__{k}": v for k, v in render.items()}, build_qa__n_questions_2d=0
@@ -266,7 +266,7 @@ def test_a_mistake_gets_a_sentence(tmp_path: Path, changes: dict[str, object], s
 
 
 def test_scenes_without_room_are_counted_and_too_many_of_them_fail(tmp_path: Path) -> None:
-    staged = {"companions": [1, 1], "two_state_share": 1.0, "displacement_m": [2.7, 2.7], "fronts": False}
+    staged = {"companions": [1, 1], "two_state_share": 1.0, "displacement_m": [2.7, 2.7], "altered_share": 0.0, "fronts": False}
     render = {"backend": "boxes", "n_scenes": 12, "views_per_scene": 5, "width_px": 28, "height_px": 28, "scenes": staged, "max_refused_share": 0.95}
     root = make_project(tmp_path / "project", 0, **{f"render_views__{k}": v for k, v in render.items()})
     done = run_stage(root, "render_views")
