@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from actial.records import Camera, Question, SceneObject, View
 from actial.shards import ViewStore, ViewWriter
 from actial.tables import read_questions
 from actial.views import committed
+from actial.views.cameras import NoCameras, Shot
 from actial.views.committed import Plan
 from actial.views.scenes import Scene
 
@@ -114,12 +116,26 @@ def test_a_subject_alone_that_grew_is_a_nearer_one(tmp_path: Path) -> None:
     assert least_px(tmp_path / "beside", grown) > 2
 
 
+@functools.cache
+def scenes() -> tuple[tuple[Scene, list[Shot]], ...]:
+    """Those for which cameras are found that see past the companions."""
+    found = []
+    for i in range(N_SCENES):
+        try:
+            scene, shots = committed.composed(PLAN, ids.scene_id(i))
+        except NoCameras:
+            continue
+        assert isinstance(scene, Scene)
+        found.append((scene, shots))
+    assert len(found) > 0.8 * N_SCENES
+    return tuple(found)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("altered")
     with ViewWriter(folder / "views", shard_mb=256) as writer:
-        for i in range(N_SCENES):
-            scene, shots = committed.composed(PLAN, ids.scene_id(i))
+        for scene, shots in scenes():
             for v, shot in enumerate(shots):
                 writer.add(View(ids.view_id(scene.scene_id, v), scene.scene_id, shot.camera, scene.objects(shot.state), "boxes", "CC0-1.0"), PLAIN_PICTURE)
     return folder
@@ -132,16 +148,14 @@ SETTINGS = toy_settings(kinds=("orbit", "consistency", "alteration"), pairs_per_
 def questions(folder: Path) -> list[Question]:
     built = build_questions(scan_scenes(folder / "views"), folder / "out", SETTINGS, 7)
     refused = {reason: n for reason, n in built.refused.items() if reason.startswith("consistency: some movement")}
-    assert len(refused) >= 3 and "orbit: something beside the subject moved between the views" in built.refused
+    assert len(refused) >= 3 and "orbit: subject moved between the views" in built.refused
     return [q for name in ("train", "rl", "val", "test") for q in read_questions(folder / "out" / f"{name}.parquet")]
 
 
 def states() -> dict[str, tuple[str, int]]:
     """Of each view, what is done to its scene's subject and in which state it shows it."""
     found = {}
-    for i in range(N_SCENES):
-        scene, shots = committed.composed(PLAN, ids.scene_id(i))
-        assert isinstance(scene, Scene)
+    for scene, shots in scenes():
         found |= {ids.view_id(scene.scene_id, v): (scene.altered.what if scene.altered else "", shot.state) for v, shot in enumerate(shots)}
     return found
 
