@@ -22,6 +22,8 @@ QUESTION_KINDS = (
     *KINDS_WITH_CHAINS,
     *("forward", "vertical", "direction", "pitch", "roll", "front", "radial", "orbit_angle", "turn_angle", "moved", "turned"),
 )
+KINDS_OF_TWO_SIDES = tuple(name for name in QUESTION_KINDS if name not in ("direction", "orbit_angle", "turn_angle", "moved", "turned"))
+"""Kinds whose options are two sides and none."""
 BANDS = ("lateral", "turn", "orbit", "forward", "vertical", "direction", "pitch", "roll", "radial", "front", "moved", "turned")
 """Fields of the build_qa section that hold thresholds."""
 
@@ -97,6 +99,11 @@ class BuildQA:
     )
     pairs_per_kind: int = setting(
         'Most pairs of views of a scene that a kind asks about, each in both orders; a third of them are "none", where there are two sides.', ge=3
+    )
+    none: str = setting(
+        'Whether "none" (it stayed in place, it did not turn) is right as often as either side (balanced), or offered and never right (never), as in the '
+        "published data; never is for kinds of two sides and none.",
+        choices=("balanced", "never"),
     )
     wordings: int = setting("Wordings of each kind that are used.", ge=1, le=4)
     lateral: Band = setting(
@@ -348,6 +355,10 @@ def _named_once(params: Params) -> None:
             raise UserError(f"{key} names {twice[0]} twice; name each once")
     if not params.build_qa.kinds:
         raise UserError("build_qa.kinds is empty; name at least one kind")
+    if params.build_qa.none == "never" and (others := [name for name in params.build_qa.kinds if name not in KINDS_OF_TWO_SIDES]):
+        raise UserError(
+            f"build_qa.none is never, and build_qa.kinds names {others[0]}; it must name kinds of two sides and none: {', '.join(KINDS_OF_TWO_SIDES)}"
+        )
 
 
 def _audited_by_known_probes(params: Params) -> None:

@@ -105,8 +105,8 @@ Chains = dict[tuple[str, str], list[tuple[int, str]]]
 
 
 def sorts_of(questions: Sequence[Question]) -> list[tuple[str, str]]:
-    """Every kind with each of its labels."""
-    return sorted({(q.kind, label) for q in questions for label in q.labels})
+    """Every kind with each of its labels that is ever right."""
+    return sorted({(q.kind, q.label_of(q.truth)) for q in questions})
 
 
 def chains_of_each_sort(settings: ColdStartMix, questions: Sequence[Question], most: int) -> int:
