@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from actial import ids
@@ -20,6 +20,8 @@ from actial.records import Conversation, Message, Mode, Question, View, is_viewp
 from actial.rng import generator_for
 
 ViewOf = Callable[[str], View]
+TRIED_AT_ONCE = 50_000
+"""Most questions that are tried for a chain before it is seen which more are wanted."""
 
 
 @dataclass(frozen=True)
@@ -86,17 +88,16 @@ def written_chains(scribe: Scribe, questions: Sequence[Question], most: int) -> 
     questions = [question for question in questions if question.kind in KINDS_WITH_CHAINS]
     quota = chains_of_each_sort(settings, questions, most)
     chains: Chains = {sort: [] for sort in sorts_of(questions)}
-    for i in generator_for(scribe.seed, "chains").permutation(len(questions)):
-        question = questions[i]
-        found = chains[question.kind, question.label_of(question.truth)]
-        if len(found) == quota:
+    order = generator_for(scribe.seed, "chains").permutation(len(questions)).tolist()
+    is_wanted = lambda i: len(chains[questions[i].kind, questions[i].label_of(questions[i].truth)]) < quota
+    n_wanted = lambda: sum(quota - len(found) for found in chains.values())
+    for i, (chain, why_not) in _tried(scribe, questions, order, is_wanted, n_wanted):
+        if not is_wanted(i):
             continue
-        try:
-            found.append((int(i), _verified_chain(scribe, question)))
-        except NoChain as reason:
-            refused[f"chains: {reason}"] += 1
-        except FalseClaim:
-            refused["chains: not verified"] += 1
+        if why_not:
+            refused[why_not] += 1
+        else:
+            chains[questions[i].kind, questions[i].label_of(questions[i].truth)].append((i, chain))
     return [(questions[i], chain) for i, chain in evenly(chains, refused)], refused
 
 
@@ -124,6 +125,31 @@ def evenly(chains: Chains, refused: Counter[str]) -> list[tuple[int, str]]:
         kept |= dict(found[:rarest])
         refused["chains: thinned to balance labels"] += len(found) - rarest
     return sorted(kept.items())
+
+
+def _tried(
+    scribe: Scribe, questions: Sequence[Question], order: Sequence[int], is_wanted: Callable[[int], bool], n_wanted: Callable[[], int]
+) -> Iterator[tuple[int, tuple[str, str]]]:
+    """The questions' places in this order, each with its chain, or with why there is none, while any are wanted.
+
+    They are tried by the block, and within a block by the views they are about, so that a view is read and measured once for all questions about it.
+    """
+    start = 0
+    while start < len(order) and (n := n_wanted()):
+        end = start + min(64 + n * 5 // 4, TRIED_AT_ONCE)
+        block = [i for i in order[start:end] if is_wanted(i)]
+        found = {i: _chain_or_reason(scribe, questions[i]) for i in sorted(block, key=lambda i: questions[i].view_ids)}
+        yield from ((i, found[i]) for i in block)
+        start = end
+
+
+def _chain_or_reason(scribe: Scribe, question: Question) -> tuple[str, str]:
+    try:
+        return _verified_chain(scribe, question), ""
+    except NoChain as reason:
+        return "", f"chains: {reason}"
+    except FalseClaim:
+        return "", "chains: not verified"
 
 
 def _verified_chain(scribe: Scribe, question: Question) -> str:

@@ -17,9 +17,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from actial.geometry.angles import motion_between, tilt_deg
-from actial.geometry.projection import about_subject, project
+from actial.geometry.projection import about_subject
 from actial.mix.descriptions import Grid, Places, columns_slid, located, middle_in_both, seen_in_both
-from actial.questions.sight import has_sides, lowness, shows_subject
+from actial.questions.sight import has_sides, lowness, pixel_in, shows_subject
 from actial.records import Question, SceneObject, View
 
 SLID_SHARE, STILL_SHARE = 0.05, 0.03
@@ -112,7 +112,7 @@ def _extremes(parts: dict[str, SceneObject], first: View, second: View) -> tuple
     names = list(parts)
     p_world, subject = np.stack([part.center() for part in parts.values()]), first.objects[0]
     nearness = np.stack([about_subject(view.camera.pose()[:3, 3], subject.center(), p_world)[1] for view in (first, second)]) / max(subject.size_m)
-    low = [lowness(p, first) + lowness(p, second) for p in p_world]
+    low = [lowness(part.center_m, first) + lowness(part.center_m, second) for part in parts.values()]
     near, far = int(np.argmax(low)), int(np.argmin(low))
     if (nearness[:, near] - nearness[:, far] < NEARER_SHARE).any():
         raise NoChain("no part clearly nearer than another")
@@ -121,9 +121,8 @@ def _extremes(parts: dict[str, SceneObject], first: View, second: View) -> tuple
 
 def _slide(near: SceneObject, far: SceneObject, first: View, second: View) -> str:
     """Which way the near part went against the far one."""
-    p_world = np.stack([near.center(), far.center()])
-    u = np.stack([project(p_world, view.camera.intrinsics(), view.camera.pose())[0][:, 0] / view.camera.width_px for view in (first, second)])
-    share = float((u[1] - u[0]) @ [1, -1])
+    u = [[pixel_in(view, part.center_m)[0] / view.camera.width_px for part in (near, far)] for view in (first, second)]
+    share = (u[1][0] - u[0][0]) - (u[1][1] - u[0][1])
     if STILL_SHARE <= abs(share) <= SLID_SHARE:
         raise NoChain("slide of the near part unclear")
     return "none" if abs(share) < STILL_SHARE else "right" if share > 0 else "left"

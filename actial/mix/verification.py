@@ -6,7 +6,9 @@ subject (`cv2.undistortPoints` with a rectifying rotation); angles on the map as
 
 from __future__ import annotations
 
+import functools
 import itertools
+import math
 import re
 from collections.abc import Callable, Iterable
 
@@ -39,7 +41,7 @@ def verify(chain: str, question: Question, first: View, second: View, grid: tupl
     Raises:
         FalseClaim: the first claim that is false or not understood.
     """
-    scene = _Scene(first, second, grid)
+    scene = _scene(first, second, grid)
     stated: list[str] = []
     rules = _RULES[question.kind]
     for clause in _clauses(chain):
@@ -65,7 +67,7 @@ def _clauses(chain: str) -> list[str]:
 
 
 class _Scene:
-    """Two cameras and the parts of a subject, measured with OpenCV."""
+    """Two cameras and the parts of a subject, measured with OpenCV. What was measured is kept: most claims are about the same few points."""
 
     def __init__(self, first: View, second: View, grid: tuple[int, int]) -> None:
         self.views, self.grid = (first, second), grid
@@ -75,6 +77,9 @@ class _Scene:
         self.ground_m = float(self.subject[2] - subject.size_m[2] / 2)
         self.parts = [o for o in first.objects if o.part_of == subject.name]
         self.eyes = [np.array(v.camera.T_world_cam).reshape(4, 4)[:3, 3] for v in self.views]
+        self._cameras = [self._camera(view) for view in self.views]
+        self._pixels: dict[tuple[int, bytes], tuple[float, float]] = {}
+        self._depths: dict[tuple[int, bytes], float] = {}
         on_map = [complex(*(eye - self.subject)[:2]) for eye in self.eyes]
         aims = [complex(*(-np.array(v.camera.T_world_cam).reshape(4, 4)[:2, 2])) for v in self.views]
         self.orbit_deg = float(np.degrees(np.angle(on_map[1] / on_map[0])))
@@ -118,8 +123,8 @@ class _Scene:
             (self._pixel(i, point)[0], camera.width_px, self.grid[0], "a"),
             (self._pixel(i, below)[1], camera.height_px, self.grid[1], "A"),
         ):
-            ends = (np.clip(np.floor((px + shift_px) / size_px * n), 0, n - 1) for shift_px in (-BORDER_PX, BORDER_PX))
-            told.append({chr(ord(first) + int(end)) for end in ends})
+            ends = (min(max(math.floor((px + shift_px) / size_px * n), 0), n - 1) for shift_px in (-BORDER_PX, BORDER_PX))
+            told.append({chr(ord(first) + end) for end in ends})
         return {column + row for column, row in itertools.product(*told)}
 
     def bearing_deg(self, i: int) -> float:
@@ -130,10 +135,13 @@ class _Scene:
 
     def _depth_facing(self, i: int, p_world: np.ndarray) -> float:
         """Depth of a point, metres, for a level camera that faces the subject's middle."""
-        _, depth_m = self._seen_by_level(i, p_world, (self.subject - self.eyes[i]) * [1.0, 1.0, 0.0])
-        if depth_m <= 0:
-            raise FalseClaim("speaks of a part behind the camera")
-        return depth_m
+        key = i, p_world.tobytes()
+        if key not in self._depths:
+            _, depth_m = self._seen_by_level(i, p_world, (self.subject - self.eyes[i]) * [1.0, 1.0, 0.0])
+            if depth_m <= 0:
+                raise FalseClaim("speaks of a part behind the camera")
+            self._depths[key] = depth_m
+        return self._depths[key]
 
     def _seen_by_level(self, i: int, p_world: np.ndarray, ahead: np.ndarray) -> tuple[float, float]:
         """Normalised image column, and depth, of a point for a level camera that looks along `ahead`, by way of its pixel in the real picture."""
@@ -143,19 +151,27 @@ class _Scene:
             raise FalseClaim("speaks of a part outside the picture")
         ahead = ahead / np.linalg.norm(ahead)
         R_level_world = np.stack([[ahead[1], -ahead[0], 0.0], [0.0, 0.0, -1.0], ahead])
-        K, R_cam_world = self._camera(i)
+        K, R_cam_world, _ = self._cameras[i]
         rectified = cv2.undistortPoints(np.array([[[u, v]]]), K, _NO_DISTORTION, R=R_level_world @ R_cam_world.T)
         return float(rectified[0, 0, 0]), float((p_world - self.eyes[i]) @ ahead)
 
     def _pixel(self, i: int, p_world: np.ndarray) -> tuple[float, float]:
-        K, R_cam_world = self._camera(i)
-        pixel, _ = cv2.projectPoints(p_world[None], cv2.Rodrigues(R_cam_world)[0], -R_cam_world @ self.eyes[i], K, _NO_DISTORTION)
-        return float(pixel[0, 0, 0]), float(pixel[0, 0, 1])
+        key = i, p_world.tobytes()
+        if key not in self._pixels:
+            K, R_cam_world, rotation = self._cameras[i]
+            pixel, _ = cv2.projectPoints(p_world[None], rotation, -R_cam_world @ self.eyes[i], K, _NO_DISTORTION)
+            self._pixels[key] = float(pixel[0, 0, 0]), float(pixel[0, 0, 1])
+        return self._pixels[key]
 
-    def _camera(self, i: int) -> tuple[np.ndarray, np.ndarray]:
-        """K, and the rotation to OpenCV's camera axes."""
-        T = np.array(self.views[i].camera.T_world_cam).reshape(4, 4)
-        return np.array(self.views[i].camera.K).reshape(3, 3), np.stack([T[:3, 0], -T[:3, 1], -T[:3, 2]])
+    @staticmethod
+    def _camera(view: View) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """K, and the rotation to OpenCV's camera axes as a matrix and as a vector."""
+        T = np.array(view.camera.T_world_cam).reshape(4, 4)
+        R_cam_world = np.stack([T[:3, 0], -T[:3, 1], -T[:3, 2]])
+        return np.array(view.camera.K).reshape(3, 3), R_cam_world, cv2.Rodrigues(R_cam_world)[0]
+
+
+_scene = functools.lru_cache(maxsize=16)(_Scene)
 
 
 Check = Callable[[_Scene, re.Match[str], list[str]], None]
