@@ -79,6 +79,7 @@ class _Scene:
         self.eyes = [np.array(v.camera.T_world_cam).reshape(4, 4)[:3, 3] for v in self.views]
         self._cameras = [self._camera(view) for view in self.views]
         self._pixels: dict[tuple[int, bytes], tuple[float, float]] = {}
+        self._places: dict[tuple[int, str], set[str]] = {}
         self._depths: dict[tuple[int, bytes], float] = {}
         on_map = [complex(*(eye - self.subject)[:2]) for eye in self.eyes]
         aims = [complex(*(-np.array(v.camera.T_world_cam).reshape(4, 4)[:2, 2])) for v in self.views]
@@ -115,6 +116,11 @@ class _Scene:
 
     def places(self, i: int, words: str) -> set[str]:
         """How the place of a part, or of the middle, may be told: two ways where it lies on a border."""
+        if (i, words) not in self._places:
+            self._places[i, words] = self._measured_places(i, words)
+        return self._places[i, words]
+
+    def _measured_places(self, i: int, words: str) -> set[str]:
         point = self.subject if words.startswith("middle") else self.part(words)
         below = np.array([*point[:2], self.ground_m])
         camera = self.views[i].camera
