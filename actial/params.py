@@ -20,6 +20,8 @@ STAGES = ("render_views", "build_qa", "cold_start_mix", "sft", "grpo", "evaluate
 _TOLD_BY_PARTS = ("lateral", "orbit", "turn", "perspective")
 _TOLD_BY_MEASURES = ("forward", "vertical", "direction", "pitch", "roll", "front", "radial", "orbit_angle", "turn_angle", "moved", "turned")
 QUESTION_KINDS = (*_TOLD_BY_PARTS, *_TOLD_BY_MEASURES, "consistency", "alteration")
+KINDS_OF_TWO_SIDES = (*_TOLD_BY_PARTS, "forward", "vertical", "pitch", "roll", "front", "radial")
+"""Kinds whose options are two sides and none."""
 KINDS_WITH_CHAINS = {"short": _TOLD_BY_PARTS, "full": (*_TOLD_BY_PARTS, *_TOLD_BY_MEASURES)}
 """Kinds of questions about which chains of thought can be written in each wording (`actial.mix.reasoning`, `actial.mix.evidence`); the others are asked in
 mode direct alone."""
@@ -98,6 +100,11 @@ class BuildQA:
     )
     pairs_per_kind: int = setting(
         'Most pairs of views of a scene that a kind asks about, each in both orders; a third of them are "none", where there are two sides.', ge=3
+    )
+    none: str = setting(
+        'Whether "none" (it stayed in place, it did not turn) is right as often as either side (balanced), or offered and never right (never), as in the '
+        "published data; never is for kinds of two sides and none.",
+        choices=("balanced", "never"),
     )
     wordings: int = setting("Wordings of each kind that are used.", ge=1, le=4)
     lateral: Band = setting(
@@ -358,6 +365,10 @@ def _named_once(params: Params) -> None:
             raise UserError(f"{key} names {twice[0]} twice; name each once")
     if not params.build_qa.kinds:
         raise UserError("build_qa.kinds is empty; name at least one kind")
+    if params.build_qa.none == "never" and (others := [name for name in params.build_qa.kinds if name not in KINDS_OF_TWO_SIDES]):
+        raise UserError(
+            f"build_qa.none is never, and build_qa.kinds names {others[0]}; it must name kinds of two sides and none: {', '.join(KINDS_OF_TWO_SIDES)}"
+        )
 
 
 def _audited_by_known_probes(params: Params) -> None:

@@ -150,6 +150,11 @@ class SceneObject:
     front: Floats | None = None
     """Unit vector in world coordinates that points out of the object's own front, where one is annotated."""
 
+    @property
+    def center_m(self) -> tuple[float, float, float]:
+        """`center` in plain numbers."""
+        return self.T_world_obj[3], self.T_world_obj[7], self.T_world_obj[11]
+
     def center(self) -> np.ndarray:
         """(3,) float64, world coordinates, metres."""
         import numpy as np

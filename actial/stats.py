@@ -50,6 +50,27 @@ def clustered_mean(values: Sequence[float], clusters: Sequence[str], weights: Se
     return Mean(mean, variance**0.5, len(names))
 
 
+def wilson_interval(right: Sequence[bool], clusters: Sequence[str]) -> tuple[float, float] | None:
+    """95 % interval of a share of right answers; None where there are none.
+
+    Wilson's (J. Am. Stat. Assoc. 22, 1927), which stays within 0 and 1 however few answers there are, with n made smaller by as much as clusters make
+    the variance larger (Kish, Survey Sampling, 1965, section 8.2). Where all answers are right, or all wrong, nothing tells by how much: n is then the
+    number of clusters.
+
+    Args:
+        right, clusters: n values each.
+    """
+    found = clustered_mean([float(r) for r in right], clusters)
+    if found.mean is None:
+        return None
+    p, n = found.mean, float(found.n_clusters)
+    if found.stderr:
+        n = min(float(len(right)), p * (1 - p) / found.stderr**2 * found.n_clusters / (found.n_clusters - 1))
+    z = 1.959964
+    middle, reach = p + z**2 / (2 * n), z * (p * (1 - p) / n + z**2 / (4 * n**2)) ** 0.5
+    return max(0.0, (middle - reach) / (1 + z**2 / n)), min(1.0, (middle + reach) / (1 + z**2 / n))
+
+
 AT_CHANCE, ABOVE, BELOW, UNDECIDED = "at chance", "above", "below", "undecided"
 LEVEL = 0.05
 """Of all tests."""

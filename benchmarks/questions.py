@@ -97,12 +97,28 @@ def _measured(what: str, views: Path, out: Path) -> dict[str, float]:
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
+def measure_memory(n_scenes: int) -> None:
+    """Print CPU seconds and peak memory of so many scenes, and of ten times as many."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        found = []
+        for name, n in (("some", n_scenes), ("many", 10 * n_scenes)):
+            write_scenes(root / name, n)
+            found.append(_measured("build", root / name, root / f"out-{name}"))
+    for run in found:
+        print(f"{int(run['questions']):,} questions: {run['cpu_s']:.1f} CPU s, peak memory {run['peak_mb']:.0f} MB")
+    some, many = found
+    more_bytes = 1e6 * (many["peak_mb"] - some["peak_mb"]) / (many["questions"] - some["questions"])
+    print(f"ten times the questions take {many['peak_mb'] / some['peak_mb']:.2f} times the memory, {more_bytes:.0f} bytes for each more")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", nargs="?", choices=("build", "floor"), help="measure one thing in this process")
     parser.add_argument("folders", nargs="*", type=Path, help="views and output")
     parser.add_argument("--scenes", type=int, default=10_000)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--million", action="store_true", help="measure memory alone: with ten times the scenes, which is a million questions")
     args = parser.parse_args()
     if args.what:
         start = time.process_time()
@@ -111,6 +127,9 @@ def main() -> None:
         else:
             n = build(*args.folders)
             _report(n, time.process_time() - start)
+        return
+    if args.million:
+        measure_memory(args.scenes)
         return
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)

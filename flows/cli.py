@@ -61,6 +61,12 @@ def parser() -> argparse.ArgumentParser:
     audit.add_argument("--views", default="outputs/render_views/views", metavar="FOLDER", help="the views asked about (default: outputs/render_views/views)")
     audit.add_argument("--probes", nargs="+", metavar="PROBE", help="just these (default: all)")
     audit.add_argument("--ceiling", type=int, metavar="N", help="answer N questions of each kind by matching points, too (default: build_qa.audit.n_ceiling)")
+    review = commands.add_parser("review", help="answer questions on a local page without being told the truth, and keep how far you agree")
+    review.add_argument("--split", default="test", metavar="SPLIT", help="whose questions (default: test)")
+    review.add_argument("--questions", type=int, default=100, metavar="N", help="how many, drawn evenly over kinds (default: 100)")
+    review.add_argument("--seed", type=int, default=0, metavar="N", help="draws them; people with one seed are asked the same (default: 0)")
+    review.add_argument("--reviewer", default="reviewer", metavar="NAME", help="who answers, as the dataset card will name them (default: reviewer)")
+    review.add_argument("--port", type=int, default=0, metavar="PORT", help="of 127.0.0.1 (default: any that is free)")
     compare = commands.add_parser("compare", help="params, scores and changed answers of two MLflow runs")
     compare.add_argument("first", metavar="A", help="id of a run, or its beginning")
     compare.add_argument("second", metavar="B", help="id of a run, or its beginning")
@@ -133,6 +139,12 @@ def dispatch(options: argparse.Namespace) -> int:
             from flows.audit import audit
 
             return audit(options.questions, options.views, options.probes, options.ceiling)
+        case "review":
+            from pathlib import Path
+
+            from flows.review import Asked, review
+
+            return review(Asked(options.split, options.questions, options.seed, options.reviewer, options.port), Path("outputs"))
         case "compare":
             from flows.compare import compare
 

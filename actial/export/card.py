@@ -18,6 +18,7 @@ from actial.export.histograms import N_STEPS, histogram_rows
 from actial.export.tally import Tally
 from actial.params import STAGES
 from actial.report.outputs import Outputs
+from actial.report.reviews import AGREEMENT_HEADER, NAMED, OTHERWISE_TABLES, Review, agreement_rows, otherwise_rows, said_of
 
 SOURCES_SHOWN = 40
 """Rows of the table of sources; captures and assets may be thousands, and each row of the data names its own."""
@@ -40,15 +41,16 @@ _COLUMNS = """| column | what it is |
 """
 
 
-def write_card(folder: Path, to: str, outputs: Path, tally: Tally, commit: str | None) -> None:
+def write_card(folder: Path, to: str, outputs: Path, tally: Tally, reviews: Sequence[Review], commit: str | None) -> None:
     """Write README.md into an export that is otherwise finished.
 
     Args:
         to: the form, a name in `export.FORMS`.
+        reviews: what people said to the questions that are exported.
         commit: of the project, in words; None where it is unknown.
     """
     opening = {"hf": _opening_hf, "llamafactory": _opening_llamafactory, "vlmeval": _opening_vlmeval}[to]
-    sections = [opening(folder, tally), _kinds(tally), _quantities(tally), _pictures(tally), _aside(tally)]
+    sections = [opening(folder, tally), _kinds(tally), _quantities(tally), _pictures(tally), _reviews(reviews), _aside(tally)]
     if to == "hf":
         sections += [_limits(tally), _from_the_stage(outputs)]
     sections.append(_again(to, outputs, tally, commit))
@@ -159,6 +161,18 @@ def _pictures(tally: Tally) -> str:
     said = ", ".join(f"{name} ({n:,})" for name, n in sorted(licences.items()))
     table = markdown_table(["source", "licence", "pictures"], rows[:SOURCES_SHOWN])
     return f"## Pictures and their licences\n\nPictures by licence: {said}. The licence of each asset or capture travels with its pictures.\n\n{table}{more}"
+
+
+def _reviews(reviews: Sequence[Review]) -> str:
+    if not reviews:
+        return ""
+    answers = [answer for review in reviews for answer in review.answers]
+    parts = [f"## People's answers\n\n{said_of(reviews)}\n\n{markdown_table(AGREEMENT_HEADER, agreement_rows(answers))}"]
+    for (title, header), rows in zip(OTHERWISE_TABLES, otherwise_rows(reviews), strict=True):
+        more = f"\n{len(rows) - NAMED:,} more.\n" if len(rows) > NAMED else ""
+        if rows:
+            parts.append(f"{title}:\n\n{markdown_table(header, rows[:NAMED])}{more}")
+    return "\n".join(parts)
 
 
 def _aside(tally: Tally) -> str:

@@ -13,6 +13,7 @@ from actial.export.card import write_card
 from actial.export.folder import refuse_to_overwrite, whole_folder, write_record
 from actial.export.pictures import Pictures
 from actial.export.tally import Tally
+from actial.report.reviews import Review, standing_reviews
 from actial.shards import ViewStore, view_folders
 from actial.tables import count_rows
 
@@ -65,19 +66,20 @@ def export(outputs: Path, to: str, splits: Sequence[str], out: Path, commit: str
     refuse_to_overwrite(out, form.left_by_tool)
     tables = _tables(outputs / form.stage, form, splits)
     pictures, tally = Pictures(_views(outputs)), Tally()
+    reviews, notices = _reviews(outputs, form, tables)
     with whole_folder(out, form.left_by_tool) as folder:
         form.write(folder, tables, pictures, tally)
         if not tally.rows:
             why = "".join(f"; {n:,} {reason}" for reason, n in tally.aside.most_common(3))
             raise UserError(f"not one of the {form.rows} of {', '.join(tables)} can be exported{why}{_named(pictures)}: run `actial run` again")
-        write_card(folder, to, outputs, tally, commit)
+        write_card(folder, to, outputs, tally, reviews, commit)
         told = {"to": to, form.rows: dict(tally.rows), "pictures": len(tally.views), "set_aside": dict(tally.aside), "broken_views": pictures.broken}
         write_record(folder, told)
     made = ", ".join(f"{n:,} {split}" for split, n in tally.rows.items())
     aside = ", ".join(f"{n:,} {reason}" for reason, n in tally.aside.items())
     return (
         f"export: made {sum(tally.rows.values()):,} {form.rows} ({made}) with {len(tally.views):,} pictures\n"
-        f"export: set aside {aside or 'nothing'}{_named(pictures)}\n"
+        f"export: set aside {aside or 'nothing'}{_named(pictures)}{''.join(f'; {notice}' for notice in notices)}\n"
         f"export: look at {out / 'README.md'}"
     )
 
@@ -101,6 +103,11 @@ def _tables(folder: Path, form: Form, splits: Sequence[str]) -> dict[str, Path]:
         if not n_rows.get(split):
             raise UserError(f"{folder / split}.parquet holds no {form.rows}: name other splits with --split ({', '.join(there)})")
     return {split: path for split, path in wanted.items() if n_rows[split]}
+
+
+def _reviews(outputs: Path, form: Form, tables: Mapping[str, Path]) -> tuple[list[Review], list[str]]:
+    """What people said to the questions exported, and why other reviews are left out; of conversations none."""
+    return standing_reviews(outputs, tables) if form.stage == "build_qa" else ([], [])
 
 
 def _views(outputs: Path) -> ViewStore:

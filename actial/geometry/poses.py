@@ -62,13 +62,13 @@ def box_corners(T_world_obj: np.ndarray, size_m: tuple[float, ...]) -> np.ndarra
 
 
 def passes_through_box(eye: np.ndarray, p_world: np.ndarray, T_world_obj: np.ndarray, size_m: np.ndarray) -> np.ndarray:
-    """(n,) bool: whether the way from `eye` (3,) to each of `p_world` (n, 3) leads through a box (4, 4) and (3,) that is centred on its origin (slab test).
-    Its axes need not be at right angles."""
-    R, t, half = np.linalg.inv(T_world_obj[:3, :3]).T, T_world_obj[:3, 3], size_m / 2
-    start, ways = (eye - t) @ R, (p_world - eye) @ R
+    """(..., n) bool: whether the way from `eye` (3,) to each of `p_world` (n, 3) leads through boxes (..., 4, 4) and (..., 3), each centred on its origin (slab
+    test). Their axes need not be at right angles."""
+    R, t, half = np.swapaxes(np.linalg.inv(T_world_obj[..., :3, :3]), -1, -2), T_world_obj[..., :3, 3], size_m[..., None, :] / 2
+    start, ways = (eye - t)[..., None, :] @ R, (p_world - eye) @ R
     with np.errstate(divide="ignore", invalid="ignore"):
-        at = np.stack([(-half - start) / ways, (half - start) / ways])
-    enter, leave = np.nanmax(at.min(axis=0), axis=1), np.nanmin(at.max(axis=0), axis=1)
+        ends = (-half - start) / ways, (half - start) / ways
+    enter, leave = np.fmax.reduce(np.minimum(*ends), axis=-1), np.fmin.reduce(np.maximum(*ends), axis=-1)
     return np.asarray((enter < leave) & (leave > 0) & (enter < 1))
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 
-from actial.geometry.conventions import UP, opencv_from_blender
+from actial.geometry.conventions import opencv_from_blender
 from actial.geometry.poses import inverse, transformed, unit
+from actial.records import Floats
 
 
 def intrinsics(width_px: int, height_px: int, fov_deg: float) -> np.ndarray:
@@ -33,6 +37,23 @@ def project(p_world: np.ndarray, K: np.ndarray, T_world_cam: np.ndarray) -> tupl
     return uv, depth_m
 
 
+def pixel_of(p_world: Sequence[float], K: Floats, T_world_cam: Floats) -> tuple[float, float]:
+    """`project` of a single point, in plain numbers, which takes a fiftieth of the time: NaN where the depth is not positive.
+
+    Args:
+        p_world: three numbers, metres.
+        K, T_world_cam: row-major, as a `Camera` has them.
+    """
+    x, y, z = p_world[0] - T_world_cam[3], p_world[1] - T_world_cam[7], p_world[2] - T_world_cam[11]
+    right = T_world_cam[0] * x + T_world_cam[4] * y + T_world_cam[8] * z
+    down = -(T_world_cam[1] * x + T_world_cam[5] * y + T_world_cam[9] * z)
+    depth_m = -(T_world_cam[2] * x + T_world_cam[6] * y + T_world_cam[10] * z)
+    if depth_m <= 0:
+        return math.nan, math.nan
+    u, v = (K[row] * right + K[row + 1] * down + K[row + 2] * depth_m for row in (0, 3))
+    return u / depth_m, v / depth_m
+
+
 def about_subject(eye: np.ndarray, subject: np.ndarray, p_world: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Points as a level camera at `eye` sees them that faces the subject's middle, whatever the real camera's aim.
 
@@ -45,7 +66,7 @@ def about_subject(eye: np.ndarray, subject: np.ndarray, p_world: np.ndarray) -> 
         How far right of the middle points appear, brought to the subject's distance; and how much nearer than the middle they are. Both (n,), metres.
     """
     facing = unit((subject - eye) * [1.0, 1.0, 0.0])
-    right = np.cross(facing, UP)
+    right = np.array([facing[1], -facing[0], 0.0])  # facing x UP
     distance_m = (subject - eye) @ facing
     depth_m = (p_world - eye) @ facing
     return (p_world - eye) @ right / depth_m * distance_m, distance_m - depth_m

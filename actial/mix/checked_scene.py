@@ -6,7 +6,9 @@ Shares no code with what writes chains: projection by OpenCV; positions read off
 
 from __future__ import annotations
 
+import functools
 import itertools
+import math
 
 import cv2
 import numpy as np
@@ -25,7 +27,7 @@ class FalseClaim(Exception):
 
 
 class Scene:
-    """Two cameras and the parts of a subject, measured with OpenCV."""
+    """Two cameras and the parts of a subject, measured with OpenCV. What was measured is kept: most claims are about the same few points."""
 
     def __init__(self, first: View, second: View, grid: tuple[int, int]) -> None:
         self.views, self.grid = (first, second), grid
@@ -35,6 +37,9 @@ class Scene:
         self.ground_m = float(self.subject[2] - subject.size_m[2] / 2)
         self.parts = [o for o in first.objects if o.part_of == subject.name]
         self.eyes = [np.array(v.camera.T_world_cam).reshape(4, 4)[:3, 3] for v in self.views]
+        self._cameras = [self._camera(view) for view in self.views]
+        self._pixels: dict[tuple[int, bytes], tuple[float, float]] = {}
+        self._places: dict[tuple[int, str], set[str]] = {}
         on_map = [complex(*(eye - self.subject)[:2]) for eye in self.eyes]
         aims = [complex(*(-np.array(v.camera.T_world_cam).reshape(4, 4)[:2, 2])) for v in self.views]
         self.orbit_deg = float(np.degrees(np.angle(on_map[1] / on_map[0])))
@@ -70,6 +75,11 @@ class Scene:
 
     def places(self, i: int, words: str) -> set[str]:
         """How the place of a part, or of the middle, may be told: two ways where it lies on a border."""
+        if (i, words) not in self._places:
+            self._places[i, words] = self._measured_places(i, words)
+        return self._places[i, words]
+
+    def _measured_places(self, i: int, words: str) -> set[str]:
         point = self.subject if words.startswith("middle") else self.part(words)
         below = np.array([*point[:2], self.ground_m])
         camera = self.views[i].camera
@@ -78,8 +88,8 @@ class Scene:
             (self.pixel(i, point)[0], camera.width_px, self.grid[0], "a"),
             (self.pixel(i, below)[1], camera.height_px, self.grid[1], "A"),
         ):
-            ends = (np.clip(np.floor((px + shift_px) / size_px * n), 0, n - 1) for shift_px in (-BORDER_PX, BORDER_PX))
-            told.append({chr(ord(first) + int(end)) for end in ends})
+            ends = (min(max(math.floor((px + shift_px) / size_px * n), 0), n - 1) for shift_px in (-BORDER_PX, BORDER_PX))
+            told.append({chr(ord(first) + end) for end in ends})
         return {column + row for column, row in itertools.product(*told)}
 
     def bearing_deg(self, i: int) -> float:
@@ -131,7 +141,7 @@ class Scene:
 
     def rotated_deg(self) -> float:
         """Angle of the whole rotation between the cameras."""
-        first, second = (self._camera(i)[1] for i in (0, 1))
+        first, second = (self._cameras[i][1] for i in (0, 1))
         return float(np.degrees(np.linalg.norm(cv2.Rodrigues(second @ first.T)[0])))
 
     def eye_h(self, i: int) -> float:
@@ -144,7 +154,7 @@ class Scene:
         """Where the horizon crosses the middle column, from the upper edge, in picture heights; how far above it the camera looks; and by how much it rises to
         the right. Degrees. By two points on it that are very far off."""
         camera = self.views[i].camera
-        K, R_cam_world = self._camera(i)
+        K, R_cam_world, _ = self._cameras[i]
         ahead = R_cam_world[2] * [1.0, 1.0, 0.0]
         across = np.array([-ahead[1], ahead[0], 0.0])
         (u, v), (x, y) = (self.pixel(i, self.eyes[i] + _FAR_M * (ahead + side * across)) for side in (0.2, -0.2))
@@ -156,7 +166,7 @@ class Scene:
     def taken_in_deg(self, i: int) -> tuple[float, float]:
         """What a picture takes in from side to side, and from top to bottom."""
         camera = self.views[i].camera
-        across, down, *_ = cv2.calibrationMatrixValues(self._camera(i)[0], (camera.width_px, camera.height_px), 1.0, 1.0)
+        across, down, *_ = cv2.calibrationMatrixValues(self._cameras[i][0], (camera.width_px, camera.height_px), 1.0, 1.0)
         return float(across), float(down)
 
     def grown(self, words: str | None = None) -> float:
@@ -192,7 +202,7 @@ class Scene:
         across = np.cross(sight, [0.0, 0.0, 1.0]) / np.linalg.norm(np.cross(sight, [0.0, 0.0, 1.0]))
         R = np.stack([across, np.cross(sight, across), sight])
         ends = np.stack([p_world - across * _NEAR_M / 2, p_world + across * _NEAR_M / 2])
-        pixels, _ = cv2.projectPoints(ends, cv2.Rodrigues(R)[0], -R @ self.eyes[i], self._camera(i)[0], _NO_DISTORTION)
+        pixels, _ = cv2.projectPoints(ends, cv2.Rodrigues(R)[0], -R @ self.eyes[i], self._cameras[i][0], _NO_DISTORTION)
         return float(np.linalg.norm(pixels[1] - pixels[0])) / self.views[i].camera.width_px
 
     def _depth_facing(self, i: int, p_world: np.ndarray) -> float:
@@ -210,16 +220,25 @@ class Scene:
         """Normalised image column and row of a point for a level camera that looks along `ahead` on the map, by way of its pixel in the real picture."""
         ahead = ahead * [1.0, 1.0, 0.0] / np.hypot(*ahead[:2])
         R_level_world = np.stack([[ahead[1], -ahead[0], 0.0], [0.0, 0.0, -1.0], ahead])
-        K, R_cam_world = self._camera(i)
+        K, R_cam_world, _ = self._cameras[i]
         rectified = cv2.undistortPoints(np.array([[self.pixel(i, p_world)]]), K, _NO_DISTORTION, R=R_level_world @ R_cam_world.T)
         return float(rectified[0, 0, 0]), float(rectified[0, 0, 1])
 
     def pixel(self, i: int, p_world: np.ndarray) -> tuple[float, float]:
-        K, R_cam_world = self._camera(i)
-        pixel, _ = cv2.projectPoints(p_world[None], cv2.Rodrigues(R_cam_world)[0], -R_cam_world @ self.eyes[i], K, _NO_DISTORTION)
-        return float(pixel[0, 0, 0]), float(pixel[0, 0, 1])
+        key = i, p_world.tobytes()
+        if key not in self._pixels:
+            K, R_cam_world, rotation = self._cameras[i]
+            pixel, _ = cv2.projectPoints(p_world[None], rotation, -R_cam_world @ self.eyes[i], K, _NO_DISTORTION)
+            self._pixels[key] = float(pixel[0, 0, 0]), float(pixel[0, 0, 1])
+        return self._pixels[key]
 
-    def _camera(self, i: int) -> tuple[np.ndarray, np.ndarray]:
-        """K, and the rotation to OpenCV's camera axes."""
-        T = np.array(self.views[i].camera.T_world_cam).reshape(4, 4)
-        return np.array(self.views[i].camera.K).reshape(3, 3), np.stack([T[:3, 0], -T[:3, 1], -T[:3, 2]])
+    @staticmethod
+    def _camera(view: View) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """K, and the rotation to OpenCV's camera axes as a matrix and as a vector."""
+        T = np.array(view.camera.T_world_cam).reshape(4, 4)
+        R_cam_world = np.stack([T[:3, 0], -T[:3, 1], -T[:3, 2]])
+        return np.array(view.camera.K).reshape(3, 3), R_cam_world, cv2.Rodrigues(R_cam_world)[0]
+
+
+scene_of = functools.lru_cache(maxsize=16)(Scene)
+"""The scene of two views and a grid; several chains are about the same two."""

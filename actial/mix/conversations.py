@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -24,6 +24,8 @@ from actial.records import Conversation, Message, Mode, Question, View, is_viewp
 from actial.rng import generator_for
 
 ViewOf = Callable[[str], View]
+TRIED_AT_ONCE = 50_000
+"""Most questions that are tried for a chain before it is seen which more are wanted."""
 
 
 @dataclass(frozen=True)
@@ -105,21 +107,18 @@ def written_chains(scribe: Scribe, questions: Sequence[Question], most: int) -> 
     tried: dict[str, Counter[str]] = {kind: Counter() for kind in sorted({q.kind for q in questions})}
     quota = chains_of_each_sort(settings, questions, most)
     chains: Chains = {sort: [] for sort in sorts_of(questions)}
-    for i in generator_for(scribe.seed, "chains").permutation(len(questions)):
-        question = questions[i]
-        found = chains[question.kind, question.label_of(question.truth)]
-        if len(found) == quota:
+    order = generator_for(scribe.seed, "chains").permutation(len(questions)).tolist()
+    is_wanted = lambda i: len(chains[questions[i].kind, questions[i].label_of(questions[i].truth)]) < quota
+    n_wanted = lambda: sum(quota - len(found) for found in chains.values())
+    for i, (chain, why_not) in _tried(scribe, questions, order, is_wanted, n_wanted):
+        if not is_wanted(i):
             continue
-        try:
-            found.append((int(i), _verified_chain(scribe, question)))
-            ended = TOLD
-        except NoChain as reason:
-            ended = str(reason)
-        except FalseClaim:
-            ended = "not verified"
-        tried[question.kind][ended] += 1
-        if ended != TOLD:
-            refused[f"chains: {ended}"] += 1
+        kind, ended = questions[i].kind, why_not or TOLD
+        tried[kind][ended] += 1
+        if why_not:
+            refused[f"chains: {why_not}"] += 1
+        else:
+            chains[kind, questions[i].label_of(questions[i].truth)].append((i, chain))
     return WrittenChains([(questions[i], chain) for i, chain in evenly(chains, refused)], refused, tried)
 
 
@@ -128,8 +127,8 @@ Chains = dict[tuple[str, str], list[tuple[int, str]]]
 
 
 def sorts_of(questions: Sequence[Question]) -> list[tuple[str, str]]:
-    """Every kind with each of its labels."""
-    return sorted({(q.kind, label) for q in questions for label in q.labels})
+    """Every kind with each of its labels that is ever right."""
+    return sorted({(q.kind, q.label_of(q.truth)) for q in questions})
 
 
 def chains_of_each_sort(settings: ColdStartMix, questions: Sequence[Question], most: int) -> int:
@@ -147,6 +146,31 @@ def evenly(chains: Chains, refused: Counter[str]) -> list[tuple[int, str]]:
         kept |= dict(found[:rarest])
         refused["chains: thinned to balance labels"] += len(found) - rarest
     return sorted(kept.items())
+
+
+def _tried(
+    scribe: Scribe, questions: Sequence[Question], order: Sequence[int], is_wanted: Callable[[int], bool], n_wanted: Callable[[], int]
+) -> Iterator[tuple[int, tuple[str, str]]]:
+    """The questions' places in this order, each with its chain, or with why there is none, while any are wanted.
+
+    They are tried by the block, and within a block by the views they are about, so that a view is read and measured once for all questions about it.
+    """
+    start = 0
+    while start < len(order) and (n := n_wanted()):
+        end = start + min(64 + n * 5 // 4, TRIED_AT_ONCE)
+        block = [i for i in order[start:end] if is_wanted(i)]
+        found = {i: _chain_or_reason(scribe, questions[i]) for i in sorted(block, key=lambda i: questions[i].view_ids)}
+        yield from ((i, found[i]) for i in block)
+        start = end
+
+
+def _chain_or_reason(scribe: Scribe, question: Question) -> tuple[str, str]:
+    try:
+        return _verified_chain(scribe, question), ""
+    except NoChain as reason:
+        return "", str(reason)
+    except FalseClaim:
+        return "", "not verified"
 
 
 def _verified_chain(scribe: Scribe, question: Question) -> str:

@@ -8,12 +8,11 @@ ground tells its distance to whoever knows how; how high it appears does not, si
 from __future__ import annotations
 
 import string
+from collections.abc import Sequence
 
-import numpy as np
-
-from actial.geometry.projection import about_subject, project
+from actial.geometry.projection import about_subject
 from actial.questions.kinds_2d import DRIFT, LEAN, Asked
-from actial.questions.sight import Sighting, has_sides, lowness, shows_subject, sightings, spoken_names
+from actial.questions.sight import Sighting, has_sides, lowness, pixel_in, shows_subject, sightings, spoken_names
 from actial.records import SceneObject, View
 
 SIDE_SHARE = 0.07
@@ -29,15 +28,15 @@ WAYS: dict[str, str] = {"left": "left", "right": "right", "none": "still"}
 """What short texts call the way that something went."""
 
 
-def place(p_world: np.ndarray, view: View, grid: Grid) -> str:
+def place(p_world: Sequence[float], view: View, grid: Grid) -> str:
     """Column of a point and row of the ground straight below it; what lies beyond the picture's edge is told as its last column or row.
 
     Args:
-        p_world: (3,) metres, before the camera.
+        p_world: three numbers, metres, before the camera.
     """
-    uv, _ = project(p_world[None], view.camera.intrinsics(), view.camera.pose())
+    u, _ = pixel_in(view, p_world)
     columns, rows = grid
-    column = min(max(int(uv[0, 0] / view.camera.width_px * columns), 0), columns - 1)
+    column = min(max(int(u / view.camera.width_px * columns), 0), columns - 1)
     row = min(int(lowness(p_world, view) * rows), rows - 1)
     return string.ascii_lowercase[column] + string.ascii_uppercase[row]
 
@@ -54,8 +53,8 @@ def describe_pair(first: View, second: View, wording: str, grid: Grid, *, sides:
         parts = [(names[name], s) for name, s in sightings(view).items() if name in names]
         if not parts or not shows_subject(view):
             return ""
-        told = [(name, place(s.part.center(), view, grid), _side(s, view) if sides else "") for name, s in parts]
-        middle = place(view.objects[0].center(), view, grid)
+        told = [(name, place(s.part.center_m, view, grid), _side(s, view) if sides else "") for name, s in parts]
+        middle = place(view.objects[0].center_m, view, grid)
         if wording == "short":
             lines.append(f"{number}: middle {middle}, " + ", ".join(f"{name} {at} {side}".rstrip() for name, at, side in told) + ".")
         else:
@@ -81,7 +80,7 @@ def reason_2d(asked: Asked, first: View, second: View, grid: Grid) -> str:
         return text + "."
     view = (first, second)[asked.pictures[0]]
     names = spoken_names(view.objects, with_shape=False)
-    at = {names[name]: place(s.part.center(), view, grid) for name, s in sightings(view).items() if name in names}
+    at = {names[name]: place(s.part.center_m, view, grid) for name, s in sightings(view).items() if name in names}
     return ", ".join(f"{name} {at[name]}" for name in asked.parts) + "."
 
 
@@ -110,7 +109,7 @@ def in_short(one: Places, other: Places, way: str) -> str:
 
 def middle_in_both(first: View, second: View, grid: Grid) -> Places:
     """Where the subject's middle is."""
-    return place(first.objects[0].center(), first, grid), place(second.objects[0].center(), second, grid)
+    return place(first.objects[0].center_m, first, grid), place(second.objects[0].center_m, second, grid)
 
 
 Both = dict[str, tuple[SceneObject, SceneObject]]
@@ -125,7 +124,7 @@ def seen_in_both(first: View, second: View, with_shape: bool) -> Both:
 
 def located(parts: Both, first: View, second: View, grid: Grid) -> dict[str, Places]:
     """Where they are."""
-    return {name: (place(a.center(), first, grid), place(b.center(), second, grid)) for name, (a, b) in parts.items()}
+    return {name: (place(a.center_m, first, grid), place(b.center_m, second, grid)) for name, (a, b) in parts.items()}
 
 
 def _side(s: Sighting, view: View) -> str:

@@ -12,14 +12,16 @@ agrees with the answer. Whether it is true is decided elsewhere (`verification`)
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from actial.geometry.angles import motion_between, tilt_deg
-from actial.geometry.projection import about_subject, project
+from actial.geometry.projection import about_subject
 from actial.mix.descriptions import Grid, Places, columns_slid, located, middle_in_both, seen_in_both
-from actial.questions.sight import has_sides, lowness, shows_subject
+from actial.questions.sight import has_sides, lowness, pixel_in, shows_subject
 from actial.records import Question, SceneObject, View
 
 SLID_SHARE, STILL_SHARE = 0.05, 0.03
@@ -75,7 +77,7 @@ def tell(question: Question, first: View, second: View, with_shape: bool, grid: 
     """
     if not (shows_subject(first) and shows_subject(second)):
         raise NoChain("subject not in both pictures")
-    if (np.abs(tilt_deg(np.stack([first.camera.pose(), second.camera.pose()]))) > LEVEL_DEG).any():
+    if _is_rolled(first) or _is_rolled(second):
         raise NoChain("camera rolled")
     label = question.label_of(question.truth)
     went, all_slid, compared = label, "", ""
@@ -85,13 +87,7 @@ def tell(question: Question, first: View, second: View, with_shape: bool, grid: 
         went = _OPPOSITE[label]
     if not (has_sides(first) and has_sides(second)):
         raise NoChain("camera above or below the subject")
-    both = seen_in_both(first, second, with_shape)
-    if len(both) < 2:
-        raise NoChain("fewer than two named parts seen in both pictures")
-    parts = {name: part for name, (part, _) in both.items()}
-    places = located(both, first, second, grid) if grid else {}
-    near, far = _extremes(parts, first, second)
-    slid = _slide(parts[near], parts[far], first, second)
+    near, far, slid, places = _parallax(first, second, with_shape, grid)
     if slid != _OPPOSITE[went]:
         raise NoChain("evidence of the parts contradicts the answer")
     story = Story(question.kind, near, far, slid, went, all_slid, compared, label)
@@ -100,6 +96,23 @@ def tell(question: Question, first: View, second: View, with_shape: bool, grid: 
     if (slid == "none") != (columns_slid(places[near], places[far]) < SLID_COLUMNS):
         raise NoChain("slide of the near part unclear")
     return replace(story, near_at=places[near], far_at=places[far], middle_at=middle_in_both(first, second, grid) if all_slid else None)
+
+
+@functools.lru_cache(maxsize=256)
+def _is_rolled(view: View) -> bool:
+    return bool(np.abs(tilt_deg(view.camera.pose()[None]))[0] > LEVEL_DEG)
+
+
+@functools.lru_cache(maxsize=16)
+def _parallax(first: View, second: View, with_shape: bool, grid: Grid | None) -> tuple[str, str, str, Mapping[str, Places]]:
+    """The evidence of a pair, the same for every kind: the near part and the far one, which way the one went against the other, and where both are."""
+    both = seen_in_both(first, second, with_shape)
+    if len(both) < 2:
+        raise NoChain("fewer than two named parts seen in both pictures")
+    parts = {name: part for name, (part, _) in both.items()}
+    near, far = _extremes(parts, first, second)
+    slid = _slide(parts[near], parts[far], first, second)
+    return near, far, slid, located({name: both[name] for name in (near, far)}, first, second, grid) if grid else {}
 
 
 _OPPOSITE: dict[str, str] = {"left": "right", "right": "left", "none": "none"}
@@ -112,7 +125,7 @@ def _extremes(parts: dict[str, SceneObject], first: View, second: View) -> tuple
     names = list(parts)
     p_world, subject = np.stack([part.center() for part in parts.values()]), first.objects[0]
     nearness = np.stack([about_subject(view.camera.pose()[:3, 3], subject.center(), p_world)[1] for view in (first, second)]) / max(subject.size_m)
-    low = [lowness(p, first) + lowness(p, second) for p in p_world]
+    low = [lowness(part.center_m, first) + lowness(part.center_m, second) for part in parts.values()]
     near, far = int(np.argmax(low)), int(np.argmin(low))
     if (nearness[:, near] - nearness[:, far] < NEARER_SHARE).any():
         raise NoChain("no part clearly nearer than another")
@@ -121,9 +134,8 @@ def _extremes(parts: dict[str, SceneObject], first: View, second: View) -> tuple
 
 def _slide(near: SceneObject, far: SceneObject, first: View, second: View) -> str:
     """Which way the near part went against the far one."""
-    p_world = np.stack([near.center(), far.center()])
-    u = np.stack([project(p_world, view.camera.intrinsics(), view.camera.pose())[0][:, 0] / view.camera.width_px for view in (first, second)])
-    share = float((u[1] - u[0]) @ [1, -1])
+    u = [[pixel_in(view, part.center_m)[0] / view.camera.width_px for part in (near, far)] for view in (first, second)]
+    share = (u[1][0] - u[0][0]) - (u[1][1] - u[0][1])
     if STILL_SHARE <= abs(share) <= SLID_SHARE:
         raise NoChain("slide of the near part unclear")
     return "none" if abs(share) < STILL_SHARE else "right" if share > 0 else "left"

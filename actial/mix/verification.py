@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from actial.mix.checked_scene import FalseClaim, Scene
+from actial.mix.checked_scene import FalseClaim, Scene, scene_of
 from actial.mix.verified_claims import check_claims
 from actial.records import Question, View
 
@@ -31,7 +31,7 @@ def verify(chain: str, question: Question, first: View, second: View, grid: tupl
     Raises:
         FalseClaim: the first claim that is false or not understood.
     """
-    scene = Scene(first, second, grid)
+    scene = scene_of(first, second, grid)
     if question.kind not in _RULES:
         return check_claims(chain, question, scene)
     stated: list[str] = []

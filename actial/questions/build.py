@@ -137,9 +137,9 @@ def _thinned(found: Candidates, held_out: Sequence[bool], split: np.ndarray, set
                 chosen = here[places]
                 rows["label"][chosen], rows["sizes_deg"][chosen] = labels, sizes_deg
             else:
-                strata = off_middle(rows["layout"][here]) if kind.labels == SIDES and settings.caliper is not None else None
-                chosen = here[balanced(rows["label"][here], len(kind.labels), seed, name, strata)]
-            found.refused[f"{kind.name}: {_why_thinned(kind, rows['label'][here], chosen)}"] += 2 * (len(here) - len(chosen))
+                strata = off_middle(rows["layout"][here]) if _asks_twins(kind, settings) else None
+                chosen = here[balanced(rows["label"][here], _n_right(kind, settings), seed, name, strata)]
+            found.refused[f"{kind.name}: {_why_thinned(kind.labels[: _n_right(kind, settings)], rows['label'][here], chosen)}"] += 2 * (len(here) - len(chosen))
             kept.append(chosen)
     return np.sort(np.concatenate(kept))
 
@@ -166,9 +166,18 @@ def _has_twin(found: Candidates, held_out: Sequence[bool], settings: BuildQA) ->
     return usable
 
 
-def _why_thinned(kind: Kind, labels: np.ndarray, chosen: np.ndarray) -> str:
-    """Why some, or all, of the pairs with these labels are left out."""
-    never = [label for place, label in enumerate(kind.labels) if not (labels == place).any()]
+def _asks_twins(kind: Kind, settings: BuildQA) -> bool:
+    return settings.caliper is not None and kind.labels == SIDES
+
+
+def _n_right(kind: Kind, settings: BuildQA) -> int:
+    """How many of a kind's labels, from the first on, are ever right."""
+    return len(kind.labels) - (settings.none == "never")
+
+
+def _why_thinned(names: Sequence[str], labels: np.ndarray, chosen: np.ndarray) -> str:
+    """Why some, or all, of the pairs with these labels are left out, where the names are those of labels that must be right equally often."""
+    never = [label for place, label in enumerate(names) if not (labels == place).any()]
     if len(chosen) or not never:
         return "thinned to balance labels"
     return f"left out of a split where no pair answers {' or '.join(never)}"

@@ -163,9 +163,10 @@ def _labels(built: Built, settings: BuildQA, splits: list[str]) -> str:
             by_label = ", ".join(f"{label} {count}" for label, count in zip(labels, counts, strict=True))
             by_letter = " / ".join(str(letters.get(letter, 0)) for letter in LETTERS[: len(labels)])
             rows.append([split, kind.name, by_label, by_letter, f"{1 / len(labels):.1%}", *shares])
+    of_none = " (none is offered, and never right)" if settings.none == "never" else " (a third of them none, where there are two sides)"
     rule = (
         "Within a split, each kind's labels are equally frequent: at most "
-        f"{settings.pairs_per_kind} pairs of a scene are drawn for a kind (a third of them none, where there are two sides), "
+        f"{settings.pairs_per_kind} pairs of a scene are drawn for a kind{of_none}, "
         "and the more frequent labels are thinned at random by the seed to the rarest.\n"
         "A kind that lacks pairs for one of its labels in a split has no questions there.\n"
         "Chance is a blind guess among the options; majority label and majority letter are what the best constant answer scores.\n"

@@ -152,7 +152,7 @@ _Seen = dict[str, _Spot]
 
 def _seen(view: View) -> _Seen:
     names, width_px = spoken_names(view.objects, with_shape=False), view.camera.width_px
-    return {names[n]: _Spot(s.pixel[0] / width_px, lowness(s.part.center(), view)) for n, s in sightings(view).items() if n in names}
+    return {names[n]: _Spot(s.pixel[0] / width_px, lowness(s.part.center_m, view)) for n, s in sightings(view).items() if n in names}
 
 
 def _places(*pictures: _Seen) -> Iterator[_Choice]:

@@ -122,7 +122,7 @@ def _of_batch(batch: Sequence[PosedScene], base: int, settings: BuildQA, seed: i
     rows = []
     for kind in asked:
         codes = [np.where(other_moved, np.int8(OTHER_MOVED), decide(kind, motion, moved, settings, shown)) for motion in motions]
-        picked = _picked(codes, scene, key[place_of[kind.name]], settings.pairs_per_kind, found.refused, kind)
+        picked = _picked(codes, scene, key[place_of[kind.name]], settings, found.refused, kind)
         row = np.zeros(len(picked), CANDIDATE)
         row["scene"], row["kind"] = base + scene[picked], place_of[kind.name]
         row["first"], row["second"] = number[i[picked]], number[j[picked]]
@@ -196,10 +196,12 @@ def _of_usable(name: str, batch: Sequence[PosedScene], usable: Sequence[np.ndarr
     return [getattr(scene, name)[views] for scene, views in zip(batch, usable, strict=True)]
 
 
-def _picked(codes: Sequence[np.ndarray], scene: np.ndarray, key: np.ndarray, most: int, refused: Counter[str], kind: Kind) -> np.ndarray:
+def _picked(codes: Sequence[np.ndarray], scene: np.ndarray, key: np.ndarray, settings: BuildQA, refused: Counter[str], kind: Kind) -> np.ndarray:
     """Places of the pairs that a kind asks about: in each scene those with the smallest keys. Of a kind with two sides, two thirds directional and one third
-    none; of other kinds one of each label in turn.
+    none, unless none is never right; of other kinds one of each label in turn.
     """
+    most = settings.pairs_per_kind
+    most_none = 0 if settings.none == "never" else most // 3
     for code in codes:
         for reason, text in REASONS.items():
             refused[f"{kind.name}: {text}"] += int(np.count_nonzero(code == reason))
@@ -207,12 +209,15 @@ def _picked(codes: Sequence[np.ndarray], scene: np.ndarray, key: np.ndarray, mos
     both = (codes[0] >= 0) & (codes[1] >= 0)
     asked = both & (none == (codes[1] == kind.zero))
     refused[f"{kind.name}: other order not asked or of another sort"] += int(np.count_nonzero(codes[0][~asked] >= 0) + np.count_nonzero(codes[1][~asked] >= 0))
+    if settings.none == "never":
+        refused[f"{kind.name}: none, which is never right"] += 2 * int(np.count_nonzero(asked & none))
+        asked &= ~none
     places = np.flatnonzero(asked)
     sort = none if len(kind.labels) == 3 else codes[0]
     order = places[np.lexsort((key[places], sort[places], scene[places]))]
     rank = _rank_within(scene[order] * len(kind.labels) + sort[order])
     if len(kind.labels) == 3:
-        kept = order[rank < np.where(none[order], most // 3, most - most // 3)]
+        kept = order[rank < np.where(none[order], most_none, most - most_none)]
     else:
         in_turn = order[np.lexsort((key[order], rank, scene[order]))]
         kept = in_turn[_rank_within(scene[in_turn]) < most]

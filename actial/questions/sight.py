@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from actial.geometry.poses import box_corners, passes_through_box
-from actial.geometry.projection import project
+from actial.geometry.projection import pixel_of
 from actial.records import SceneObject, View
 
 COVER = 0.8
@@ -23,7 +26,8 @@ class Sighting:
     """Where its centre appears."""
 
 
-def sightings(view: View) -> dict[str, Sighting]:
+@functools.lru_cache(maxsize=256)
+def sightings(view: View) -> Mapping[str, Sighting]:
     """The parts of the subject whose centre lies inside the picture and behind no other part and no companion, by name, left to right.
 
     Raises:
@@ -32,13 +36,13 @@ def sightings(view: View) -> dict[str, Sighting]:
     parts = [o for o in view.objects if o.part_of == view.objects[0].name]
     if not parts:
         return {}
-    T_world_cam = view.camera.pose()
-    centers = np.stack([o.center() for o in parts])
-    uv, _ = project(centers, view.camera.intrinsics(), T_world_cam)
-    inside = np.all((uv >= 0) & (uv < [view.camera.width_px, view.camera.height_px]), axis=1)  # NaN, behind the camera, is not inside
     companions = [o for o in view.objects[1:] if o.part_of is None]
-    hidden = hidden_by_others(T_world_cam[:3, 3], parts + companions)[: len(parts)]
-    seen = [Sighting(part, (float(u), float(v))) for part, (u, v), ok in zip(parts, uv, inside & ~hidden, strict=True) if ok]
+    hidden = hidden_by_others(view.camera.pose()[:3, 3], parts + companions)[: len(parts)]
+    seen = []
+    for part, is_hidden in zip(parts, hidden, strict=True):
+        u, v = pixel_in(view, part.center_m)
+        if 0 <= u < view.camera.width_px and 0 <= v < view.camera.height_px and not is_hidden:  # NaN, behind the camera, is not inside
+            seen.append(Sighting(part, (u, v)))
     return {s.part.name: s for s in sorted(seen, key=lambda s: s.pixel)}
 
 
@@ -48,37 +52,50 @@ def shows_subject(view: View) -> bool:
     Raises:
         ValueError: the view has no pose.
     """
-    (uv,), _ = project(view.objects[0].center()[None], view.camera.intrinsics(), view.camera.pose())
-    return bool(np.all((uv >= 0) & (uv <= [view.camera.width_px, view.camera.height_px])))  # NaN, behind the camera, is not inside
+    u, v = pixel_in(view, view.objects[0].center_m)
+    return 0 <= u <= view.camera.width_px and 0 <= v <= view.camera.height_px  # NaN, behind the camera, is not inside
 
 
-def lowness(p_world: np.ndarray, view: View) -> float:
+def pixel_in(view: View, p_world: Sequence[float]) -> tuple[float, float]:
+    """Where a point appears; NaN behind the camera.
+
+    Raises:
+        ValueError: the view has no pose.
+    """
+    camera = view.camera
+    if camera.T_world_cam is None:
+        raise ValueError("this view has no camera pose")
+    return pixel_of(p_world, camera.K, camera.T_world_cam)
+
+
+def lowness(p_world: Sequence[float], view: View) -> float:
     """How low in the picture the ground straight below a point appears, as a share of the height: 0 at the upper edge or beyond, 1 at the lower.
 
     Args:
         p_world: (3,) metres. The ground is at the lowest point of the subject's box.
     """
-    subject = view.objects[0]
-    ground_m = box_corners(np.array(subject.T_world_obj).reshape(4, 4), subject.size_m)[:, 2].min()
-    uv, _ = project(np.array([[*p_world[:2], ground_m]]), view.camera.intrinsics(), view.camera.pose())
-    return 1.0 if np.isnan(uv[0, 1]) else float(np.clip(uv[0, 1] / view.camera.height_px, 0.0, 1.0))
+    _, v = pixel_in(view, (p_world[0], p_world[1], _ground_m(view.objects[0])))
+    return 1.0 if math.isnan(v) else min(max(v / view.camera.height_px, 0.0), 1.0)
+
+
+@functools.lru_cache(maxsize=256)
+def _ground_m(subject: SceneObject) -> float:
+    """Height of the lowest point of a subject's box."""
+    return float(box_corners(np.array(subject.T_world_obj).reshape(4, 4), subject.size_m)[:, 2].min())
 
 
 def has_sides(view: View) -> bool:
     """Whether the subject has a near and a far side: not to a camera above or below it, within half its extent of its vertical axis."""
-    subject = view.objects[0]
-    return bool(np.hypot(*(view.camera.pose()[:3, 3] - subject.center())[:2]) >= max(subject.size_m) / 2)
+    subject, eye = view.objects[0], view.camera.pose()[:3, 3]
+    return math.hypot(eye[0] - subject.center_m[0], eye[1] - subject.center_m[1]) >= max(subject.size_m) / 2
 
 
 def hidden_by_others(eye: np.ndarray, things: list[SceneObject]) -> np.ndarray:
     """(n,) bool: whether the way from `eye` to each thing's centre runs through another one's box."""
-    targets = np.stack([o.center() for o in things])
-    hidden = np.zeros(len(things), dtype=bool)
-    for i, other in enumerate(things):
-        hit = passes_through_box(eye, targets, np.array(other.T_world_obj).reshape(4, 4), np.array(other.size_m) * COVER)
-        hit[i] = False
-        hidden |= hit
-    return hidden
+    T_world_obj, size_m = np.array([o.T_world_obj for o in things]).reshape(-1, 4, 4), np.array([o.size_m for o in things])
+    hit = passes_through_box(eye, T_world_obj[:, :3, 3], T_world_obj, size_m * COVER)
+    np.fill_diagonal(hit, False)
+    return np.asarray(hit.any(axis=0))
 
 
 def spoken_names(objects: tuple[SceneObject, ...], with_shape: bool) -> dict[str, str]:

@@ -10,10 +10,11 @@ from actial.errors import UserError, exit_on_user_error
 from actial.mirror import mirrored_question, original_id
 from actial.report import gallery
 from actial.report.curves import curves_section
-from actial.report.outputs import Outputs
+from actial.report.outputs import SPLITS, Outputs
 from actial.report.page import asset, data_block, page, tag, write_page
 from actial.report.provenance import data_section, settings_section
 from actial.report.results import score_section
+from actial.report.reviews import reviews_section, standing_reviews
 from actial.report.rollouts import groups_shown, rollout_section
 
 N_QUESTIONS = 200
@@ -46,6 +47,7 @@ def report(outputs: Outputs, n_questions: int = N_QUESTIONS) -> str:
         ("training", "Training", curves_section(outputs)),
         ("questions", "Questions", gallery.question_browser(questions, test, verdicts, views)),
         ("rollouts", "Rollouts", rollout_section(groups, outputs.rollouts, by_id, views)),
+        ("reviews", "People's answers", reviews_section(*standing_reviews(outputs.folder, SPLITS))),
         ("data", "Data", data_section(outputs)),
         ("settings", "Settings", settings_section(outputs)),
     ]

@@ -74,7 +74,16 @@ def data_block(identifier: str, value: Any) -> Html:
     return Html(f'<script type="application/json" id="{escape(identifier)}">{text}</script>')
 
 
-def page(title: str, sections: Sequence[tuple[str, str, Html]], *, lead: object = "", data: Html | None = None, script: str = "", style: str = "") -> str:
+def page(
+    title: str,
+    sections: Sequence[tuple[str, str, Html]],
+    *,
+    lead: object = "",
+    data: Html | None = None,
+    script: str = "",
+    style: str = "",
+    policy: str = "default-src 'none'; img-src data:",
+) -> str:
     """A whole page.
 
     Args:
@@ -84,8 +93,9 @@ def page(title: str, sections: Sequence[tuple[str, str, Html]], *, lead: object 
         data: `data_block`s for the script.
         script: JavaScript source of the page, the only script that its policy lets run.
         style: CSS of this page alone.
+        policy: what the page may load besides its own style and script.
     """
-    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{_sha256_base64(script)}'; base-uri 'none'; form-action 'none'"
+    policy += f"; style-src 'unsafe-inline'; script-src 'sha256-{_sha256_base64(script)}'; base-uri 'none'; form-action 'none'"
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -95,7 +105,7 @@ def page(title: str, sections: Sequence[tuple[str, str, Html]], *, lead: object 
         tag("title", title),
         Html(f"<style>{asset('page.css')}{style}</style>"),
     )
-    menu = tag("nav", *(tag("a", name, href=f"#{identifier}") for identifier, name, _ in sections), aria_label="Sections")
+    menu = tag("nav", *(tag("a", name, href=f"#{identifier}") for identifier, name, _ in sections), aria_label="Sections") if len(sections) > 1 else None
     main = tag("main", *(section(*entry) for entry in sections), id="main")
     skip = tag("a", "Skip to the content", href="#main", class_="skip")
     body = tag("body", skip, tag("header", tag("h1", title), lead), menu, main, data, Html(f"<script>{script}</script>") if script else None)

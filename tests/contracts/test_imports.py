@@ -43,6 +43,7 @@ ALLOWED = {  # what each room of actial may import from, besides itself
     "evaluation": BASE | {"answers", "models"},
     "report": BASE | {"geometry"},
     "export": BASE | {"views", "questions", "report"},
+    "review": BASE | {"report"},
     "trace": BASE | {"geometry", "report"},  # it reads the outputs as the report does
 } | dict.fromkeys(BASE, BASE)
 

@@ -271,6 +271,7 @@ def test_views_that_cannot_be_asked_about_are_refused_in_one_sentence(tmp_path: 
     [
         ({"build_qa__orbit": {"none_below": 20.0, "asked_from": 15.0, "asked_to": 150.0}}, "build_qa.orbit has none_below 20"),
         ({"build_qa__pairs_per_kind": 4}, "multiple of 3"),
+        ({"build_qa__none": "never", "build_qa__kinds": ["lateral", "moved"]}, "build_qa.none is never, and build_qa.kinds names moved; it must name kinds"),
         ({"build_qa__kinds": ["lateral", "sideways"]}, "build_qa.kinds[1] is 'sideways'"),
         ({"build_qa__kinds": ["lateral", "lateral"]}, "build_qa.kinds names lateral twice"),
         ({"build_qa__kinds": ["pitch", "moved"]}, "build_qa.kinds names only kinds without chains of thought (pitch, moved): set think to 0.0, or add one of"),
@@ -301,3 +302,19 @@ def test_a_family_held_out_is_in_the_test_alone_and_marked(tmp_path: Path) -> No
     with pytest.raises(UserError, match="names rims, but no scene is of that family: there are boxes, rings"):
         build_questions(scan_scenes(views), tmp_path / "none", replace(SETTINGS, held_out_families=("rims",)), SEED)
     assert not (tmp_path / "none").exists()
+
+
+def test_none_is_offered_and_never_right_where_that_is_asked_for(views: Path, built: Built, questions: dict[str, list[Question]], tmp_path: Path) -> None:
+    settings = replace(SETTINGS, none="never")
+    found = build_questions(scan_scenes(views), tmp_path, settings, SEED)
+    rows = [q for name in SPLITS for q in read_questions(tmp_path / f"{name}.parquet")]
+    assert all("none" in q.labels and q.label_of(q.truth) != "none" and len(q.options) == 3 for q in rows)
+    for name in SPLITS:
+        truths = Counter((q.kind, q.label_of(q.truth)) for q in read_questions(tmp_path / f"{name}.parquet"))
+        assert truths and all(truths[kind, "left"] == truths[kind, "right"] for kind, _ in truths)
+    per_scene = Counter((q.scene_id, q.kind) for q in rows)
+    assert max(per_scene.values()) == 2 * settings.pairs_per_kind, "the room of none goes to the sides"
+    assert all(found.refused[f"{kind}: none, which is never right"] > 0 for kind in settings.kinds)
+    assert not any("never right" in reason for reason in built.refused)
+    directional = sum(q.label_of(q.truth) != "none" for of_split in questions.values() for q in of_split)
+    assert len(rows) > directional

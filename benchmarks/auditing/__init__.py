@@ -1,0 +1,1 @@
+"""What `benchmarks/audit.py` audits beside our own questions."""
