@@ -126,6 +126,7 @@ def profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data = yaml.safe_load((REPO / "profiles/tiny.yaml").read_text(encoding="utf-8"))
     data["render_views"] |= {"backend": "boxes", "n_scenes": 24}
     data["build_qa"]["splits"] = {"train": 0.5, "rl": 0.2, "val": 0.1, "test": 0.2}
+    data["build_qa"]["caliper"] = None  # few scenes hold few twins
     data["cold_start_mix"]["n_rows"] = 60
     data["sft"] |= {"max_steps": 2, "logging_steps": 1, "batch_rows": 4}
     data["grpo"] |= {"rollouts": 2, "prompts_per_rollout": 1, "n_generations": 2, "max_new_tokens": 8}
