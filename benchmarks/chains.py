@@ -56,13 +56,13 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_views(folder / "views", args.scenes)
-        asked = replace(TINY.build_qa, splits={split: float(split == SPLITS[0]) for split in SPLITS}, held_out_families=(), n_questions_2d=0)
+        asked = replace(TINY.build_qa, splits={split: float(split == SPLITS[0]) for split in SPLITS}, held_out_families=(), n_questions_2d=0, caliper=None)
         build_questions(scan_scenes(folder / "views"), folder / "out", asked, SEED)
         questions = read_questions(folder / "out" / f"{SPLITS[0]}.parquet")
         questions += [mirrored_question(question) for question in questions]
         store = ViewStore(folder / "views")
         start_s = time.process_time()
-        chains, _ = written_chains(Scribe(TINY.prompt, TINY.cold_start_mix, store.__getitem__, None, SEED), questions, len(questions))
+        chains = written_chains(Scribe(TINY.prompt, TINY.cold_start_mix, store.__getitem__, None, SEED), questions, len(questions))[0]
         cpu_s = time.process_time() - start_s
     per_100k_s = cpu_s / len(chains) * 100_000
     print(f"{len(chains):,} chains of {len(questions):,} questions, written and verified: {cpu_s:.1f} CPU s")

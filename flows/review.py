@@ -13,7 +13,7 @@ from actial.report.reviews import Review, agreement, file_sha256, read_review, r
 from actial.review.draw import drawn
 from actial.review.server import ReviewServer
 from actial.review.session import Session
-from actial.shards import ViewStore, picture_is_whole
+from actial.shards import ViewStore, picture_is_whole, view_folders
 from actial.tables import read_questions
 
 LOGS = Path("runs/review")
@@ -69,7 +69,7 @@ def open_review(asked: Asked, outputs: Path) -> ReviewServer:
         raise UserError(f"--questions is {asked.n_questions}; it must be at least 1")
     path = outputs / "build_qa" / f"{asked.split}.parquet"
     questions = read_questions(path)
-    views = ViewStore(outputs / "render_views" / "views")
+    views = ViewStore(*view_folders(outputs))
     chosen = drawn(questions, asked.n_questions, asked.seed, lambda question: _can_be_shown(question, views))
     if not chosen:
         raise UserError(f"{path} holds no question whose pictures can be shown: name another split with --split, or run `actial run` again")

@@ -11,11 +11,10 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from actial import ids
 from actial.errors import UserError
 from actial.json_files import write_json
 from actial.report.page import Html, join, missing, table, tag
-from actial.shards import ViewStore
+from actial.shards import ViewStore, view_folders
 from actial.stats import wilson_interval
 
 NAMED = 20
@@ -28,6 +27,7 @@ class Reviewed:
     """What a person said to one question."""
 
     question_id: str
+    view_ids: tuple[str, ...]
     kind: str
     scene_id: str
     truth: str
@@ -87,10 +87,8 @@ def read_review(path: Path) -> Review:
     """
     try:
         row = json.loads(path.read_text(encoding="utf-8"))
-        review = Review(**row | {"answers": tuple(Reviewed(**answer) for answer in row["answers"])})
-        for answer in review.answers:
-            ids.parse(answer.question_id)
-    except (OSError, ValueError, TypeError, KeyError, UserError) as error:
+        review = Review(**row | {"answers": tuple(Reviewed(**answer | {"view_ids": tuple(answer["view_ids"])}) for answer in row["answers"])})
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise UserError(f"{path} is no review ({error}): restore it with git, or move it out of {path.parent}") from None
     return review
 
@@ -104,13 +102,13 @@ def standing_reviews(outputs: Path, splits: Collection[str]) -> tuple[list[Revie
     standing, notices = [], []
     for path in sorted(reviews_folder(outputs).glob("*.json")):
         review = read_review(path)
-        questions, views = outputs / "build_qa" / f"{review.split}.parquet", outputs / "render_views" / "views"
-        if review.split not in splits or not questions.exists() or not views.exists():
+        questions, views = outputs / "build_qa" / f"{review.split}.parquet", view_folders(outputs)
+        if review.split not in splits or not questions.exists() or not views:
             notices.append(f"{path} is about split {review.split}, which is not here")
         elif review.questions_sha256 != file_sha256(questions):
             notices.append(f"{path} is about other questions than {questions} holds now")
-        elif review.pictures_sha256 != pictures_sha256(ViewStore(views), [answer.question_id for answer in review.answers]):
-            notices.append(f"{path} is about other pictures than {views} holds now")
+        elif review.pictures_sha256 != pictures_sha256(ViewStore(*views), pictures_of(review.answers)):
+            notices.append(f"{path} is about other pictures than {' and '.join(map(str, views))} hold now")
         else:
             standing.append(review)
     return standing, notices
@@ -122,10 +120,15 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def pictures_sha256(views: ViewStore, question_ids: Iterable[str]) -> str:
-    """Of the stored pictures of questions, in order, in hexadecimal digits; a view that is not there counts as an empty one."""
+def pictures_of(answers: Iterable[Reviewed]) -> list[str]:
+    """The views that were shown, in order."""
+    return [view_id for answer in answers for view_id in answer.view_ids]
+
+
+def pictures_sha256(views: ViewStore, view_ids: Iterable[str]) -> str:
+    """Of the stored pictures of views, in order, in hexadecimal digits; a view that is not there counts as an empty one."""
     digest = hashlib.sha256()
-    for view_id in (view_id for question_id in question_ids for view_id in ids.view_ids_of(question_id)):
+    for view_id in view_ids:
         digest.update(hashlib.sha256((views.picture_bytes(view_id) if view_id in views else None) or b"").digest())
     return digest.hexdigest()
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from actial.errors import UserError
 from actial.records import LETTERS, Question
-from actial.report.reviews import Review, Reviewed, pictures_sha256
+from actial.report.reviews import Review, Reviewed, pictures_of, pictures_sha256
 from actial.shards import ViewStore
 
 
@@ -37,7 +37,7 @@ class Session:
 
     def __init__(self, log: Path, questions: Sequence[Question], views: ViewStore, reviewer: str) -> None:
         self.log, self.questions, self.reviewer = log, questions, reviewer
-        self._pictures = {q.question_id: pictures_sha256(views, [q.question_id]) for q in questions}
+        self._pictures = {q.question_id: pictures_sha256(views, q.view_ids) for q in questions}
         self._said: dict[str, Said] = {}
         """By question, in the order of answering."""
         self._final: set[str] = set()
@@ -111,10 +111,10 @@ class Session:
     def review(self, views: ViewStore, split: str, questions_sha256: str) -> Review:
         """The final answers."""
         answers = tuple(
-            Reviewed(q.question_id, q.kind, q.scene_id, q.label_of(q.truth), None if said.letter is None else q.label_of(said.letter), said.note)
+            Reviewed(q.question_id, q.view_ids, q.kind, q.scene_id, q.label_of(q.truth), None if said.letter is None else q.label_of(said.letter), said.note)
             for q, said in self.final()
         )
-        return Review(self.reviewer, split, questions_sha256, pictures_sha256(views, [answer.question_id for answer in answers]), answers)
+        return Review(self.reviewer, split, questions_sha256, pictures_sha256(views, pictures_of(answers)), answers)
 
     def _append(self, **line: Any) -> None:
         row = {"reviewer": self.reviewer} | line

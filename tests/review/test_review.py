@@ -379,8 +379,8 @@ def test_a_person_answers_by_keys_in_a_browser(project: Path) -> None:
         tab.value("document.getElementById('note').value = '<b>dark</b>'")
         tab.value("document.getElementById('why').requestSubmit()")
         tab.wait_for("state.n_said === 3 && !busy")
-        tab.value("location.reload()")
-        tab.wait_for("typeof state !== 'undefined' && state?.n_said === 3")
+        tab.value("window.isOld = true; location.reload()")
+        tab.wait_for("!window.isOld && typeof state !== 'undefined' && state?.n_said === 3")
         assert tab.value("document.getElementById('place').textContent") == "4 of 12"
         for n in range(3, N):
             tab.value("document.querySelector('.choices button').click()")
