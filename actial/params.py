@@ -212,8 +212,8 @@ class ColdStartMix:
 
     @property
     def kinds_with_chains(self) -> tuple[str, ...]:
-        """Kinds of questions that rows can think about: a teacher is asked about all."""
-        return QUESTION_KINDS if self.source == "teacher" else KINDS_WITH_CHAINS[self.wording]
+        """Kinds of questions that rows can think about; a teacher about those that whole sentences can."""
+        return KINDS_WITH_CHAINS["full" if self.source == "teacher" else self.wording]
 
 
 @dataclass(frozen=True)

@@ -153,7 +153,8 @@ class ViewWriter:
 
 def view_folders(outputs: Path) -> tuple[Path, ...]:
     """Where stages have put views: those rendered or photographed, and the pictures of data sets from outside. `outputs` is the folder above the stages'."""
-    return tuple(folder for stage in ("render_views", "build_qa") if (folder := outputs / stage / "views").exists())
+    made, outside = (outputs / stage / "views" for stage in ("render_views", "build_qa"))
+    return tuple(folder for folder, is_there in ((made, made.exists()), (outside, any(outside.glob("*.parquet")))) if is_there)
 
 
 class ViewStore:

@@ -61,7 +61,7 @@ def test_a_roll_changes_no_answer(one: tuple, other: tuple, roll1_deg: float, ro
     for name, a, b in zip(level._fields, level, rolled, strict=True):
         assert name in ("roll_deg", "rotation_deg") or np.allclose(a, b, atol=1e-7), name
     still = np.array([False])
-    kinds = [kind for kind in KINDS.values() if kind.name not in ("roll", "turned")]
+    kinds = [kind for kind in KINDS.values() if kind.name not in ("roll", "turned") and hasattr(level, kind.quantity)]
     bounds = (0.01, 0.15, 1.0, 8.0, 10.0, 15.0, 150.0, np.log(1.01), np.log(1.15))
     edges = [abs(abs(getattr(level, kind.quantity)[0]) - bound) < 1e-6 for kind in kinds for bound in bounds]
     assume(not any(edges))

@@ -112,7 +112,7 @@ class Class:
             self.client = Client(server, kept, "")
             school = School(Scribe(params.prompt, mix, known.store.__getitem__, None, 7), known.store, self.client)
             try:
-                self.chains, self.refused = school.taught_chains(list(known.questions.values()), 100)
+                self.chains, self.refused, _ = school.taught_chains(list(known.questions.values()), 100)
             finally:
                 self.asked, self.lessons, self.counts = running.asked, school.lessons, school.lessons.counts(mix.teacher)
 

@@ -52,7 +52,7 @@ class Made:
                 for i, shot in enumerate(shots):
                     view = View(ids.view_id(scene_id, i), scene_id, shot.camera, scene.objects(shot.state), "boxes", "CC0-1.0")
                     writer.add(view, PLAIN_PICTURE)
-        build_questions(scan_scenes(folder / "views"), folder / "out", replace(PARAMS.build_qa, splits=TOY_SPLIT["splits"]), PARAMS.seed)
+        build_questions(scan_scenes(folder / "views"), folder / "out", replace(PARAMS.build_qa, splits=TOY_SPLIT["splits"], caliper=None), PARAMS.seed)
         self.store = ViewStore(folder / "views")
         self.questions = [q for q in read_questions(folder / "out/train.parquet") if q.kind in TELLERS]
 

@@ -20,7 +20,7 @@ from actial.views.staging import with_companions
 
 SIDE_PX = 140
 PLAIN = encode_png(np.full((SIDE_PX, SIDE_PX, 3), 128, np.uint8))
-CONTENTS = SceneContents(companions=(4, 6), two_state_share=0.6, displacement_m=(0.8, 1.4), fronts=False)
+CONTENTS = SceneContents(companions=(4, 6), two_state_share=0.6, displacement_m=(0.8, 1.4), altered_share=0.0, fronts=False)
 
 
 def views_with_masks(index: int, n_views: int = 6, seed: int = 11) -> list[tuple[View, np.ndarray]]:

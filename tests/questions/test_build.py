@@ -274,7 +274,10 @@ def test_views_that_cannot_be_asked_about_are_refused_in_one_sentence(tmp_path: 
         ({"build_qa__none": "never", "build_qa__kinds": ["lateral", "moved"]}, "build_qa.none is never, and build_qa.kinds names moved; it must name kinds"),
         ({"build_qa__kinds": ["lateral", "sideways"]}, "build_qa.kinds[1] is 'sideways'"),
         ({"build_qa__kinds": ["lateral", "lateral"]}, "build_qa.kinds names lateral twice"),
-        ({"build_qa__kinds": ["pitch", "moved"]}, "build_qa.kinds names only kinds without chains of thought (pitch, moved): set think to 0.0, or add one of"),
+        (
+            {"build_qa__kinds": ["pitch", "moved"]},
+            "build_qa.kinds names only kinds without chains of thought in wording short (pitch, moved): set think to 0.0, or add one of",
+        ),
         ({"build_qa__radial": {"none_below": 0.01, "asked_from": 0.15, "asked_to": None}}, "build_qa.radial has none_below 0.01; it is a ratio"),
         ({"build_qa__roll": {"none_below": 1.0, "asked_from": 8.0, "asked_to": 5.0}}, "build_qa.roll has none_below 1"),
         ({"build_qa__direction_ratio": 0.5}, "build_qa.direction_ratio is 0.5; it must be at least 1"),

@@ -17,7 +17,7 @@ from actial.trace import trace
 
 pytestmark = pytest.mark.slow
 
-SCENES = {"companions": [4, 6], "two_state_share": 0.5, "displacement_m": [0.6, 1.4], "fronts": False}
+SCENES = {"companions": [4, 6], "two_state_share": 0.5, "displacement_m": [0.6, 1.4], "altered_share": 0.0, "fronts": False}
 RENDERED = {"backend": "boxes", "n_scenes": 16, "views_per_scene": 6, "width_px": 84, "height_px": 84, "scenes": SCENES, "max_refused_share": 0.5}
 DIRECT = {"modes": {"think": 0.0, "direct": 1.0, "describe": 0.0}, "share_2d": 0.0, "n_rows": 300}
 

@@ -345,7 +345,7 @@ def test_the_command_serves_until_it_is_stopped(project: Path) -> None:
         connection.request("POST", "/answer", json.dumps({"place": 0, "letter": "A"}), {"Content-Type": "application/json"})
         assert json.loads(connection.getresponse().read())["n_said"] == 1
         child.send_signal(signal.SIGINT)
-        rest, _ = child.communicate(timeout=20)
+        rest, _ = child.communicate(timeout=90)
     finally:
         child.kill()
     assert child.returncode == 0 and "1 of 4 questions answered, kept in runs/review/" in rest and "Traceback" not in rest
