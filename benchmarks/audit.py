@@ -22,7 +22,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from actial import ids
-from actial.params import Audit, load_params
+from actial.params import load_params
+from actial.params_questions import Audit
 from actial.questions.balance import SPLITS
 from actial.questions.build import build_questions
 from actial.questions.probes import LEARNERS

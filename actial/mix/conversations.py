@@ -17,7 +17,8 @@ from actial.mix.reasoning import NoChain, tell
 from actial.mix.sentences import in_sentences
 from actial.mix.verification import FalseClaim, verify
 from actial.mix.wording import in_words
-from actial.params import KINDS_WITH_CHAINS, ColdStartMix, Prompt
+from actial.params import ColdStartMix, Prompt
+from actial.params_questions import KINDS_WITH_CHAINS
 from actial.prompts import THINK_CLOSE, THINK_OPEN, completion_text, prompt_messages, prompt_sha
 from actial.questions.kinds_2d import questions_2d
 from actial.records import Conversation, Message, Mode, Question, View, is_viewpoint

@@ -19,7 +19,7 @@ from actial.geometry.angles import motion_between
 from actial.geometry.conventions import opencv_from_blender
 from actial.geometry.poses import inverse, passes_through_box
 from actial.geometry.two_views import Matches, residuals_px, smallest_residual_px
-from actial.params import BuildQA
+from actial.params_questions import BuildQA
 from actial.questions.kinds import Kind
 from actial.questions.scan import PosedScene
 from actial.records import MESH, Label

@@ -12,7 +12,7 @@ import numpy as np
 
 from actial import ids
 from actial.errors import UserError
-from actial.params import BuildQA
+from actial.params_questions import BuildQA
 from actial.questions.angle_options import with_options
 from actial.questions.balance import SPLITS, balanced, split_of_scenes
 from actial.questions.cues import CUE_WORDS

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 
-from actial.params import Band, BuildQA
+from actial.params_questions import Band, BuildQA
 from actial.questions.balance import SPLITS
 from actial.questions.build import Built
 from actial.questions.cues import CUES, LEAST_SHIFT

@@ -8,7 +8,7 @@ from math import log
 import numpy as np
 
 from actial.geometry.angles import Motion
-from actial.params import Band, BuildQA
+from actial.params_questions import Band, BuildQA
 from actial.questions.kinds import ALWAYS, NEVER, Kind
 
 REASONS = {

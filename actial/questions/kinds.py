@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from actial.params import BuildQA
+from actial.params_questions import BuildQA
 from actial.records import Label
 
 LEFT, RIGHT, NONE = range(3)

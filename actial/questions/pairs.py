@@ -10,7 +10,7 @@ import numpy as np
 
 from actial import ids
 from actial.geometry.angles import Motion, motion_between
-from actial.params import BuildQA
+from actial.params_questions import BuildQA
 from actial.questions.altered_pairs import Pair, pairs_by_kind
 from actial.questions.cues import cue_codes, in_picture
 from actial.questions.deciding import OTHER_MOVED, REASONS, decide, is_tied, margins

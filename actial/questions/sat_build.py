@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from actial import ids
-from actial.params import BuildQA
+from actial.params_questions import BuildQA
 from actial.questions.sat_kinds import SatKind, sat_kinds_of
 from actial.questions.sat_things import Scenery, scenery
 from actial.questions.sat_truth import Candidate

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actial.params import BuildQA
+from actial.params_questions import BuildQA
 from actial.questions.sat_kinds import sat_kinds_of
 from actial.questions.sat_things import LEAST_SHARE, VISIBLE
 

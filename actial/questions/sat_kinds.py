@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from actial.params import BuildQA
+from actial.params_questions import BuildQA
 from actial.questions import sat_truth as truth
 from actial.questions.sat_things import Scenery
 from actial.records import SAT_KINDS, Label

@@ -15,7 +15,7 @@ import numpy as np
 
 from actial.geometry.angles import motion_between
 from actial.geometry.conventions import UP
-from actial.params import BuildQA
+from actial.params_questions import BuildQA
 from actial.questions.sat_things import UNSEEN, Scenery, Thing, bearing_deg, level_way
 from actial.records import MESH, Cue
 

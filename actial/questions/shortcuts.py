@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from actial.errors import UserError
-from actial.params import Audit as Settings
+from actial.params_questions import Audit as Settings
 from actial.questions.ceiling import ceiling_accuracy
 from actial.questions.probes import FOLDS, FOLDS_TOGETHER, Fold, folds_by_scene, held_out_answers
 from actial.questions.readings import COMPARING, OF_ONE_PICTURE, OPENING, PROBES, SAME_TWICE, TEXT, Seen, features, look, may_know

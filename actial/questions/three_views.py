@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from actial.params import BuildQA
+from actial.params_questions import BuildQA
 from actial.records import Label
 
 PLACES: tuple[Label, ...] = ("first", "second", "third")

@@ -15,7 +15,7 @@ import numpy as np
 
 from actial import ids
 from actial.geometry.arcs import Arc, arc_of_three, azimuth_deg
-from actial.params import BuildQA
+from actial.params_questions import BuildQA
 from actial.questions.deciding import NEAR_AXIS, OTHER_MOVED, OUT_OF_SIGHT, PITCHED, REASONS, SUBJECT_MOVED
 from actial.questions.pairs import MOVED_M_PER_R, places_in_sight, states_of, usable_views
 from actial.questions.scan import PosedScene

@@ -46,7 +46,7 @@ LEAVES = frozenset({"roll", "zoom", AWAY})
 ANCHOR = "anchor"
 
 ORBIT_STEP_DEG = (16.0, 60.0)
-COUNTER_STEP_DEG = (9.5, 14.5)
+COUNTER_STEP_RAD = np.radians((9.5, 14.5))
 COUNTER_TURN_FROM_DEG = 10.2
 TURN_STEP_DEG = (11.0, 30.0)
 SHIFT_R = (0.25, 0.35)
@@ -56,9 +56,9 @@ ZOOM_FACTOR = (1.15, 1.5)
 AWAY_TURN_DEG = (25.0, 120.0)
 ELEVATION_DEG = (3.0, 20.0)
 RANGE_FACTOR = (0.9, 1.15)
-AIM_DEG = (12.0, 7.0)
-"""Largest angle between the viewing direction and the subject's centre, sideways and up or down. Sideways, the larger an angle the likelier:
-`turned` and `shifted` take a subject from one side of the picture to the other, and where it sits must not tell that two views stand like this."""
+AIM_DEG = np.array([12.0, 7.0])
+"""Largest angle between the viewing direction and the subject's centre, sideways and up or down. Sideways larger ones are likelier: `turned` and `shifted` take
+the subject across the picture, and where it sits must not tell that two views stand like this."""
 FOV_DEG = (64.0, 72.0)
 SPHERE_SHARE = (0.41, 0.51)
 """Half the angle under which a scene's cameras see the sphere around the subject, as a share of the field of view across: near cameras see
@@ -74,8 +74,6 @@ FARTHEST_M = SURROUNDINGS_FROM_M - 0.6
 LOWEST_CAMERA_M = 0.25
 TRIALS = 40
 """A relation can offer a label that most of so many trials offer, see `labels_of`."""
-_COUNTER_STEP_RAD = np.radians(COUNTER_STEP_DEG)
-_AIM_DEG = np.array(AIM_DEG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +287,7 @@ class _Sampler:
 
     def _counter(self, found: list[_Stance]) -> _Stance | None:
         base = self._base(found)
-        step_rad = self._either(*_COUNTER_STEP_RAD)
+        step_rad = self._either(*COUNTER_STEP_RAD)
         stance = self._around(self._azimuth(base) + step_rad)
         turn_deg = np.degrees(_wrapped(stance.yaw_rad - base.yaw_rad)) * np.sign(step_rad)
         return stance if turn_deg < -COUNTER_TURN_FROM_DEG else None
@@ -338,7 +336,7 @@ class _Sampler:
     def _aim(self) -> np.ndarray:
         """(2,) how far the subject sits right of and below the middle of the picture, radians."""
         across, along = self.rng.uniform(-1, 1, size=2)
-        return np.radians(_AIM_DEG * [math.copysign(math.sqrt(abs(across)), across), along])
+        return np.radians(AIM_DEG * [math.copysign(math.sqrt(abs(across)), across), along])
 
     def _aimed(self, eye: np.ndarray, aim_rad: np.ndarray) -> _Stance:
         to = self.center - eye

@@ -14,7 +14,7 @@ import numpy as np
 
 from actial.geometry.poses import look_at
 from actial.geometry.projection import intrinsics
-from actial.params import Band, BuildQA
+from actial.params_questions import Band, BuildQA
 from actial.records import Camera
 from actial.views.cameras import Shot
 from actial.views.scenes import Scene

@@ -16,6 +16,7 @@ EXEMPT = {
     "actial/machine.py",
     "actial/params.py",
     "actial/params_external.py",
+    "actial/params_questions.py",
     "actial/params_views.py",
     "actial/typed_yaml.py",
     "tasks/tracking.py",

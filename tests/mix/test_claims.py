@@ -16,7 +16,7 @@ from actial.geometry.projection import project
 from actial.mirror import mirrored_view
 from actial.mix.claims import AXES, DECIDING, FORMS, WORDS, Axis, Unclear, checked, grammar, true_of_camera
 from actial.mix.verification import FalseClaim
-from actial.params import KINDS_WITH_CHAINS
+from actial.params_questions import KINDS_WITH_CHAINS
 from actial.records import View
 
 PAIRS = [pair for scene in range(2) for pair in itertools.permutations(rich_views(scene), 2)]

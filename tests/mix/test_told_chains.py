@@ -23,7 +23,8 @@ from actial.mix.sentences import in_sentences
 from actial.mix.variants import facts_of
 from actial.mix.verification import FalseClaim, verify
 from actial.mix.verified_claims import sentences_of, tells_what_is_seen
-from actial.params import KINDS_WITH_CHAINS, load_params
+from actial.params import load_params
+from actial.params_questions import KINDS_WITH_CHAINS
 from actial.questions.build import build_questions
 from actial.questions.deciding import decide
 from actial.questions.kinds import KINDS, Kind

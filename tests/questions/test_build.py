@@ -15,7 +15,7 @@ from toy_scenes import PLAIN_PICTURE, make_project, run_stage, toy_settings, toy
 
 from actial.errors import UserError
 from actial.geometry.angles import motion_between
-from actial.params import QUESTION_KINDS
+from actial.params_questions import QUESTION_KINDS
 from actial.questions.balance import SPLITS
 from actial.questions.build import Built, build_questions
 from actial.questions.deciding import decide

@@ -23,8 +23,7 @@ from actial.evaluation.score import verdict_of
 from actial.evaluation.standins import STANDINS, standin_completions
 from actial.geometry.angles import motion_between
 from actial.geometry.arcs import arc_of_three, azimuth_deg
-from actial.params import QUESTION_KINDS
-from actial.params_questions import THREE_VIEW_KINDS
+from actial.params_questions import QUESTION_KINDS, THREE_VIEW_KINDS
 from actial.questions.build import build_questions
 from actial.questions.consistency import AZIMUTH, HEADING, Bound, Claim, Family, contradicts, possible, read_families, write_families
 from actial.questions.deciding import decide, is_tied

@@ -15,7 +15,7 @@ from toy_scenes import toy_settings
 from actial.geometry.angles import motion_between
 from actial.geometry.poses import look_at
 from actial.geometry.projection import intrinsics
-from actial.params import BANDS, KINDS_WITH_CHAINS, QUESTION_KINDS
+from actial.params_questions import BANDS, KINDS_WITH_CHAINS, QUESTION_KINDS
 from actial.questions.deciding import BETWEEN, BEYOND, NEAR_AXIS, NO_FRONT, OUT_OF_SIGHT, PITCHED, SUBJECT_MOVED, UNCLEAR, UNDEFINED, decide, is_tied, margins
 from actial.questions.kinds import CHANGE_KINDS, KINDS, LEFT, NONE, RIGHT, Kind
 from actial.records import MIRRORED, OPPOSITE, ZERO_LABELS

@@ -20,7 +20,7 @@ from actial.evaluation.conditions import CONTROLS, posed
 from actial.evaluation.score import SAT, Asked, score, verdict_of
 from actial.evaluation.standins import STANDINS, standin_completions
 from actial.mirror import mirrored_question, mirrored_view
-from actial.params import KINDS_WITH_CHAINS
+from actial.params_questions import KINDS_WITH_CHAINS
 from actial.questions.balance import SPLITS
 from actial.questions.build import build_questions
 from actial.questions.readings import PROBES, may_know

@@ -13,8 +13,8 @@ from toy_scenes import make_project, run_stage
 
 from actial.errors import UserError
 from actial.json_files import write_json
-from actial.params import AUDIT_PROBES
-from actial.params import Audit as Settings
+from actial.params_questions import AUDIT_PROBES
+from actial.params_questions import Audit as Settings
 from actial.questions import shortcuts
 from actial.questions.probes import FOLDS_TOGETHER, LEARNERS, folds_by_scene, held_out_answers
 from actial.questions.readings import COMPARING, PROBES, may_know

@@ -21,7 +21,7 @@ from actial.evaluation.tables import score_table
 from actial.geometry.poses import look_at, rotated_about
 from actial.geometry.projection import intrinsics
 from actial.mirror import mirrored_question, mirrored_view
-from actial.params import QUESTION_KINDS
+from actial.params_questions import QUESTION_KINDS
 from actial.questions.balance import SPLITS
 from actial.questions.build import Built, build_questions
 from actial.questions.card import write_card
