@@ -55,15 +55,6 @@ def view_id(scene: str, index: int) -> str:
     return f"{scene}.v{index:02d}"
 
 
-def pair_id(first_view_id: str, second_view_id: str) -> str:
-    """The id of an ordered pair of views of one scene.
-
-    Raises:
-        ValueError: the views belong to different scenes.
-    """
-    return group_id(first_view_id, second_view_id)
-
-
 def group_id(first_view_id: str, *other_view_ids: str) -> str:
     """The id of the views that a question is about, in order, all of one scene; of one view, its own.
 

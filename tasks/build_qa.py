@@ -13,7 +13,7 @@ from actial.json_files import write_json
 from actial.questions.balance import SPLITS
 from actial.questions.build import build_questions
 from actial.questions.card import write_card
-from actial.questions.consistency import FAMILIES, write_families
+from actial.questions.contradictions import FAMILIES, write_families
 from actial.questions.external import Joined, join_external
 from actial.questions.external_card import external_section
 from actial.questions.external_files import BENCHMARKS, find_external

@@ -22,7 +22,7 @@ from actial.ids import question_of
 from actial.json_files import write_json
 from actial.params import Params
 from actial.prompts import prompt_messages, prompt_sha
-from actial.questions.consistency import FAMILIES, contradicts, read_families
+from actial.questions.contradictions import FAMILIES, contradicts, read_families
 from actial.records import LETTERS, Mode, Question, Verdict
 from actial.rng import seed_for
 from actial.shards import ViewStore

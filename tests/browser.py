@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -33,6 +33,10 @@ _FLAGS = [
 ]
 
 
+class PageChanged(RuntimeError):
+    """Chromium dropped what it was asked, since the page went away meanwhile."""
+
+
 class Tab:
     """One tab; `complaints` collects exceptions, console errors, policy violations and every request that is not the file itself."""
 
@@ -50,7 +54,7 @@ class Tab:
             message = self._next(20)
             if message.get("id") == self._n:
                 if "error" in message:
-                    raise RuntimeError(f"{method}: {message['error']}")
+                    raise (PageChanged if message["error"]["code"] == -32000 else RuntimeError)(f"{method}: {message['error']}")
                 return message["result"]
 
     def open(self, url: str, *, width_px: int = 1280, height_px: int = 900, dark: bool = False) -> None:
@@ -69,12 +73,14 @@ class Tab:
         return result["result"].get("value")
 
     def wait_for(self, condition: str) -> None:
-        """Wait until a JavaScript condition holds: observers and scroll events come a frame or more after what calls for them."""
+        """Wait until a JavaScript condition holds, in this page or the next: observers and scroll events come a frame or more after what calls for them."""
         until = time.monotonic() + 20
-        while not self.value(condition):
-            if time.monotonic() > until:
-                raise TimeoutError(condition)
+        while time.monotonic() < until:
+            with suppress(PageChanged):
+                if self.value(condition):
+                    return
             time.sleep(0.05)
+        raise TimeoutError(condition)
 
     def press(self, key: str) -> None:
         text = {"text": key} if len(key) == 1 else {}

@@ -108,7 +108,7 @@ def test_a_view_and_a_scene_name_all_that_descends_from_them(outputs: Path, aske
 
 def test_a_pair_is_told_with_its_questions_and_descriptions(outputs: Path, tmp_path: Path) -> None:
     question = Outputs(outputs).questions["train"][0]
-    pair = ids.pair_id(*question.view_ids)
+    pair = ids.group_id(*question.view_ids)
     (tmp_path / "cold_start_mix").mkdir()
     (tmp_path / "render_views").symlink_to(outputs / "render_views")
     (tmp_path / "build_qa").symlink_to(outputs / "build_qa")

@@ -54,7 +54,7 @@ def posed(condition: str, question: Question, test: Mapping[str, Question]) -> P
     if condition == "same_twice":
         zero = question.zero_letter()
         return None if zero is None else Posed(replace(question, view_ids=(first, first), truth=zero))
-    other = test.get(ids.question_id(ids.pair_id(second, first), question.kind))
+    other = test.get(ids.question_id(ids.group_id(second, first), question.kind))
     return None if other is None else Posed(replace(question, view_ids=(second, first), truth=question.letter_of(other.label_of(other.truth))))
 
 

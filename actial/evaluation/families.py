@@ -29,7 +29,7 @@ class AskedFamily:
     scene_id: str
     question_ids: tuple[str, ...]
     contradicts: Callable[[Mapping[str, str | None]], bool | None]
-    """Of labels by question: `questions.consistency.contradicts`."""
+    """Of labels by question: `questions.contradictions.contradicts`."""
 
 
 def family_scores(

@@ -221,5 +221,5 @@ def _of_each_pair(scribe: Scribe, questions: Sequence[Question], name: str) -> l
 
 def _about_pair(question: Question) -> Question:
     """The question's pair, asked to be described."""
-    described = ids.question_id(ids.pair_id(*question.view_ids), "describe")
+    described = ids.question_id(ids.group_id(*question.view_ids), "describe")
     return replace(question, question_id=described, kind="describe", options=(), labels=(), truth="", tied_class="")

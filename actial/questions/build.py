@@ -157,7 +157,7 @@ def _has_twin(found: Candidates, held_out: Sequence[bool], settings: BuildQA) ->
     layout = np.where((first == LEFT)[:, None, None], rows["layout"], rows["layout"][:, ::-1])
     apart = np.array(held_out, dtype=bool)[rows["scene"]]
     for k, kind in enumerate(KINDS.values()):
-        if kind.labels == SIDES:
+        if _asks_twins(kind, settings):
             for group in (apart, ~apart):
                 here = np.flatnonzero((rows["kind"] == k) & turns & group)
                 usable[here] = False
@@ -188,7 +188,7 @@ def _in_words(rows: np.ndarray, found: Candidates, settings: BuildQA, seed: int)
     for row in rows:
         scene_id, kind = found.scene_ids[row["scene"]], kinds[row["kind"]]
         views = ids.view_id(scene_id, int(row["first"])), ids.view_id(scene_id, int(row["second"]))
-        family_id = ids.pair_id(*views)
+        family_id = ids.group_id(*views)
         for order in (0, 1):
             yield _question(
                 kind,

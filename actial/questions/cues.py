@@ -67,6 +67,12 @@ def slope(values: np.ndarray, height: np.ndarray) -> np.ndarray:
         return _mean(h * s) / np.sqrt(_mean(h * h))
 
 
+def lowest_and_highest(height: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Places in each row of (n, p) of the lowest and the highest point; NaN left out, 0 where nothing is left."""
+    known = ~np.isnan(height)
+    return np.where(known, height, np.inf).argmin(axis=1), np.where(known, height, -np.inf).argmax(axis=1)
+
+
 def mean_rise(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """How far the mean of the points moves upward."""
     return _mean(second[..., 1] - first[..., 1])

@@ -20,7 +20,7 @@ import numpy as np
 from actial import ids
 from actial.geometry.angles import Motion, motion_between
 from actial.params_questions import Band, BuildQA
-from actial.questions.consistency import AZIMUTH, CIRCULAR, ELEVATION, HEADING, LOG_DISTANCE, LOG_STEP, TILT, Bound, Claim, Family, can_contradict
+from actial.questions.contradictions import AZIMUTH, CIRCULAR, ELEVATION, HEADING, LOG_DISTANCE, LOG_STEP, TILT, Bound, Claim, Family, can_contradict
 from actial.questions.cues import in_picture
 from actial.questions.deciding import band_of
 from actial.questions.kinds import KINDS

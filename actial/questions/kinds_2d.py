@@ -83,7 +83,7 @@ def questions_2d(first: View, second: View, seed: int) -> list[Asked]:
     seen = _seen(first), _seen(second)
     asked = []
     for kind, choices in _CHOICES.items():
-        question_id = ids.question_id(ids.pair_id(first.view_id, second.view_id), kind)
+        question_id = ids.question_id(ids.group_id(first.view_id, second.view_id), kind)
         generator = generator_for(seed, question_id)
         by_label: dict[Label, list[_Choice]] = {}
         for choice in choices(*seen):
@@ -122,7 +122,7 @@ def _question(kind: str, question_id: str, choice: _Choice, label: Label, first:
     return Question(
         question_id=question_id,
         kind=kind,
-        family_id=ids.pair_id(first.view_id, second.view_id),
+        family_id=ids.group_id(first.view_id, second.view_id),
         view_ids=(first.view_id, second.view_id),
         text=TEXTS[kind].format(**words, n=choice.pictures[0] + 1),
         options=tuple(OPTIONS[kind][i] for i in order),

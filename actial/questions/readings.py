@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from actial.geometry.poses import box_corners
-from actial.questions.cues import in_picture, shift_with_height
+from actial.questions.cues import in_picture, lowest_and_highest, shift_with_height
 from actial.records import LETTERS, SUFFIX_2D, Question, View
 from actial.shards import ViewStore
 
@@ -198,8 +198,7 @@ def _floor(seen: Seen, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     in_both = ~np.isnan(a + b)
     a, b = np.where(in_both, a, np.nan), np.where(in_both, b, np.nan)
     height, shift = (a + b)[..., 1], (b - a)[..., 0]
-    known, row = in_both[..., 0], np.arange(len(a))
-    lowest, highest = np.where(known, height, np.inf).argmin(axis=1), np.where(known, height, -np.inf).argmax(axis=1)
+    (lowest, highest), row = lowest_and_highest(height), np.arange(len(a))
     return np.column_stack([shift_with_height(a, b), shift[row, lowest] - shift[row, highest]])
 
 

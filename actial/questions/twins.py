@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from actial.questions.cues import slope
+from actial.questions.cues import lowest_and_highest, slope
 
 LAYOUT = ("x", "y", "slope", "reach")
 """What a layout tells of a picture, in picture widths: where the subject's centre is, to the right and upward; how far to the right a part stands that is one
@@ -21,6 +21,7 @@ _DIGITS = 4
 """Decimals of what is compared: matches must not hang on the last bits of a sine."""
 _NEIGHBOURS = 24
 _STEP = 0.04
+"""Picture widths: where a subject sits is told apart this finely among pairs without twins."""
 
 
 def layouts(subject: tuple[np.ndarray, np.ndarray], parts: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
@@ -33,9 +34,7 @@ def layouts(subject: tuple[np.ndarray, np.ndarray], parts: tuple[np.ndarray, np.
     in_both = ~np.isnan(parts[0] + parts[1])
     first, second = (np.where(in_both, p, np.nan) for p in parts)
     height = (first[..., 1] + second[..., 1]) / 2
-    known, row = in_both[..., 0], np.arange(len(height))
-    low, high = np.where(known, height, np.inf).argmin(axis=1), np.where(known, height, -np.inf).argmax(axis=1)
-    pictures = []
+    (low, high), row, pictures = lowest_and_highest(height), np.arange(len(height)), []
     for center, places in zip(subject, (first, second), strict=True):
         x = places[..., 0]
         pictures.append(np.column_stack([center, slope(x, height), x[row, high] - x[row, low]]))

@@ -43,7 +43,7 @@ def test_a_question_may_be_about_one_view() -> None:
 
 def test_a_pair_has_one_scene() -> None:
     with pytest.raises(ValueError, match="different scenes"):
-        ids.pair_id("scene-000001.v00", "scene-000002.v01")
+        ids.group_id("scene-000001.v00", "scene-000002.v01")
 
 
 def test_streams_are_stable_and_independent() -> None:

@@ -47,7 +47,7 @@ def _question(views: list[View], kind: str, leak: str, label: int, rng: np.rando
         order.remove(label)
         order.insert(1, label)
     ends = ("!", "?", ".")
-    pair = ids.pair_id(views[0].view_id, views[1].view_id)
+    pair = ids.group_id(views[0].view_id, views[1].view_id)
     return Question(
         question_id=ids.question_id(pair, kind),
         kind=kind,

@@ -46,7 +46,7 @@ def question(store: ViewStore, first: int, second: int, quantity: str) -> Questi
     views = [store[ids.view_id(SCENE, i)] for i in (first, second)]
     m = motion_between(*(v.camera.pose()[None] for v in views), views[0].objects[0].center())
     value = float(getattr(m, quantity)[0])
-    pair = ids.pair_id(views[0].view_id, views[1].view_id)
+    pair = ids.group_id(views[0].view_id, views[1].view_id)
     labels = ("left", "right", "none")
     return Question(f"{pair}.k", "k", pair, (views[0].view_id, views[1].view_id), "?", labels, labels, "A", quantity, value, 1.0, SCENE, "", "toy")
 

@@ -25,7 +25,7 @@ from actial.geometry.angles import motion_between
 from actial.geometry.arcs import arc_of_three, azimuth_deg
 from actial.params_questions import QUESTION_KINDS, THREE_VIEW_KINDS
 from actial.questions.build import build_questions
-from actial.questions.consistency import AZIMUTH, HEADING, Bound, Claim, Family, contradicts, possible, read_families, write_families
+from actial.questions.contradictions import AZIMUTH, HEADING, Bound, Claim, Family, contradicts, possible, read_families, write_families
 from actial.questions.deciding import decide, is_tied
 from actial.questions.families import CONSTRAINING, CYCLE, PAIR, Group, families_of, family_of
 from actial.questions.kinds import KINDS
