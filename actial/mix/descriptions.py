@@ -67,7 +67,7 @@ def describe_pair(first: View, second: View, wording: str, grid: Grid, *, sides:
 
 def reason_2d(asked: Asked, first: View, second: View, grid: Grid) -> str:
     """The short chain of thought of a 2D question: places of the parts asked about; for a shift, of all parts seen in both pictures; where one part is
-    asked about against another also how far apart the two are in each picture, and which way the one went against the other."""
+    asked about against another also how far apart the two are in each picture, and which way, and how far, the one went against the other."""
     if len(asked.pictures) == 2:
         places = located(seen_in_both(first, second, with_shape=False), first, second, grid)
         against = asked.question.kind in (DRIFT, LEAN)
@@ -102,9 +102,9 @@ def columns_slid(one: Places, other: Places) -> int:
 
 
 def in_short(one: Places, other: Places, way: str) -> str:
-    """How far apart two parts are, and which way the one went against the other: `apart -2 +1 right`."""
+    """How far apart two parts are, which way the one went against the other, and by how many columns: `apart -2 +1 right 3`."""
     before, after = apart(one, other)
-    return f"apart {before:+d} {after:+d} {way}"
+    return f"apart {before:+d} {after:+d} {way} {columns_slid(one, other)}"
 
 
 def middle_in_both(first: View, second: View, grid: Grid) -> Places:

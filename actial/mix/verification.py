@@ -116,6 +116,7 @@ def _slid_between(scene: Scene, match: re.Match[str], stated: list[str], near: s
     slid, way = scene.slid(near, far), match.groupdict().get("way") or "still"
     if match.groupdict().get("c"):
         _apart(scene, match, stated)
+        _require(int(match["n"]) == abs(int(match["d"]) - int(match["c"])), match)
     _require(abs(slid) < KEPT_SHARE if way == "still" else (slid if way == "right" else -slid) > SLID_SHARE, match)
     stated.append(f"slid {way}")
 
@@ -212,7 +213,8 @@ def _common() -> Iterable[tuple[str, Check]]:
     yield rf"near {name}(?: {a} {b})?", _near
     yield rf"far {name}(?: {a} {b})?", _far
     yield rf"(?P<name>middle) {a} {b}", _quoted
-    yield rf"(?:apart {c} {d} )?(?:{way}|still)", _slid
+    yield rf"apart {c} {d} (?:{way}|still) (?P<n>\d+)", _slid
+    yield rf"(?:{way}|still)", _slid
     yield rf"The (?P<name>middle of the object) is at {a} in the first picture and at {b} in the second\.", _quoted
     yield rf"The {name} is at {a} in the first picture and at {b} in the second\.", _quoted
     yield rf"In columns, the {near} less the {far} is {c} in the first picture and {d} in the second\.", _apart
