@@ -90,7 +90,7 @@ def test_facts_alone_are_described_in_reply_to_the_question(rows: Rows) -> None:
 
 
 def test_facts_end_where_conclusions_about_the_camera_begin() -> None:
-    facts = "near red cM fN, far blue kI dH, apart -8 +2 right"
+    facts = "near red cM fN, far blue kI dH, apart -8 +2 right 10"
     assert facts_of(f"{facts}: camera left, clockwise.", "orbit") == f"{facts}."
     assert facts_of("red c.", "place_2d") == "red c."
     part, went = (
@@ -149,7 +149,7 @@ words = st.sampled_from(
         "all right less",
         "the camera's right is left",
         "red cM fN",
-        "apart -2 +11",
+        "apart -2 +11 right 13",
     ]
 )
 
@@ -165,7 +165,7 @@ def test_the_opposite_of_the_opposite_is_the_chain(clauses: list[str]) -> None:
 
 
 def test_the_opposite_movement_goes_from_the_second_picture_to_the_first() -> None:
-    short = "near red {0} {1}, far blue {2} {3}, apart {4} {5} {6}: camera {7}, middle {8} {9}, all {6}, turned {6}."
+    short = "near red {0} {1}, far blue {2} {3}, apart {4} {5} {6} 10: camera {7}, middle {8} {9}, all {6}, turned {6}."
     there, back = ("cM", "fN", "kI", "dH", "-8", "+2", "right", "left", "gK", "hL"), ("fN", "cM", "dH", "kI", "+2", "-8", "left", "right", "hL", "gK")
     assert opposite(short.format(*there)) == short.format(*back)
     full = (

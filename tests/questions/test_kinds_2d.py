@@ -126,8 +126,8 @@ def test_reasons_quote_the_places_that_decide(kind: str) -> None:
             words = reason_2d(asked, *pair, GRID).removesuffix(".").split(", ")
             if kind in (DRIFT, LEAN):
                 label = asked.question.label_of(asked.question.truth)
-                columns = [[ord(place(view, name)[0]) for name in asked.parts] for view in pair]
-                assert words.pop() == "apart {:+d} {:+d} {}".format(*(a - b for a, b in columns), "still" if label == "none" else label)
+                before, after = (ord(place(view, asked.parts[0])[0]) - ord(place(view, asked.parts[1])[0]) for view in pair)
+                assert words.pop() == f"apart {before:+d} {after:+d} {'still' if label == 'none' else label} {abs(after - before)}"
             if kind == LEAN:
                 assert [w.split()[0] for w in words] == ["lowest", "highest"]
                 words = [w.split(" ", 1)[1] for w in words]
