@@ -3,17 +3,19 @@
 scene-000042                          a scene
 scene-000042.v03                      a view of it
 scene-000042.v03-v11                  an ordered pair of views (first, second)
-scene-000042.v03-v11-v05              an ordered triple of views
+scene-000042.v03-v11-v05              an ordered triple of views, and so on: benchmarks show up to dozens
 scene-000042.v03-v11.orbit            a question about the pair (or triple), by its kind
 scene-000042.v03.count                a question about one view alone
 scene-000042.v03-v11.orbit#5          the sixth completion sampled for it
 
-Scenes of a data set from outside bear its name: sat-3f9c21d07a6be845.v00-v01.sat_ego_movement_12.
+Scenes of a data set or benchmark from outside bear its name: sat-3f9c21d07a6be845.v00-v01.sat_ego_movement_12.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from actial.errors import UserError
@@ -21,8 +23,8 @@ from actial.errors import UserError
 OURS = "scene-"
 """What the ids of scenes made or photographed here begin with."""
 _GRAMMAR = re.compile(
-    r"(?P<scene>[a-z][a-z0-9_]*-[A-Za-z0-9_]+)"
-    r"(?:\.v(?P<first>\d{2,})(?:-v(?P<second>\d{2,})(?:-v(?P<third>\d{2,}))?)?(?:\.(?P<kind>[a-z][a-z0-9_]*)(?:#(?P<sample>\d+))?)?)?"
+    r"(?P<scene>[a-z0-9][a-z0-9_]*-[A-Za-z0-9_]+)"
+    r"(?:\.v(?P<first>\d{2,})(?:-v(?P<second>\d{2,})(?:-v(?P<third>\d{2,})(?P<more>(?:-v\d{2,})*))?)?(?:\.(?P<kind>[a-z0-9][a-z0-9_]*)(?:#(?P<sample>\d+))?)?)?"
 )
 
 
@@ -35,6 +37,8 @@ class IdParts(NamedTuple):
     third: int | None
     kind: str | None
     sample: int | None
+    more: tuple[int, ...] = ()
+    """Views after the third."""
 
 
 def scene_id(index: int) -> str:
@@ -44,6 +48,12 @@ def scene_id(index: int) -> str:
 def is_external(identifier: str) -> bool:
     """Whether an id is about pictures of a data set from outside: nobody here knows their cameras."""
     return not identifier.startswith(OURS)
+
+
+def outside_scene_id(name: str, pictures: Sequence[bytes]) -> str:
+    """The scene of a data set or benchmark that some encoded pictures show, in order: the same pictures, the same scene."""
+    digest = hashlib.sha256(b"".join(hashlib.sha256(data).digest() for data in pictures))
+    return f"{name}-{digest.hexdigest()[:16]}"
 
 
 def scene_index(scene: str) -> int:
@@ -85,13 +95,14 @@ def parse(identifier: str) -> IdParts:
     if match is None:
         raise UserError(f"{identifier!r} is no id: ids look like scene-000042, scene-000042.v03, scene-000042.v03-v11 or scene-000042.v03-v11.orbit")
     number = {k: None if match[k] is None else int(match[k]) for k in ("first", "second", "third", "sample")}
-    return IdParts(match["scene"], number["first"], number["second"], number["third"], match["kind"], number["sample"])
+    more = tuple(int(view) for view in (match["more"] or "").split("-v")[1:])
+    return IdParts(match["scene"], number["first"], number["second"], number["third"], match["kind"], number["sample"], more)
 
 
 def view_ids_of(identifier: str) -> tuple[str, ...]:
-    """The ids of the views that an id names: none for a scene, one for a view, two or three for a pair or triple; the same for a question about them."""
+    """The ids of the views that an id names: none for a scene, one for a view, two or more for a group; the same for a question about them."""
     parts = parse(identifier)
-    return tuple(view_id(parts.scene_id, i) for i in (parts.first, parts.second, parts.third) if i is not None)
+    return tuple(view_id(parts.scene_id, i) for i in (parts.first, parts.second, parts.third, *parts.more) if i is not None)
 
 
 def question_of(identifier: str) -> str:

@@ -6,7 +6,6 @@ and a checksum of the pictures; a question's id ends with its kind and the numbe
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -75,7 +74,7 @@ def _join(data_set: Found, joined: Joined, writer: ViewWriter, seed: int) -> Ite
             joined.refused[settings.name, str(reason)] += 1
             yield True
             continue
-        scene_id = _scene_id(settings.name, row)
+        scene_id = ids.outside_scene_id(settings.name, row.pictures)
         if (split := _split(settings, joined.scenes.get(scene_id, row.scene) or scene_id, seed)) is not None:
             if scene_id not in joined.scenes:
                 joined.scenes[scene_id] = row.scene
@@ -113,11 +112,6 @@ def _rows(data_set: Found, seed: int) -> Iterator[tuple[int, dict[str, Any]]]:
                 if drawn is None or number in drawn:
                     yield number, batch.slice(i, 1).to_pylist()[0]
                 number += 1
-
-
-def _scene_id(name: str, row: Row) -> str:
-    digest = hashlib.sha256(b"".join(hashlib.sha256(data).digest() for data in row.pictures))
-    return f"{name}-{digest.hexdigest()[:16]}"
 
 
 def _split(settings: External, thing: str, seed: int) -> str | None:

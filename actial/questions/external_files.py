@@ -74,21 +74,37 @@ def _in_folder(entry: External, key: str, root: Path) -> tuple[Path, ...]:
 
 def _on_hub(entry: External, key: str) -> tuple[Path, ...]:
     """From the hub's cache, or fetched into it; offline (HF_HUB_OFFLINE=1) from the cache alone."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
-
     where = f"{entry.path} of {entry.hub} at {entry.revision}"
     aid = f"fetch it where there is a network, or put the files into data/external and set {key}.hub and {key}.revision to null"
     try:
-        folder = Path(snapshot_download(str(entry.hub), repo_type="dataset", revision=entry.revision, allow_patterns=entry.path))
-    except (LocalEntryNotFoundError, OfflineModeIsEnabled):
-        raise UserError(f"{where}, which {key} names, is not in this machine's cache of the hub, and the hub cannot be reached: {aid}") from None
-    except (HfHubHTTPError, OSError) as error:
-        raise UserError(f"{where}, which {key} names, cannot be fetched ({type(error).__name__}: {str(error).splitlines()[0]}): {aid}") from None
+        folder = hub_folder(str(entry.hub), str(entry.revision), [entry.path])
+    except NotFetched as why:
+        raise UserError(f"{where}, which {key} names, {why}: {aid}") from None
     files = tuple(sorted(folder.glob(entry.path)))
     if not files:
         raise UserError(f"{where}, which {key} names, is not there (or not in this machine's cache): correct {key}.path, or {aid}")
     return files
+
+
+class NotFetched(Exception):
+    """Files on the hub that cannot be had. The message says why, to follow on their name."""
+
+
+def hub_folder(hub: str, revision: str, patterns: Sequence[str]) -> Path:
+    """The folder in the hub's cache that holds files of a data set at a commit, which are fetched into it where there is a network.
+
+    Raises:
+        NotFetched: they are not in the cache, and cannot be fetched.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+
+    try:
+        return Path(snapshot_download(hub, repo_type="dataset", revision=revision, allow_patterns=list(patterns)))
+    except (LocalEntryNotFoundError, OfflineModeIsEnabled):
+        raise NotFetched("is not in this machine's cache of the hub, and the hub cannot be reached") from None
+    except (HfHubHTTPError, OSError) as error:
+        raise NotFetched(f"cannot be fetched ({type(error).__name__}: {str(error).splitlines()[0]})") from None
 
 
 def open_parquet(path: Path) -> pq.ParquetFile:

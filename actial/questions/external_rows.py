@@ -63,13 +63,27 @@ def read_row(cells: Mapping[str, Any], settings: External) -> Row:
         RefusedRow: it cannot be asked.
     """
     text, options = _asked(cells, settings)
-    if any(_CHAT_MARK.search(part) for part in (text, *options)):
-        raise RefusedRow("marks of a chat template in the text")
-    right = _right(_cell(cells, settings, "answer"), options, settings)
-    pictures = _pictures(_cell(cells, settings, "images"))
-    kind = re.sub(r"[^a-z0-9]+", "_", _word(cells, settings, "kind").lower()).strip("_")
+    refuse_chat_marks(text, *options)
+    answer = _cell(cells, settings, "answer")
+    right = right_option(answer if _is_place(answer) else _mended(decoded(answer, "answer"), settings), options)
+    pictures = encoded_pictures(_cell(cells, settings, "images"), MOST_PICTURES)
+    kind = lower_case_words(_word(cells, settings, "kind"))
     kind = SAT_SPELLINGS.get(kind, kind) if settings.format == "sat" else kind
-    return Row(text, options, right, kind, _word(cells, settings, "scene"), pictures, tuple(map(_size_px, pictures)))
+    return Row(text, options, right, kind, _word(cells, settings, "scene"), pictures, tuple(map(size_px, pictures)))
+
+
+def lower_case_words(text: str) -> str:
+    """A text as part of an id: `Multi-view_Reasoning` is `multi_view_reasoning`."""
+    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
+
+
+def refuse_chat_marks(*parts: str) -> None:
+    """
+    Raises:
+        RefusedRow: a text holds marks of a chat template.
+    """
+    if any(_CHAT_MARK.search(part) for part in parts):
+        raise RefusedRow("marks of a chat template in the text")
 
 
 # ------------------------------------------------------------------------------------------------ cells
@@ -89,7 +103,15 @@ def _cell(cells: Mapping[str, Any], settings: External, what: str) -> Any:
     return value
 
 
-def _decoded(value: Any, what: str) -> str:
+def decoded(value: Any, what: str) -> str:
+    """The text of a cell.
+
+    Args:
+        what: what the column holds, for the reason.
+
+    Raises:
+        RefusedRow: it is missing, no text, or not UTF-8.
+    """
     if value is None:
         raise RefusedRow(f"no {what}")
     if isinstance(value, bytes):
@@ -104,29 +126,37 @@ def _decoded(value: Any, what: str) -> str:
 
 def _word(cells: Mapping[str, Any], settings: External, what: str) -> str:
     value = _cell(cells, settings, what)
-    return "" if value is None else _decoded(value, what)
+    return "" if value is None else decoded(value, what)
 
 
 # ------------------------------------------------------------------------------------------------ question and answer
 
 
 def _asked(cells: Mapping[str, Any], settings: External) -> tuple[str, tuple[str, ...]]:
-    text = _decoded(_cell(cells, settings, "question"), "question").replace(IMAGE_MARK, "").strip()
+    text = decoded(_cell(cells, settings, "question"), "question").replace(IMAGE_MARK, "").strip()
     if settings.format == "lettered":
         text, options = lettered_options(text)
     else:
         value = _cell(cells, settings, "options")
         if not isinstance(value, list):
             raise RefusedRow("no options" if value is None else "options that are no list")
-        options = tuple(_mended(_decoded(option, "option"), settings) for option in value)
+        options = tuple(_mended(decoded(option, "option"), settings) for option in value)
     if not text:
         raise RefusedRow("no question")
+    refuse_options(options)
+    return text, options
+
+
+def refuse_options(options: Sequence[str]) -> None:
+    """
+    Raises:
+        RefusedRow: options that nobody could choose between, by letter or by text.
+    """
     if not 2 <= len(options) <= len(LETTERS) or not all(options):
         raise RefusedRow("fewer than two options, more than 26, or an empty one")
     read = [read_answer(completion_text("direct", option), options) for option in options]
     if any(not isinstance(r, Answer) or r.letter != LETTERS[i] for i, r in enumerate(read)):
         raise RefusedRow("options that cannot be told apart")
-    return text, options
 
 
 def lettered_options(text: str) -> tuple[str, tuple[str, ...]]:
@@ -154,14 +184,21 @@ def _mended(text: str, settings: External) -> str:
     return text.replace(IMAGE_MARK, "").removesuffix(SAT_SUFFIX).strip() if settings.format == "sat" else text.replace(IMAGE_MARK, "").strip()
 
 
-def _right(value: Any, options: Sequence[str], settings: External) -> int:
-    """Place of the right option."""
-    if isinstance(value, int) and not isinstance(value, bool):
+def _is_place(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def right_option(value: str | int, options: Sequence[str]) -> int:
+    """Place of the right option, which a data set gives by its place from 0, its letter or its text.
+
+    Raises:
+        RefusedRow: it is none of the options.
+    """
+    if isinstance(value, int):
         if not 0 <= value < len(options):
             raise RefusedRow("an answer that is no option")
         return value
-    answer = _mended(_decoded(value, "answer"), settings)
-    read = read_answer(answer if ANSWER_OPEN in answer else completion_text("direct", answer), options)
+    read = read_answer(value if ANSWER_OPEN in value else completion_text("direct", value), options)
     if not isinstance(read, Answer) or read.rule not in _WHOLE_ANSWERS:
         raise RefusedRow("an answer that is no option")
     return LETTERS.index(read.letter)
@@ -170,21 +207,25 @@ def _right(value: Any, options: Sequence[str], settings: External) -> int:
 # ------------------------------------------------------------------------------------------------ pictures
 
 
-def _pictures(value: Any) -> tuple[bytes, ...]:
-    """Encoded pictures: bytes, or in Hugging Face Image form, one or a list."""
+def encoded_pictures(value: Any, most: int) -> tuple[bytes, ...]:
+    """Encoded pictures of a cell: bytes, or in Hugging Face Image form, one or a list.
+
+    Raises:
+        RefusedRow: there is none, there are more than `most`, or one is given by its path alone.
+    """
     cells = value if isinstance(value, list) else [value]
     found = [cell.get("bytes") if isinstance(cell, dict) else cell for cell in cells if cell is not None]
     if not found:
         raise RefusedRow("no picture")
-    if len(found) > MOST_PICTURES:
-        raise RefusedRow(f"more than {MOST_PICTURES} pictures")
+    if len(found) > most:
+        raise RefusedRow(f"more than {most} pictures")
     pictures = tuple(data for data in found if isinstance(data, bytes))
     if len(pictures) < len(found):
         raise RefusedRow("a picture without bytes, given by its path")
     return pictures
 
 
-def _size_px(data: bytes) -> tuple[int, int]:
+def size_px(data: bytes) -> tuple[int, int]:
     """Width and height of a picture that opens.
 
     Raises:

@@ -16,14 +16,15 @@ from actial.rng import generator_for
     first=st.integers(0, 150),
     second=st.integers(0, 150),
     third=st.none() | st.integers(0, 150),
+    more=st.lists(st.integers(0, 150), max_size=5),
     kind=st.from_regex(r"[a-z][a-z0-9_]{0,15}", fullmatch=True),
     sample=st.integers(0, 99),
 )
-def test_the_parents_are_read_off_the_child(scene: int, first: int, second: int, third: int | None, kind: str, sample: int) -> None:
-    s = ids.scene_id(scene)
-    shown = tuple(ids.view_id(s, number) for number in (first, second, third) if number is not None)
+def test_the_parents_are_read_off_the_child(scene: int, first: int, second: int, third: int | None, more: list[int], kind: str, sample: int) -> None:
+    s, rest = ids.scene_id(scene), tuple(more) if third is not None else ()
+    shown = tuple(ids.view_id(s, number) for number in (first, second, third, *rest) if number is not None)
     question = ids.question_id(ids.group_id(*shown), kind)
-    assert ids.parse(f"{question}#{sample}") == (s, first, second, third, kind, sample)
+    assert ids.parse(f"{question}#{sample}") == (s, first, second, third, kind, sample, rest)
     assert ids.view_ids_of(question) == shown
     assert ids.question_of(f"{question}#{sample}") == question
     assert not ids.is_external(question) and ids.is_external("sat-3f9c21d07a6be845.v00-v01.sat_other_12")

@@ -1,0 +1,74 @@
+"""Which benchmarks there are, and which of them can be asked here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from actial.errors import UserError
+from actial.evaluation.benchmarks.benchmark import Benchmark
+from actial.evaluation.benchmarks.cv_bench import CV_BENCH
+from actial.evaluation.benchmarks.published import published_files
+from actial.questions.external_files import BENCHMARKS as FOLDER
+from actial.questions.external_files import NotFetched, hub_folder
+
+BENCHMARKS: dict[str, Benchmark] = {benchmark.name: benchmark for benchmark in (CV_BENCH,)}
+
+
+@dataclass(frozen=True)
+class Found:
+    """A benchmark whose files are there."""
+
+    benchmark: Benchmark
+    folder: Path
+
+
+@dataclass(frozen=True)
+class NotRun:
+    """A benchmark that is not asked."""
+
+    name: str
+    reason: str
+    """A sentence."""
+
+
+def named(names: Sequence[str]) -> list[Benchmark]:
+    """Benchmarks by name, each once.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    for name in names:
+        if name not in BENCHMARKS:
+            raise UserError(f"there is no benchmark {name!r}: take one of {', '.join(BENCHMARKS)}")
+    return [BENCHMARKS[name] for name in dict.fromkeys(names)]
+
+
+def find(benchmark: Benchmark, root: Path) -> Found | NotRun:
+    """Where a benchmark's files are: in its folder where there is one, else in the hub's cache (fetched into it where there is a network).
+
+    Args:
+        root: `data/external`; the benchmark's folder is `benchmarks/<name>` in it.
+
+    Raises:
+        UserError: its folder is there, but lacks a file.
+    """
+    folder = root / FOLDER / benchmark.name
+    if not folder.exists():
+        found = _on_hub(benchmark, folder)
+        if isinstance(found, NotRun):
+            return found
+        folder = found
+    published_files(benchmark.title, folder, benchmark.files, at_least_one=benchmark.at_least_one)
+    return Found(benchmark, folder)
+
+
+def _on_hub(benchmark: Benchmark, folder: Path) -> Path | NotRun:
+    aid = f"put its files ({', '.join(benchmark.files)}; see {benchmark.url}) into {folder}"
+    if benchmark.hub is None or benchmark.revision is None:
+        return NotRun(benchmark.name, f"{folder} does not exist, and no commit of it on the hub is known: {aid}")
+    try:
+        return hub_folder(benchmark.hub, benchmark.revision, benchmark.files)
+    except NotFetched as why:
+        return NotRun(benchmark.name, f"{folder} does not exist, and {benchmark.hub} at {benchmark.revision} {why}: {aid}")

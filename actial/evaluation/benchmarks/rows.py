@@ -1,0 +1,84 @@
+"""From the parts of a row to an item: checked, or refused with a reason to count."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from actial import ids
+from actial.evaluation.benchmarks.benchmark import Item, Quantity
+from actial.evaluation.benchmarks.published import Row
+from actial.prompts import IMAGE_MARK
+from actial.questions.external_rows import RefusedRow, encoded_pictures, lower_case_words, refuse_chat_marks, refuse_options, right_option, size_px
+from actial.records import LETTERS, Question
+
+MOST_PICTURES = 64
+"""More than any of the benchmarks shows; the frames of a video are fewer."""
+
+
+def item(
+    name: str,
+    row: Row,
+    row_id: str,
+    *,
+    text: str,
+    pictures: Any,
+    task: str,
+    options: Sequence[str] = (),
+    truth: str | int = "",
+    number: Quantity | None = None,
+    group: str = "",
+    variant: str = "",
+    prompt: str | None = None,
+    strata: Mapping[str, str] | None = None,
+) -> Item:
+    """A question of a benchmark.
+
+    Args:
+        name: the benchmark's.
+        text: the question without its options.
+        pictures: encoded, as bytes or in Hugging Face Image form, one or a list.
+        task: its kind becomes `<name>_<task>`.
+        truth: the right option's letter (`B`, `(B)`), text, or place from 0; unused where the answer is a number.
+        number: the truth where there are no options.
+        group, variant, prompt, strata: see `Item`; an empty group is the row's own id.
+
+    Raises:
+        RefusedRow: it cannot be asked.
+    """
+    if not text:
+        raise RefusedRow("no question")
+    if number is None:
+        refuse_options(options)
+    refuse_chat_marks(text, *options)
+    right = None if number is not None else right_option(truth, options)
+    found = encoded_pictures(pictures, MOST_PICTURES)
+    sizes_px = tuple(map(size_px, found))
+    if prompt is not None and prompt.count(IMAGE_MARK) != len(found):
+        raise ValueError(f"the prompt of {name}'s {row_id} has places for {prompt.count(IMAGE_MARK)} pictures, but there are {len(found)}")
+    scene_id = ids.outside_scene_id(name, found)
+    view_ids = tuple(ids.view_id(scene_id, i) for i in range(len(found)))
+    shown = ids.group_id(*view_ids)
+    kind = f"{name}_{lower_case_words(task)}" if task else name
+    question = Question(
+        question_id=ids.question_id(shown, f"{kind}_{row.number}"),
+        kind=kind,
+        family_id=shown,
+        view_ids=view_ids,
+        text=text,
+        options=tuple(options),
+        labels=tuple(options),
+        truth="" if right is None else LETTERS[right],
+        deciding_quantity="",
+        deciding_value=float("nan"),
+        margin=float("nan"),
+        scene_id=scene_id,
+        tied_class="",
+        source=name,
+    )
+    return Item(row_id, question, found, sizes_px, group or row_id, variant, number, prompt, strata or {})
+
+
+def pictures_before(text: str, n: int) -> str:
+    """A user turn with its pictures first, as the kits have it."""
+    return IMAGE_MARK * n + text.replace(IMAGE_MARK, "")

@@ -1,0 +1,50 @@
+"""Which benchmarks there are, and what becomes of those whose files are not there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from actial.errors import UserError
+from actial.evaluation.benchmarks.benchmark import Benchmark
+from actial.evaluation.benchmarks.registry import BENCHMARKS, Found, NotRun, find, named
+
+
+@pytest.mark.parametrize("benchmark", BENCHMARKS.values(), ids=lambda b: b.name)
+def test_every_benchmark_says_what_it_is(benchmark: Benchmark) -> None:
+    assert re.fullmatch(r"[a-z0-9][a-z0-9_]*", benchmark.name)
+    assert (benchmark.hub is None) == (benchmark.revision is None)
+    assert benchmark.revision is None or re.fullmatch(r"[0-9a-f]{40}", benchmark.revision)
+    assert benchmark.url.startswith("https://")
+    assert benchmark.licence and benchmark.protocol and benchmark.version and benchmark.files
+    assert len({metric.name for metric in benchmark.metrics}) == len(benchmark.metrics)
+    assert benchmark.metric(benchmark.primary).formula
+    assert all(metric.value([]) is None and metric.chance([]) is None and metric.mean([]).mean is None for metric in benchmark.metrics)
+
+
+@pytest.mark.parametrize("benchmark", BENCHMARKS.values(), ids=lambda b: b.name)
+def test_a_benchmark_that_cannot_be_had_is_not_run_for_a_reason(benchmark: Benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    found = find(benchmark, tmp_path)
+    assert isinstance(found, NotRun) and found.name == benchmark.name
+    assert str(tmp_path / "benchmarks" / benchmark.name) in found.reason and benchmark.url in found.reason
+
+
+def test_its_folder_is_taken_where_there_is_one(tmp_path: Path) -> None:
+    benchmark = BENCHMARKS["cv_bench"]
+    folder = tmp_path / "benchmarks" / "cv_bench"
+    folder.mkdir(parents=True)
+    with pytest.raises(UserError, match=r"lacks test_2d.parquet and test_3d.parquet"):
+        find(benchmark, tmp_path)
+    for name in benchmark.files:
+        (folder / name).touch()
+    assert find(benchmark, tmp_path) == Found(benchmark, folder)
+
+
+def test_a_name_that_no_benchmark_has_ends_in_a_sentence() -> None:
+    assert named(["cv_bench", "cv_bench"]) == [BENCHMARKS["cv_bench"]]
+    with pytest.raises(UserError, match=r"there is no benchmark 'cvbench': take one of cv_bench"):
+        named(["cvbench"])
