@@ -5,7 +5,7 @@ A row that cannot be asked is counted with its reason and never guessed at; a fi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -141,6 +141,10 @@ class Benchmark:
     """Name of the metric quoted."""
     optional: tuple[str, ...] = ()
     """Columns that are read where they are there."""
+    variants: Callable[[Item], Iterable[Item]] = lambda item: ()
+    """What is asked beside an item, such as its options in other orders."""
+    adapted: Callable[[Benchmark, Path], Benchmark] = lambda benchmark, folder: benchmark
+    """The benchmark as a folder has it, where that says how its columns are called."""
     at_least_one: bool = False
     """Whether one of `files` is enough."""
 
@@ -153,17 +157,20 @@ class Benchmark:
         Raises:
             UserError: a file is missing, unreadable, or lacks a column.
         """
-        seen = set[str]()
-        for row in published_rows(self.title, folder, self.files, self.columns, self.optional, at_least_one=self.at_least_one):
+        this, seen = self.adapted(self, folder), set[str]()
+        for row in published_rows(this.title, folder, this.files, this.columns, this.optional, at_least_one=this.at_least_one):
             row_id = f"row {row.number}"
             try:
-                row_id = self.row_id(row) or row_id
+                row_id = this.row_id(row) or row_id
                 if row_id in seen:
                     raise RefusedRow("an id that stood before")
                 seen.add(row_id)
-                yield self.read(row, row_id)
+                item = this.read(row, row_id)
             except RefusedRow as reason:
                 yield Refused(row_id, str(reason))
+                continue
+            yield item
+            yield from this.variants(item)
 
     def metric(self, name: str) -> Metric:
         """The metric of that name."""

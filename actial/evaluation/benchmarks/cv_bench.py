@@ -21,7 +21,7 @@ from __future__ import annotations
 from actial.evaluation.benchmarks.benchmark import Benchmark, Item
 from actial.evaluation.benchmarks.metrics import by_strata, equal_strata, micro, within
 from actial.evaluation.benchmarks.published import Row
-from actial.evaluation.benchmarks.rows import item, pictures_before
+from actial.evaluation.benchmarks.rows import item
 
 NAME = "cv_bench"
 TASKS = ("Relation", "Count", "Depth", "Distance")
@@ -40,7 +40,7 @@ def _read(row: Row, row_id: str) -> Item:
         truth=row.text("answer"),
         pictures=row.cells.get("image"),
         task=task,
-        prompt=pictures_before(f"\n{row.text('prompt')}\n{DIRECTLY}", 1),
+        prompt=f"\n{row.text('prompt')}\n{DIRECTLY}",
         strata={"source": row.text("source"), "task": task, "type": row.text("type")},
     )
 

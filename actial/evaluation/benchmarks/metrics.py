@@ -5,23 +5,30 @@ None is defined where a stratum it needs was not asked: a mean over what happens
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from actial.evaluation.benchmarks.benchmark import Item, Metric, Scored, Unit
 
 
-def micro(name: str, formula: str, only: Callable[[Item], bool] = lambda item: True) -> Metric:
-    """The mean over questions, each alike.
+def micro(name: str, formula: str, only: Callable[[Item], bool] = lambda item: True, *, variants_share: bool = False) -> Metric:
+    """The mean over rows, each alike.
 
     Args:
-        only: which questions count.
+        only: which rows count.
+        variants_share: whether the variants of a question weigh together as much as a question without any.
     """
 
     def units(scored: Sequence[Scored]) -> list[Unit]:
-        counted, cluster_of = [s for s in scored if only(s.item)], clusters(scored)
-        return [Unit(s.item.row_id, s.credit, 1 / len(counted), cluster_of[s.item.row_id]) for s in counted]
+        return _units([s for s in scored if only(s.item)], 1.0, clusters(scored), variants_share)
 
     return Metric(name, formula, units)
+
+
+def _units(counted: Sequence[Scored], share: float, cluster_of: Mapping[str, str], variants_share: bool) -> list[Unit]:
+    size = Counter(s.item.group if variants_share else s.item.row_id for s in counted)
+    weights = [share / len(size) / size[s.item.group if variants_share else s.item.row_id] for s in counted]
+    return [Unit(s.item.row_id, s.credit, weight, cluster_of[s.item.row_id]) for s, weight in zip(counted, weights, strict=True)]
 
 
 def within(stratum: str, *values: str) -> Callable[[Item], bool]:
@@ -29,12 +36,13 @@ def within(stratum: str, *values: str) -> Callable[[Item], bool]:
     return lambda item: item.strata.get(stratum) in values
 
 
-def by_strata(name: str, formula: str, stratum: str, shares: Mapping[str, float]) -> Metric:
-    """Σ share · mean over the questions of a stratum.
+def by_strata(name: str, formula: str, stratum: str, shares: Mapping[str, float], *, variants_share: bool = False) -> Metric:
+    """Σ share · mean over the rows of a stratum.
 
     Args:
         stratum: which of `Item.strata`.
         shares: of each value that there must be; they add up to 1.
+        variants_share: see `micro`.
     """
 
     def units(scored: Sequence[Scored]) -> list[Unit]:
@@ -44,15 +52,15 @@ def by_strata(name: str, formula: str, stratum: str, shares: Mapping[str, float]
         if not all(of_value.values()):
             return []
         cluster_of = clusters(scored)
-        return [Unit(s.item.row_id, s.credit, shares[value] / len(found), cluster_of[s.item.row_id]) for value, found in of_value.items() for s in found]
+        return [unit for value, found in of_value.items() for unit in _units(found, shares[value], cluster_of, variants_share)]
 
     return Metric(name, formula, units)
 
 
-def equal_strata(name: str, formula: str, stratum: str, values: Iterable[str]) -> Metric:
-    """The mean of the means over strata, each alike."""
+def equal_strata(name: str, formula: str, stratum: str, values: Iterable[str], *, variants_share: bool = False) -> Metric:
+    """The mean of the means over strata, each alike; see `by_strata`."""
     found = tuple(values)
-    return by_strata(name, formula, stratum, dict.fromkeys(found, 1 / len(found)))
+    return by_strata(name, formula, stratum, dict.fromkeys(found, 1 / len(found)), variants_share=variants_share)
 
 
 def all_right(name: str, formula: str, key: Callable[[Item], str], only: Callable[[Item], bool] = lambda item: True) -> Metric:

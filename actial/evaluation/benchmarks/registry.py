@@ -8,12 +8,29 @@ from pathlib import Path
 
 from actial.errors import UserError
 from actial.evaluation.benchmarks.benchmark import Benchmark
+from actial.evaluation.benchmarks.blink import BLINK
 from actial.evaluation.benchmarks.cv_bench import CV_BENCH
+from actial.evaluation.benchmarks.mmsi_bench import MMSI_BENCH, MMSI_BENCH_CIRCULAR
 from actial.evaluation.benchmarks.published import published_files
+from actial.evaluation.benchmarks.sat import SAT_REAL, SAT_VAL
+from actial.evaluation.benchmarks.three_d_sr_bench import THREE_D_SR_BENCH
+from actial.evaluation.benchmarks.viewpoint_100k import VIEWPOINT_100K
 from actial.questions.external_files import BENCHMARKS as FOLDER
 from actial.questions.external_files import NotFetched, hub_folder
 
-BENCHMARKS: dict[str, Benchmark] = {benchmark.name: benchmark for benchmark in (CV_BENCH,)}
+BENCHMARKS: dict[str, Benchmark] = {
+    benchmark.name: benchmark
+    for benchmark in (
+        CV_BENCH,
+        THREE_D_SR_BENCH,
+        BLINK,
+        MMSI_BENCH,
+        MMSI_BENCH_CIRCULAR,
+        SAT_REAL,
+        SAT_VAL,
+        VIEWPOINT_100K,
+    )
+}
 
 
 @dataclass(frozen=True)

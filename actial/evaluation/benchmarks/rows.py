@@ -41,11 +41,13 @@ def item(
         task: its kind becomes `<name>_<task>`.
         truth: the right option's letter (`B`, `(B)`), text, or place from 0; unused where the answer is a number.
         number: the truth where there are no options.
-        group, variant, prompt, strata: see `Item`; an empty group is the row's own id.
+        prompt: without any `<image>`: its pictures come before it.
+        group, variant, strata: see `Item`; an empty group is the row's own id.
 
     Raises:
         RefusedRow: it cannot be asked.
     """
+    text, options = text.replace(IMAGE_MARK, "").strip(), tuple(option.replace(IMAGE_MARK, "").strip() for option in options)
     if not text:
         raise RefusedRow("no question")
     if number is None:
@@ -54,8 +56,10 @@ def item(
     right = None if number is not None else right_option(truth, options)
     found = encoded_pictures(pictures, MOST_PICTURES)
     sizes_px = tuple(map(size_px, found))
+    if prompt is not None and IMAGE_MARK not in prompt:
+        prompt = pictures_before(prompt, len(found))
     if prompt is not None and prompt.count(IMAGE_MARK) != len(found):
-        raise ValueError(f"the prompt of {name}'s {row_id} has places for {prompt.count(IMAGE_MARK)} pictures, but there are {len(found)}")
+        raise RefusedRow("more or fewer pictures than places for them in the prompt")
     scene_id = ids.outside_scene_id(name, found)
     view_ids = tuple(ids.view_id(scene_id, i) for i in range(len(found)))
     shown = ids.group_id(*view_ids)
@@ -66,8 +70,8 @@ def item(
         family_id=shown,
         view_ids=view_ids,
         text=text,
-        options=tuple(options),
-        labels=tuple(options),
+        options=options,
+        labels=options,
         truth="" if right is None else LETTERS[right],
         deciding_quantity="",
         deciding_value=float("nan"),

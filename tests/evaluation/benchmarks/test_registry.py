@@ -46,5 +46,5 @@ def test_its_folder_is_taken_where_there_is_one(tmp_path: Path) -> None:
 
 def test_a_name_that_no_benchmark_has_ends_in_a_sentence() -> None:
     assert named(["cv_bench", "cv_bench"]) == [BENCHMARKS["cv_bench"]]
-    with pytest.raises(UserError, match=r"there is no benchmark 'cvbench': take one of cv_bench"):
+    with pytest.raises(UserError, match=r"there is no benchmark 'cvbench': take one of cv_bench, 3dsrbench, blink"):
         named(["cvbench"])
