@@ -105,4 +105,4 @@ def _item(row: Mapping[str, Any]) -> Item:
         tied_class="",
         source=row["benchmark"],
     )
-    return Item(row["row_id"], question, (), (), row["group"], row["variant"], None, None, row["strata"])
+    return Item(row_id=row["row_id"], question=question, pictures=(), sizes_px=(), group=row["group"], variant=row["variant"], strata=row["strata"])

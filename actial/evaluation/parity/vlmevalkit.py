@@ -74,7 +74,7 @@ _INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\ufeff"))
 _TAIL_CHARS, _TAIL_LINES = 800, 6
 _OPEN, _SHUT = r"[(\[{（【]?\s*", r"\s*[)\]}}）】]?"
 """At most one bracket around a letter."""
-_IN_TAG = re.compile(r"<\s*answer\b[^>]*>\s*([a-j]).*?<\s*/\s*answer\s*>", re.IGNORECASE | re.DOTALL)
+_TAG, _TAG_END = re.compile(r"<\s*answer\b[^>]*>\s*([a-j])", re.IGNORECASE), re.compile(r"<\s*/\s*answer\s*>", re.IGNORECASE)
 _BEFORE = {f"the letter before </{tag}>": re.compile(rf"(?<![a-z]){_OPEN}([a-f]){_SHUT}\s*</\s*{tag}\s*>", re.IGNORECASE) for tag in ("answer", "think")}
 _THOUGHT_TAG = re.compile(r"<(?:(/)\s*|\s*)think\s*>", re.IGNORECASE)
 _OPTION_LINE = re.compile(r"[*_>\-\s]*(?:option|选项)\s+[a-j]\s*[:：]", re.IGNORECASE)
@@ -95,7 +95,8 @@ def by_tail(text: str) -> Reading:
     Letters are A to F (in a tag A to J), whatever the options. What it does not read is wrong, without a judge.
     """
     text = (text or EMPTY).strip().translate(_INVISIBLE)
-    if tagged := _IN_TAG.search(text):
+    ends = [end.start() for end in _TAG_END.finditer(text)]
+    if ends and (tagged := _TAG.search(text, 0, ends[-1])):
         return Reading(tagged[1].upper(), "the first character in <answer>")
     tail = text[-_TAIL_CHARS:]
     for rule, pattern in _BEFORE.items():
