@@ -1,4 +1,4 @@
-"""From a completion to an answer: named rules in a fixed order, tried on ever wider parts of the text. Shared by rewards and evaluation.
+"""From a completion to the option it chooses: named rules in a fixed order, tried on ever wider parts of the text.
 
 1. the body of the last `<answer>` of the conclusion (what follows the last `</think>`);
 2. the conclusion itself, where it carries no tag: as a whole, by the phrases that declare an answer, by its one line that is an option,
@@ -16,11 +16,23 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from actial.answers.parts import (
+    AMBIGUOUS,
+    BOXED,
+    CLAUSE_END,
+    DECLARED,
+    DECORATION,
+    EMPTY_TAG,
+    NOT_FOUND,
+    Unparsed,
+    answering_part,
+    is_asserted,
+)
 from actial.prompts import ANSWER_CLOSE, ANSWER_OPEN, THINK_CLOSE, THINK_OPEN
 from actial.records import LETTERS, Mode
 
-STRICT_RULES = frozenset({"tag_letter", "tag_text"})
-"""Rules that accept only what the prompt asked for: the bare capital letter, or the option's text to the character, in a closed tag. All others
+STRICT_RULES = frozenset({"tag_letter", "tag_text", "tag_number"})
+"""Rules that accept only what the prompt asked for: the bare capital letter, the option's text to the character, or bare digits, in a closed tag. All others
 are lenient."""
 
 
@@ -32,16 +44,7 @@ class Answer:
     rule: str
 
 
-@dataclass(frozen=True, slots=True)
-class Unparsed:
-    """No option could be read."""
-
-    reason: str
-    """`nothing written`, `unfinished thought`, `no answer found`, `empty tag`, `not an option`, `ambiguous` or `letter and text disagree`."""
-
-
-EMPTY, UNFINISHED, NOT_FOUND, EMPTY_TAG = Unparsed("nothing written"), Unparsed("unfinished thought"), Unparsed("no answer found"), Unparsed("empty tag")
-NOT_AN_OPTION, AMBIGUOUS, DISAGREE = Unparsed("not an option"), Unparsed("ambiguous"), Unparsed("letter and text disagree")
+NOT_AN_OPTION, DISAGREE = Unparsed("not an option"), Unparsed("letter and text disagree")
 
 Reading = Answer | Unparsed
 
@@ -58,17 +61,12 @@ def read_answer(completion: str, options: Sequence[str]) -> Reading:
     """
     if not 1 <= len(options) <= len(LETTERS):
         raise ValueError(f"a question has 1 to {len(LETTERS)} options, not {len(options)}")
-    if not completion.strip():
-        return EMPTY
+    part = answering_part(completion)
+    if isinstance(part, Unparsed):
+        return part
     choice = _Choice(options)
-    thought, conclusion = _split_thought(completion)
-    if conclusion.strip():
-        reading = _read_tag(choice, conclusion)
-        return _read_conclusion(choice, conclusion) if reading is None else reading
-    reading = _read_tag(choice, thought)
-    if reading is None:
-        return NOT_FOUND if _THINK_CLOSE.search(completion) else UNFINISHED
-    return _renamed(reading, "thought")
+    reading = choice.read_body(part.text) if part.is_body else _read_conclusion(choice, part.text)
+    return Answer(reading.letter, part.rule(reading.rule)) if isinstance(reading, Answer) else reading
 
 
 def is_well_formed(completion: str, mode: Mode) -> bool:
@@ -96,34 +94,6 @@ def _between(text: str, tags: Sequence[str]) -> list[str]:
     return [*parts, text]
 
 
-# ------------------------------------------------------------------------------------------------ parts of a completion
-
-_ANSWER_TAG = re.compile(r"<\s{0,3}(/?)\s{0,3}answer\s{0,3}>", re.IGNORECASE)
-_THINK_OPEN = re.compile(r"<\s{0,3}think\s{0,3}>", re.IGNORECASE)
-_THINK_CLOSE = re.compile(r"<\s{0,3}/\s{0,3}think\s{0,3}>", re.IGNORECASE)
-
-
-def _split_thought(completion: str) -> tuple[str, str]:
-    """What stands before and after the last `</think>`. Without one, all is thought where a `<think>` opens, else all is conclusion."""
-    ends = [(tag.start(), tag.end()) for tag in _THINK_CLOSE.finditer(completion)]
-    if ends:
-        return completion[: ends[-1][0]], completion[ends[-1][1] :]
-    return (completion, "") if _THINK_OPEN.search(completion) else ("", completion)
-
-
-def _read_tag(choice: _Choice, text: str) -> Reading | None:
-    """Rules tag_*: the body of the last `<answer>`. None where there is no tag, or only closing ones."""
-    closed, opened = None, None
-    for tag in _ANSWER_TAG.finditer(text):
-        if tag[1] and opened is not None:
-            closed, opened = text[opened : tag.start()], None
-        elif not tag[1]:
-            opened = tag.end()
-    if opened is not None and (text[opened:].strip() or closed is None):
-        return _renamed(choice.read_body(text[opened:]), "open")
-    return None if closed is None else choice.read_body(closed)
-
-
 def _renamed(reading: Reading, prefix: str) -> Reading:
     return Answer(reading.letter, f"{prefix}_{reading.rule}") if isinstance(reading, Answer) else reading
 
@@ -138,15 +108,7 @@ def _read_conclusion(choice: _Choice, text: str) -> Reading:
 
 # ------------------------------------------------------------------------------------------------ rules
 
-_DECORATION = " \t\r\n*_`\"'“”‘’$"
 _LETTERED = re.compile(r"(?:(?:option|choice|answer)\s{0,3}:?\s{0,3})?[(\[]?\s{0,3}([A-Za-z])\s{0,3}(?:[)\].:,]{1,2}|$)(?=\s|$)", re.IGNORECASE)
-_BOXED = re.compile(r"\\boxed\s{0,3}\{\s{0,3}(?:\\text(?:bf)?\s{0,3}\{)?([^{}\n]{0,300})\}")
-_DECLARED = re.compile(
-    r"(?:\b(?:answer|choice|option|conclusion)[\s*\"']{0,4}(?:is\b|would\s{1,3}be\b|should\s{1,3}be\b|must\s{1,3}be\b|:|=)"
-    r"|\bI(?:'d|\s{1,3}would|'ll|\s{1,3}will)?\s{1,3}(?:choose|pick|select|go\s{1,3}with)\b)"
-    r"\s{0,3}:?[ \t*_`\"'“‘]{0,6}(?:(?:option|choice|letter)\b\s{0,3})?",
-    re.IGNORECASE,
-)
 _LETTER_IS_RIGHT = re.compile(r"\b(?:option|choice|answer)\s{1,3}[(\[]?([A-Za-z])[)\]]?\s{1,3}is\s{1,3}(?:the\s{1,3})?(?:correct|right|true)\b", re.IGNORECASE)
 _LETTER_AT = re.compile(r"[(\[]?\s{0,3}([A-Za-z])\s{0,3}(?![A-Za-z0-9'’\-])[)\]*_`\"'”’.:,;!]{0,4}")
 _WORD_AFTER = re.compile(r"\s{0,3}([A-Za-z]{1,20})")
@@ -158,8 +120,6 @@ _OR_LETTER = re.compile(
 )
 _REFUTED = re.compile(r"\s{0,3}(?:is|was|would\s{1,3}be|cannot\s{1,3}be|seems|looks)\s{1,3}(?:wrong|incorrect|false|not|unlikely)\b", re.IGNORECASE)
 _ENUMERATED = re.compile(r"(?<![A-Za-z0-9'’\-])([A-Z])[).:]\s")
-_CLAUSE_END = re.compile(r"[.!?;\n](?=\s|$)|\n")
-_TAKEN_BACK = re.compile(r"\b(?:not|never|if|whether|unless|suppose|doubt|either|neither|cannot|could|might|maybe|perhaps)\b|n['’]t\b", re.IGNORECASE)
 _DENIED = re.compile(r"\b(?:not|no|never|neither|nor|without|unlike|or)\b|n['’]t\b", re.IGNORECASE)
 _GOES_ON = frozenset(("because", "since", "as", "which", "so", "for", "with", "and", "given", "due"))
 """Words after the letter A that leave it a letter; before other words it may be an article."""
@@ -187,7 +147,7 @@ class _Choice:
 
     def read_whole(self, text: str) -> Reading | None:
         """The stretch is an option and nothing else: rules letter, text; with other case, marks or punctuation lettered, worded. None where it is not."""
-        bare = text.strip(_DECORATION)
+        bare = text.strip(DECORATION)
         by_text = self.by_text.get(_normal(bare), [])
         if len(bare) == 1 and bare.upper() in self.letters:
             letter = bare.upper()
@@ -211,13 +171,13 @@ class _Choice:
 
     def read_declared(self, text: str) -> Reading | None:
         """The last box, or else the last declaration ("the answer is B", "option B is correct"), that is neither a question nor taken back."""
-        boxes = [m[1] for m in _BOXED.finditer(text)]
+        boxes = [m[1] for m in BOXED.finditer(text)]
         if boxes:
             boxed = self.read_whole(boxes[-1])
             return NOT_AN_OPTION if boxed is None else Answer(boxed.letter, "boxed") if isinstance(boxed, Answer) else boxed
-        declarations = [*_DECLARED.finditer(text), *_LETTER_IS_RIGHT.finditer(text)]
+        declarations = [*DECLARED.finditer(text), *_LETTER_IS_RIGHT.finditer(text)]
         for match in sorted(declarations, key=lambda m: m.start(), reverse=True):
-            if _is_asserted(text, match.start(), match.end()):
+            if is_asserted(text, match.start(), match.end()):
                 letter = match[1].upper() if match.re is _LETTER_IS_RIGHT else None
                 reading = self._read_from(text, match.end()) if letter is None else Answer(letter, "declared") if letter in self.letters else NOT_AN_OPTION
                 if reading is not None:
@@ -226,7 +186,7 @@ class _Choice:
 
     def _read_from(self, text: str, start: int) -> Reading | None:
         """What a declaration's verb is followed by: an option's whole text, or a letter."""
-        end = _CLAUSE_END.search(text, start, start + 400)
+        end = CLAUSE_END.search(text, start, start + 400)
         clause, line = text[start : end.start() if end else start + 400], text[start : start + 400].split("\n", 1)[0]
         for stretch in (line, clause):
             whole = self.read_whole(stretch)
@@ -270,7 +230,7 @@ class _Choice:
 
     def read_leading(self, text: str) -> Reading | None:
         """Rule leading: the text starts with `B.`, `(B)`, `B,` or `B:`, and no other option's letter stands alone in it."""
-        bare = text.strip(_DECORATION)
+        bare = text.strip(DECORATION)
         match = _LETTERED.match(bare)
         if match is None or match[1].upper() not in self.letters or match[1].islower():
             return None
@@ -286,7 +246,7 @@ class _Choice:
         if len(normal.split()) > 16:
             return None
         found = self._named_in(normal)
-        first = _LONE_CAPITAL.match(body.strip(_DECORATION))  # even an A: it may be the letter
+        first = _LONE_CAPITAL.match(body.strip(DECORATION))  # even an A: it may be the letter
         letters = {owner for owners in found.values() for owner in owners} | self._letters_in(body) | ({first[1]} & set(self.letters) if first else set())
         if len(letters) > 1:
             return AMBIGUOUS
@@ -302,13 +262,6 @@ class _Choice:
     def _named_in(self, normal: str) -> dict[str, list[str]]:
         """The options whose words stand in a normalised text, with the letters that have them."""
         return {text: owners for text, owners in self.by_text.items() if f" {text} " in f" {normal} "}
-
-
-def _is_asserted(text: str, start: int, end: int) -> bool:
-    """Whether the sentence around a declaration states it: it is no question, and no word before it takes it back."""
-    before = re.split(r"[.!?;:\n]", text[max(0, start - 200) : start])[-1]
-    stop = re.compile(r"[.!?\n]").search(text, end, end + 300)
-    return _TAKEN_BACK.search(before) is None and not (stop and stop[0] == "?")
 
 
 _WORDS = re.compile(r"(?<!\w)[+-]?\d+(?:\.\d+)?(?!\w)|[^\W_]+(?:'[^\W_]+)*")
