@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,8 +13,27 @@ from hypothesis import strategies as st
 from actial.answers.numbers import ANOTHER_UNIT, NOT_A_NUMBER, Number, read_number
 from actial.answers.parts import AMBIGUOUS, EMPTY, EMPTY_TAG, NOT_FOUND, UNFINISHED, Unparsed
 
+ROWS = [json.loads(line) for line in (Path(__file__).parent / "answers/numbers.jsonl").read_text().splitlines()]
 LEFT_POSITIVE = {"left": 1, "right": -1}
 UNITS = ("deg", "m", "cm", "m2", "s", "count", "plain")
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row['unit']}-{row['completion'][-40:]!r}")
+def test_the_table_of_completions(row):
+    """Its origins are checked with those of the tables of options."""
+    reading = read_number(row["completion"], row["unit"], row.get("signs"))
+    if row["value"] is None:
+        assert reading == Unparsed(row["rule"])
+    else:
+        assert reading.rule == row["rule"]
+        assert math.isclose(reading.value, row["value"], rel_tol=1e-9)
+
+
+def test_the_table_reaches_every_outcome():
+    reasons = {u.reason for u in (AMBIGUOUS, EMPTY, EMPTY_TAG, NOT_FOUND, UNFINISHED, NOT_A_NUMBER, ANOTHER_UNIT)}
+    rules = {"tag_number", "tag_quantity", "tag_phrase", "boxed", "declared", "line", "only", "whole_number", "whole_quantity", "open_tag_number"}
+    assert {row["rule"] for row in ROWS} >= reasons | rules
+    assert {row["unit"] for row in ROWS} == set(UNITS)
 
 
 @pytest.mark.parametrize(

@@ -57,9 +57,11 @@ _AROUND = re.compile(rf"(?:[\s*_`\"'“”‘.()\[\]{{}}]|{_ROUGHLY}(?![A-Za-z])
 _BOUND = re.compile(
     r"(?:\b(?:more|less|fewer|greater|larger|smaller|longer|shorter) than|\bat (?:least|most)|\bup to|\bover|\bunder|(?:^|\s)[<>≤≥]=?) ?$", re.IGNORECASE
 )
+_BOUND_AFTER = re.compile(r" ?(?:\+|(?:or|and) (?:more|less|fewer|over|above|up)\b)", re.IGNORECASE)
 _REFUSED = re.compile(r"(?:\bnot|n't|\bnever|\brather than|\binstead of) (?:be |about |exactly |just )?$", re.IGNORECASE)
 _LONE_SIGN = re.compile(r"(?:^|[\n=:(]|\bis) ?[+-] $")
 _EQUALS = re.compile(r"[=≈] ?(?:about |approximately |roughly )?$", re.IGNORECASE)
+_STOP = re.compile(r"[.!?](?=\s|$)|\n")
 _SIDE = re.compile(r"[a-z]+(?:-[a-z]+)?", re.IGNORECASE)
 
 
@@ -81,7 +83,7 @@ class _Text:
 
     def read_conclusion(self) -> Number | Unparsed:
         """A conclusion without a tag: rules whole_number, whole_quantity, boxed, declared, line, only."""
-        return self._read_whole("whole") or self._read_declared() or self._read_lines() or self._read(0, len(self.text), "only") or NOT_FOUND
+        return self._read_whole("whole") or self._read_declared() or self._read_lines() or self._read_only() or NOT_FOUND
 
     def _read_whole(self, where: str) -> Number | Unparsed | None:
         """The text is a number and nothing else: rule number; with a unit, or marks around it, quantity."""
@@ -109,6 +111,11 @@ class _Text:
             start += len(line) + 1
         readings = found - {None}
         return AMBIGUOUS if len(readings) > 1 else next(iter(readings), None)
+
+    def _read_only(self) -> Number | Unparsed | None:
+        """Rule only: the one number of all sentences that are no questions."""
+        stops = ((q, _STOP.search(self.text, q.end, q.end + 300)) for q in self.found)
+        return self._read_some([q for q, stop in stops if not (stop and stop[0] == "?")], "only")
 
     def _read_alone(self, start: int, end: int, rule: str) -> Number | Unparsed | None:
         """A stretch that is one number and nothing else. None where it is not."""
@@ -146,9 +153,12 @@ class _Text:
             return ANOTHER_UNIT if inside else None
         outcomes = [i for i, q in enumerate(candidates) if _EQUALS.search(self.text, max(0, q.start - 20), q.start)]
         told = [candidates[i] for i in outcomes] + candidates[outcomes[-1] + 1 :] if outcomes else candidates
-        if any(told[0].is_another(q) for q in told) or _BOUND.search(self.text, max(0, told[0].start - 24), told[0].start):
+        if any(told[0].is_another(q) for q in told) or self._is_bound(told[0]):
             return AMBIGUOUS
         return self._signed(told[0], rule)
+
+    def _is_bound(self, q: Quantity) -> bool:
+        return bool(_BOUND.search(self.text, max(0, q.start - 24), q.start) or _BOUND_AFTER.match(self.text, q.end))
 
     def _candidates(self, inside: list[Quantity]) -> list[Quantity]:
         """The numbers that may be the answer: in a unit of the asked sort with what is joined to them, else bare digits, else words."""

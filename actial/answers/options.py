@@ -131,10 +131,13 @@ class _Choice:
     def __init__(self, options: Sequence[str]) -> None:
         self.letters = LETTERS[: len(options)]
         self.options = frozenset(option.strip() for option in options)
+        self.longest = 100 + 3 * max(map(len, options))
         self.by_text: dict[str, list[str]] = {}
+        self.by_joined: dict[str, list[str]] = {}
         for letter, option in zip(self.letters, options, strict=False):
             if normal := _normal(option):
                 self.by_text.setdefault(normal, []).append(letter)
+                self.by_joined.setdefault(_joined(normal), []).append(letter)
 
     def read_body(self, body: str) -> Reading:
         """What stands in a tag: rules tag_letter, tag_text, tag_lettered, tag_worded, boxed, declared, line, tag_phrase."""
@@ -148,7 +151,11 @@ class _Choice:
     def read_whole(self, text: str) -> Reading | None:
         """The stretch is an option and nothing else: rules letter, text; with other case, marks or punctuation lettered, worded. None where it is not."""
         bare = text.strip(DECORATION)
-        by_text = self.by_text.get(_normal(bare), [])
+        if len(bare) > self.longest:
+            return None
+        bare = unicodedata.normalize("NFKC", bare).strip(DECORATION)
+        normal = _normal(bare)
+        by_text = self.by_text.get(normal) or self.by_joined.get(_joined(normal), [])
         if len(bare) == 1 and bare.upper() in self.letters:
             letter = bare.upper()
             return Answer(letter, "letter" if text.strip() == letter else "lettered") if by_text in ([], [letter]) else AMBIGUOUS
@@ -170,19 +177,24 @@ class _Choice:
         return Answer(letter, "lettered") if letter in named else DISAGREE
 
     def read_declared(self, text: str) -> Reading | None:
-        """The last box, or else the last declaration ("the answer is B", "option B is correct"), that is neither a question nor taken back."""
-        boxes = [m[1] for m in BOXED.finditer(text)]
-        if boxes:
-            boxed = self.read_whole(boxes[-1])
-            return NOT_AN_OPTION if boxed is None else Answer(boxed.letter, "boxed") if isinstance(boxed, Answer) else boxed
-        declarations = [*DECLARED.finditer(text), *_LETTER_IS_RIGHT.finditer(text)]
+        """The last box or declaration ("the answer is B", "option B is correct") that is neither a question nor taken back."""
+        declarations = [*BOXED.finditer(text), *DECLARED.finditer(text), *_LETTER_IS_RIGHT.finditer(text)]
         for match in sorted(declarations, key=lambda m: m.start(), reverse=True):
-            if is_asserted(text, match.start(), match.end()):
-                letter = match[1].upper() if match.re is _LETTER_IS_RIGHT else None
-                reading = self._read_from(text, match.end()) if letter is None else Answer(letter, "declared") if letter in self.letters else NOT_AN_OPTION
-                if reading is not None:
-                    return reading
+            reading = self._read_box(match[1]) if match.re is BOXED else self._read_declaration(text, match)
+            if reading is not None:
+                return reading
         return None
+
+    def _read_box(self, content: str) -> Reading:
+        reading = self.read_whole(content)
+        return NOT_AN_OPTION if reading is None else Answer(reading.letter, "boxed") if isinstance(reading, Answer) else reading
+
+    def _read_declaration(self, text: str, match: re.Match[str]) -> Reading | None:
+        if not is_asserted(text, match.start(), match.end()):
+            return None
+        if match.re is not _LETTER_IS_RIGHT:
+            return self._read_from(text, match.end())
+        return Answer(match[1].upper(), "declared") if match[1].upper() in self.letters else NOT_AN_OPTION
 
     def _read_from(self, text: str, start: int) -> Reading | None:
         """What a declaration's verb is followed by: an option's whole text, or a letter."""
@@ -237,7 +249,7 @@ class _Choice:
         letter, rest = match[1], bare[match.end() :]
         if self._letters_in(rest) - {letter}:
             return AMBIGUOUS
-        named = {owner for owners in self._named_in(_normal(rest)).values() for owner in owners}
+        named = {owner for owners in self._named_in(rest).values() for owner in owners}
         return DISAGREE if named and letter not in named else Answer(letter, "leading")
 
     def _read_phrase(self, body: str) -> Reading | None:
@@ -245,7 +257,7 @@ class _Choice:
         normal = _normal(body)
         if len(normal.split()) > 16:
             return None
-        found = self._named_in(normal)
+        found = self._named_in(body)
         first = _LONE_CAPITAL.match(body.strip(DECORATION))  # even an A: it may be the letter
         letters = {owner for owners in found.values() for owner in owners} | self._letters_in(body) | ({first[1]} & set(self.letters) if first else set())
         if len(letters) > 1:
@@ -259,11 +271,25 @@ class _Choice:
         """Letters of options that stand alone in a text."""
         return {m[1] for m in _LONE_CAPITAL.finditer(text) if m[1] in self.letters and not (m[1] in "AI" and _ARTICLE.match(text, m.end()))}
 
-    def _named_in(self, normal: str) -> dict[str, list[str]]:
-        """The options whose words stand in a normalised text, with the letters that have them."""
-        return {text: owners for text, owners in self.by_text.items() if f" {text} " in f" {normal} "}
+    def _named_in(self, text: str) -> dict[str, list[str]]:
+        """The options whose words stand in a text, with the letters that have them; not where they are part of a longer option or of a compound word."""
+        normal = f" {_normal(_COMPOUND.sub(lambda compound: self._loosened(compound[0]), text))} "
+        named = {}
+        for option in sorted(self.by_text, key=len, reverse=True):
+            if f" {option} " in normal:
+                named[option] = self.by_text[option]
+                normal = normal.replace(f" {option} ", " | ")
+        return named
+
+    def _loosened(self, compound: str) -> str:
+        """`counter-clockwise` where an option has it, and `left-hand`, as words; `anti-clockwise` as one word, which is no `clockwise`."""
+        words = _normal(compound)
+        is_known = words.split()[-1] in _SIDEWAYS or any(f" {words} " in f" {option} " for option in self.by_text)
+        return compound if is_known else compound.replace("-", "")
 
 
+_COMPOUND = re.compile(r"(?<!\w)[^\W\d_]+(?:-[^\W\d_]+)+")
+_SIDEWAYS = frozenset(("hand", "handed", "side", "ward", "wards"))
 _WORDS = re.compile(r"(?<!\w)[+-]?\d+(?:\.\d+)?(?!\w)|[^\W_]+(?:'[^\W_]+)*")
 
 
@@ -271,3 +297,8 @@ def _normal(text: str) -> str:
     """Casefolded words, without punctuation; a sign before a number and a decimal point are kept."""
     text = unicodedata.normalize("NFKC", text).casefold().replace("−", "-").replace("’", "'")
     return " ".join(_WORDS.findall(text))
+
+
+def _joined(normal: str) -> str:
+    """The same without spaces between words: counterclockwise is counter-clockwise. Numbers stay apart."""
+    return normal if any(c.isdigit() for c in normal) else normal.replace(" ", "")

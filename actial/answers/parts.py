@@ -39,6 +39,7 @@ _SENTENCE_BREAK = re.compile(r"[.!?;:\n]")
 _SENTENCE_END = re.compile(r"[.!?\n]")
 _TAKEN_BACK = re.compile(r"\b(?:not|never|if|whether|unless|suppose|doubt|either|neither|cannot|could|might|maybe|perhaps)\b|n['’]t\b", re.IGNORECASE)
 _ANSWER_TAG = re.compile(r"<\s{0,3}(/?)\s{0,3}answer\s{0,3}>", re.IGNORECASE)
+_CLOSING = "</answer>"
 _THINK_OPEN = re.compile(r"<\s{0,3}think\s{0,3}>", re.IGNORECASE)
 _THINK_CLOSE = re.compile(r"<\s{0,3}/\s{0,3}think\s{0,3}>", re.IGNORECASE)
 
@@ -92,5 +93,11 @@ def _last_body(text: str, places: tuple[str, ...]) -> Part | None:
         elif not tag[1]:
             opened = tag.end()
     if opened is not None and (text[opened:].strip() or closed is None):
-        return Part(text[opened:], True, (*places, "open"))
+        return Part(_without_cut_tag(text[opened:]), True, (*places, "open"))
     return None if closed is None else Part(closed, True, places)
+
+
+def _without_cut_tag(text: str) -> str:
+    """A text without the closing tag that it ends in the middle of: `B</ans`."""
+    start = text.rfind("<", -len(_CLOSING))
+    return text[:start] if start >= 0 and _CLOSING.startswith(text[start:].lower()) else text
