@@ -199,6 +199,15 @@ class Sampled:
 
 
 @dataclass(frozen=True)
+class Endpoint:
+    """A gain that is tested for its own sake, named before anything is seen."""
+
+    gain: str = setting("Which model against which.", choices=("sft - base", "grpo - sft"))
+    mode: str = setting("Mode in which both were asked.", choices=("think", "direct"))
+    group: str = setting("A kind of questions, or overall, directional, new families, 2d or sat (`actial.evaluation.groups`).")
+
+
+@dataclass(frozen=True)
 class Evaluate:
     """Scores of the base, SFT and GRPO checkpoints."""
 
@@ -206,6 +215,8 @@ class Evaluate:
     max_new_tokens: dict[str, int] = setting("Longest completion in each mode, tokens; the modes it names are asked: think, direct.", ge=1)
     n_questions: int | None = setting("Test questions asked, drawn by the seed; null for all.", ge=1)
     chance_bound: float = setting("Largest difference from the accuracy of guessing that still counts as chance.", gt=0, le=0.5)
+    margin: float = setting("Loss of accuracy from which on a model counts as worse: smaller ones are shown to be no worse, or equal.", gt=0, le=0.5)
+    primary: tuple[Endpoint, ...] = setting("Gains tested for their own sake, p-values by Holm over them; all others by false discovery rate. [] for none.")
     controls: Controls = setting("Controls.")
     sampled: Sampled = setting("Sampled completions.")
     max_refused_share: float = setting("Share of test questions that may be set aside for unreadable pictures before the stage fails.", ge=0, le=1)
@@ -352,6 +363,8 @@ def _evaluated_modes(params: Params) -> None:
             raise UserError(f"evaluate.{name}.models names {other[0]}; it must name some of evaluate.models, {', '.join(models)}")
         if section.models and "think" not in modes:
             raise UserError(f"evaluate.{name} is asked in mode think: give evaluate.max_new_tokens.think, or empty evaluate.{name}.models")
+    if twice := [e for e in params.evaluate.primary if params.evaluate.primary.count(e) > 1]:
+        raise UserError(f"evaluate.primary names {twice[0].gain} in mode {twice[0].mode} on {twice[0].group} twice; name each gain once")
 
 
 _CROSS_FIELD_RULES = (

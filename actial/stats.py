@@ -50,7 +50,7 @@ def clustered_mean(values: Sequence[float], clusters: Sequence[str], weights: Se
     return Mean(mean, variance**0.5, len(names))
 
 
-def wilson_interval(right: Sequence[bool], clusters: Sequence[str]) -> tuple[float, float] | None:
+def wilson_interval(right: Sequence[bool], clusters: Sequence[str], weights: Sequence[float] | None = None) -> tuple[float, float] | None:
     """95 % interval of a share of right answers; None where there are none.
 
     Wilson's (J. Am. Stat. Assoc. 22, 1927), which stays within 0 and 1 however few answers there are, with n made smaller by as much as clusters make
@@ -59,13 +59,14 @@ def wilson_interval(right: Sequence[bool], clusters: Sequence[str]) -> tuple[flo
 
     Args:
         right, clusters: n values each.
+        weights: n weights up to 1, where several answers count as one; all 1 where None.
     """
-    found = clustered_mean([float(r) for r in right], clusters)
+    found = clustered_mean([float(r) for r in right], clusters, weights)
     if found.mean is None:
         return None
     p, n = found.mean, float(found.n_clusters)
     if found.stderr:
-        n = min(float(len(right)), p * (1 - p) / found.stderr**2 * found.n_clusters / (found.n_clusters - 1))
+        n = min(float(len(right)) if weights is None else sum(weights), p * (1 - p) / found.stderr**2 * found.n_clusters / (found.n_clusters - 1))
     z = 1.959964
     middle, reach = p + z**2 / (2 * n), z * (p * (1 - p) / n + z**2 / (4 * n**2)) ** 0.5
     return max(0.0, (middle - reach) / (1 + z**2 / n)), min(1.0, (middle + reach) / (1 + z**2 / n))
@@ -74,8 +75,6 @@ def wilson_interval(right: Sequence[bool], clusters: Sequence[str]) -> tuple[flo
 AT_CHANCE, ABOVE, BELOW, UNDECIDED = "at chance", "above", "below", "undecided"
 LEVEL = 0.05
 """Of all tests."""
-DRAWS = 10_000
-"""Bootstrap samples and sign flips."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +86,8 @@ class ChanceTest:
     low: float | None
     high: float | None
     """The 90 % interval of accuracy - chance: at chance means that it lies within the bound. None where no spread between clusters is known."""
+    p: float | None
+    """Of the two-sided test of accuracy = chance; None where it cannot be told."""
 
 
 def chance_test(accuracy: Mean, chance: float | None, bound: float) -> ChanceTest:
@@ -101,21 +102,17 @@ def chance_test(accuracy: Mean, chance: float | None, bound: float) -> ChanceTes
         bound: largest difference from chance that counts as none.
     """
     if accuracy.mean is None or chance is None or accuracy.stderr is None:
-        return ChanceTest(UNDECIDED, None, None)
+        return ChanceTest(UNDECIDED, None, None, None)
     difference, df = accuracy.mean - chance, accuracy.n_clusters - 1
     if accuracy.stderr == 0:
-        return ChanceTest(_without_spread(accuracy.mean, chance, accuracy.n_clusters), None, None)
+        p = _p_without_spread(accuracy.mean, chance, accuracy.n_clusters)
+        return ChanceTest(_side(difference, p), None, None, p)
     from scipy.stats import t
 
     reach = accuracy.stderr * float(t.ppf(1 - LEVEL, df))
     low, high = difference - reach, difference + reach
-    if -bound < low and high < bound:
-        verdict = AT_CHANCE
-    elif abs(difference) > accuracy.stderr * float(t.ppf(1 - LEVEL / 2, df)):
-        verdict = ABOVE if difference > 0 else BELOW
-    else:
-        verdict = UNDECIDED
-    return ChanceTest(verdict, low, high)
+    p = float(2 * t.sf(abs(difference) / accuracy.stderr, df))
+    return ChanceTest(AT_CHANCE if -bound < low and high < bound else _side(difference, p), low, high, p)
 
 
 def p_above(accuracy: Mean, chance: float) -> float:
@@ -143,65 +140,26 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(value) for value in adjusted]
 
 
-def _without_spread(accuracy: float, chance: float, n_clusters: int) -> str:
-    if accuracy == 1 and chance**n_clusters < LEVEL / 2:
-        return ABOVE
-    if accuracy == 0 and (1 - chance) ** n_clusters < LEVEL / 2:
-        return BELOW
-    return UNDECIDED
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """The mean of paired differences."""
-
-    mean: float | None
-    stderr: float | None
-    """Clustered; None for fewer than two clusters, as all that follows."""
-    low: float | None
-    high: float | None
-    """95 % interval, percentiles of the cluster bootstrap."""
-    p: float | None
-    """Two-sided, by flipping the signs of whole clusters."""
-
-
-def paired_comparison(differences: Sequence[float], clusters: Sequence[str], weights: Sequence[float], generator: np.random.Generator) -> Comparison:
-    """Weighted mean of differences between two models' answers to the same questions, with an interval and a test that keep clusters whole.
-
-    Interval: clusters are drawn with replacement, `DRAWS` times, and the mean is taken anew (Efron and Tibshirani, An Introduction to the
-    Bootstrap, 1993, sections 13.3 and 8.5). Test: if the models were alike, each cluster's sum of weighted differences could as well have the
-    other sign; p is the share of sign assignments whose |sum| is at least the one seen, over all 2^G of them where that is at most `DRAWS`,
-    else over `DRAWS` at random, where p = (1 + count) / (1 + DRAWS) (Phipson and Smyth, Stat. Appl. Genet. Mol. Biol. 9(1), 2010).
-
-    Args:
-        differences, clusters, weights: n values each; see `clustered_mean`.
+def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
+    """p-values adjusted so that of all that fall below `LEVEL` at most that share are false alarms, in the mean (Benjamini and Hochberg, J. Royal Stat. Soc. B
+    57, 1995): the i-th smallest of m is multiplied by m / i, and none is more than a larger one. It holds for independent tests, and for tests that depend on
+    each other positively, as a kind of questions and the total it is part of (Benjamini and Yekutieli, Annals of Statistics 29, 2001).
     """
-    overall = clustered_mean(differences, clusters, weights)
-    if overall.stderr is None:
-        return Comparison(overall.mean, None, None, None, None)
-    names, member_of = np.unique(np.asarray(clusters), return_inverse=True)
-    w = np.asarray(weights, dtype=np.float64)
-    sums, sizes = np.bincount(member_of, weights=w * np.asarray(differences, dtype=np.float64)), np.bincount(member_of, weights=w)
-    drawn = [_bootstrapped(sums, sizes, n, generator) for n in _chunks(len(names))]
-    low, high = np.quantile(np.concatenate(drawn), [LEVEL / 2, 1 - LEVEL / 2])
-    return Comparison(overall.mean, overall.stderr, float(low), float(high), _sign_flip_p(sums, generator))
+    p = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(p, kind="stable")[::-1]
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(1, np.minimum.accumulate(p[order] * len(p) / np.arange(len(p), 0, -1)))
+    return [float(value) for value in adjusted]
 
 
-def _bootstrapped(sums: np.ndarray, sizes: np.ndarray, n: int, generator: np.random.Generator) -> np.ndarray:
-    times = generator.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=n)
-    return (times @ sums) / (times @ sizes)
+def _side(difference: float, p: float | None) -> str:
+    if p is None or p >= LEVEL:
+        return UNDECIDED
+    return ABOVE if difference > 0 else BELOW
 
 
-def _sign_flip_p(sums: np.ndarray, generator: np.random.Generator) -> float:
-    seen = abs(sums.sum()) * (1 - 1e-12)  # so that sums that are equal but for rounding count as equal
-    if 2 ** len(sums) <= DRAWS:
-        bits = np.arange(2 ** len(sums))[:, None] >> np.arange(len(sums)) & 1
-        return float(np.mean(np.abs((2 * bits - 1) @ sums) >= seen))
-    count = sum(int(np.count_nonzero(np.abs((2.0 * generator.integers(0, 2, (n, len(sums))) - 1) @ sums) >= seen)) for n in _chunks(len(sums)))
-    return (1 + count) / (1 + DRAWS)
-
-
-def _chunks(n_clusters: int) -> list[int]:
-    """`DRAWS` in portions that need little memory."""
-    size = max(1, min(DRAWS, 4_000_000 // n_clusters))
-    return [min(size, DRAWS - at) for at in range(0, DRAWS, size)]
+def _p_without_spread(accuracy: float, chance: float, n_clusters: int) -> float | None:
+    """Twice the probability that guessing gets all clusters right, or all wrong; None where they are neither."""
+    if accuracy not in (0, 1):
+        return None
+    return float(min(1.0, 2 * (chance if accuracy == 1 else 1 - chance) ** n_clusters))

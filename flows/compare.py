@@ -9,10 +9,9 @@ from pathlib import Path
 
 import yaml
 
-from actial.evaluation.score import is_viewpoint
 from actial.evaluation.standins import STANDINS
 from actial.ids import view_ids_of
-from actial.records import Verdict
+from actial.records import Verdict, is_viewpoint
 from actial.report.compare import ComparedRun, Difference, Pair, paired, write_comparison
 from actial.stats import clustered_mean
 from tasks import run_facts, tracked_runs

@@ -15,7 +15,8 @@ from actial.errors import UnreadablePicture, UserError
 from actial.evaluation.completions import Ask, CompletionLog, Sampling, ask, log_name
 from actial.evaluation.conditions import FAMILY, PLAIN, SAMPLED, posed
 from actial.evaluation.families import AskedFamily, family_scores
-from actial.evaluation.score import MODES, Asked, Verdicts, is_viewpoint, score, verdict_of
+from actial.evaluation.gains import MODES
+from actial.evaluation.score import Asked, Verdicts, score, verdict_of
 from actial.evaluation.standins import STANDINS, standin_completions
 from actial.evaluation.tables import accuracy_rows, score_table, summary
 from actial.ids import question_of
@@ -23,7 +24,7 @@ from actial.json_files import write_json
 from actial.params import Params
 from actial.prompts import prompt_messages, prompt_sha
 from actial.questions.contradictions import FAMILIES, contradicts, read_families
-from actial.records import LETTERS, Mode, Question, Verdict
+from actial.records import LETTERS, Mode, Question, Verdict, is_viewpoint
 from actial.rng import seed_for
 from actial.shards import ViewStore
 from actial.tables import read_questions
@@ -74,7 +75,7 @@ def make(job: Job) -> Made:
     verdicts = judge_models(job, items)
     asked = sorted_out(verdicts, standins, left_out, params.evaluate.sampled.temperature)
     write_records(job.out, [*verdicts.values(), *standins.values()])
-    scores = score(questions, asked, {"a picture cannot be read": n_unreadable}, params.evaluate.chance_bound, params.seed)
+    scores = score(questions, asked, {"a picture cannot be read": n_unreadable}, params.evaluate, params.seed)
     if families:
         guessed = judge_standins(of_families, modes, params)
         answered = {(model, mode): found for (model, mode, condition), found in verdicts.items() if condition == FAMILY}

@@ -167,7 +167,7 @@ def write_toy_records(outputs: Path, questions: list[Question]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("".join(json.dumps(asdict(v), sort_keys=True, ensure_ascii=False) + "\n" for v in found), encoding="utf-8")
     asked = Asked(verdicts, {of: found for of, found in controls.items() if found}, {}, samples, temperature=1.0)
-    write_json(outputs / "evaluate" / "scores.json", score(questions, asked, {"questions with an unreadable picture": 1}, chance_bound=0.05, root_seed=7))
+    write_json(outputs / "evaluate" / "scores.json", score(questions, asked, {"questions with an unreadable picture": 1}, toy_params().evaluate, root_seed=7))
     _manifest(outputs, "evaluate", Made({"questions": len(questions), "verdicts": len(questions) * 6}, {}, "scores.json"))
 
 

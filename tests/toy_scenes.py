@@ -17,7 +17,7 @@ import yaml
 from actial import ids
 from actial.geometry.poses import look_at, rotated_about
 from actial.geometry.projection import intrinsics
-from actial.params import load_params
+from actial.params import Evaluate, load_params
 from actial.params_questions import BANDS, BuildQA
 from actial.records import Camera, SceneObject, View
 from actial.rng import generator_for
@@ -132,6 +132,11 @@ TOY_SPLIT: dict[str, Any] = {"splits": {"train": 0.68, "rl": 0.15, "val": 0.03, 
 """Fit for a few toy scenes, whose subjects are of one family, and among which few twins are."""
 MARGINS = BANDS
 """Those of the profile single-gpu are DESIGN's."""
+
+
+def tiny_evaluation() -> Evaluate:
+    """What the tiny profile tests, and against which margins."""
+    return load_params(REPO / "profiles" / "tiny.yaml").evaluate
 
 
 def toy_settings(**changes: Any) -> BuildQA:

@@ -2,25 +2,24 @@
 
 scores.json:
 
-    questions    by group: n, n_counted, n_scenes, chance, majority, majority_label
-    models       by model, mode and group: n, accuracy, stderr, versus_chance, unparsed, strict, well_formed, mean_tokens
-    comparisons  by "sft - base" (each model minus the one trained before it), mode and group: n, difference, stderr, low, high, p
-    cue          by model, mode, viewpoint kind (and overall) and stratum (aligned, conflict, see `questions.cues`): n, accuracy, stderr, versus_chance
-    controls     by model and condition (see `conditions`): left_out, and by group: n, accuracy, stderr, versus_chance, plain (the same questions asked plainly)
+    questions    by group (see `groups`): n, n_counted, n_scenes, chance, majority, majority_label
+    models       by model, mode and group: n, accuracy, stderr, low, high, versus_chance, unparsed, strict, well_formed, mean_tokens
+    comparisons  by "sft - base" (each model minus the one trained before it), mode and group: see `gains`
+    primary      the gains that params declare: gain, mode, group
+    cue          by model, mode, viewpoint kind (and overall) and stratum (aligned, conflict, see `questions.cues`): n, accuracy, stderr, low, high,
+                 versus_chance
+    controls     by model and condition (see `conditions`): left_out, and by group: n, accuracy, stderr, low, high, versus_chance, plain (the same questions
+                 asked plainly), versus_plain (see `gains`)
     sampled      n, temperature, and by model and group: n, greedy, mean, majority, best (each accuracy and stderr), chance_best, unparsed
     families     where build_qa made any: see `families`
     set_aside    test questions that were not asked, by reason
-    chance_bound see `stats.chance_test`, which makes versus_chance: verdict, low, high
+    chance_bound see `stats.chance_test`, which makes versus_chance: verdict, low, high, p; above and below by false discovery rate over all of them
+    margin       see `comparisons.margin_test`
 
-Groups are the kinds, `directional` (all questions whose truth has an opposite, as left or up: the bit that "none" cannot help with), `new families` (those
-about subjects of geometry families held out of training, where there are any) and `overall`. Kinds whose name ends in `_2d` need no third dimension: they
-have the group `2d` of their own, and are in none of the three. So have kinds about the things in a scene, `sat`; where nothing else is asked, they are
-`overall`, too.
-Shares lie between 0 and 1; null means no data, or an error that one scene alone cannot give.
+Shares lie between 0 and 1; null means no data, or an error that one scene alone cannot give. Low and high are the 95 % interval of `stats.wilson_interval`.
 
-An unparsed answer counts as wrong. *Strict* counts only right answers of well-formed completions whose tag holds the bare letter or text.
-Kinds of one tied class ask one bit of one pair: in those three groups the m questions of one tied class about the same views weigh
-1/m each, so that every bit counts once (`n_counted` is the sum of weights). Within a kind every question weighs 1.
+An unparsed answer counts as wrong. *Strict* counts only right answers of well-formed completions whose tag holds the bare letter or text. `n_counted` is the
+sum of the weights of a group's questions.
 
 Of n sampled completions of a question, *mean* is the share that is right, *best* whether any is, and *majority* whether the answer given most
 often is; unparsed ones do not vote, and of k answers given equally often each is taken to win 1/k of the time, as a drawn lot would have it.
@@ -29,24 +28,21 @@ Guessing finds the right one of m options at least once in n tries with probabil
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from actial.answers import STRICT_RULES, Answer, is_well_formed, read_answer
 from actial.evaluation.conditions import PLAIN, SAMPLED
+from actial.evaluation.gains import gain, gains_of_stages, judge_against_chance, judge_gains
+from actial.evaluation.groups import DIRECTIONAL, OVERALL, Group, groups_of
 from actial.evaluation.standins import STANDINS, majority_labels
 from actial.ids import question_of
-from actial.records import OPPOSITE, SAT_KINDS, SUFFIX_2D, Mode, Question, Verdict, is_viewpoint
-from actial.rng import generator_for
-from actial.stats import Mean, chance_test, clustered_mean, paired_comparison
+from actial.params import Evaluate
+from actial.records import Mode, Question, Verdict, is_viewpoint
+from actial.stats import chance_test, wilson_interval
 
-OVERALL, DIRECTIONAL, NEW, TWO_D, SAT = "overall", "directional", "new families", "2d", "sat"
-BASE = "base"
-MODELS = (BASE, "sft", "grpo")
-MODES: tuple[Mode, ...] = ("think", "direct")
 STRATA = ("aligned", "conflict")
 
 Verdicts = dict[tuple[str, Mode], list[Verdict]]
@@ -102,14 +98,16 @@ def is_strict(verdict: Verdict) -> bool:
     return verdict.rule in STRICT_RULES and is_well_formed(verdict.completion, verdict.mode)
 
 
-def score(questions: Sequence[Question], asked: Asked, set_aside: Mapping[str, int], chance_bound: float, root_seed: int) -> dict[str, Any]:
+def score(questions: Sequence[Question], asked: Asked, set_aside: Mapping[str, int], settings: Evaluate, root_seed: int) -> dict[str, Any]:
     """The content of scores.json.
 
     Args:
         questions: the questions asked.
+        settings: what is tested, and against which margins.
         root_seed: of the bootstrap and of the sign flips.
     """
-    groups = _groups(questions)
+    chance_bound = settings.chance_bound
+    groups = groups_of(questions)
     models: dict[str, Any] = {}
     cue: dict[str, Any] = {}
     for (model, mode), found in asked.plain.items():
@@ -117,51 +115,34 @@ def score(questions: Sequence[Question], asked: Asked, set_aside: Mapping[str, i
         models.setdefault(model, {})[mode] = {name: _score_group(questions, group, found, chance_bound) for name, group in groups.items()}
         if model not in STANDINS:
             cue.setdefault(model, {})[mode] = _by_cue(questions, found, chance_bound)
+    comparisons = gains_of_stages(groups, asked.plain, settings.margin, settings.primary, root_seed)
+    controls = _controls(questions, asked, settings, root_seed)
+    judge_gains(_holding("primary", comparisons, controls))
+    of_models = {model: by_mode for model, by_mode in models.items() if model not in STANDINS}
+    judge_against_chance(cell["versus_chance"] for cell in _holding("versus_chance", of_models, cue, controls))
     return {
         "questions": {name: _describe(questions, group) for name, group in groups.items()},
         "models": models,
-        "comparisons": _comparisons(groups, asked, root_seed),
+        "comparisons": comparisons,
+        "primary": [asdict(endpoint) for endpoint in settings.primary],
         "cue": cue,
-        "controls": _controls(questions, asked, chance_bound),
+        "controls": controls,
         "sampled": _sampled(questions, asked),
         "set_aside": dict(set_aside),
         "chance_bound": chance_bound,
+        "margin": settings.margin,
     }
 
 
-class _Group:
-    """Places of some questions in the list of all, with their weights and clusters."""
-
-    def __init__(self, questions: Sequence[Question], places: Sequence[int], tied_once: bool) -> None:
-        self.places = places
-        bits = [(questions[i].tied_class, questions[i].view_ids) if questions[i].tied_class else questions[i].question_id for i in places]
-        sizes = Counter(bits)
-        self.weights = [1 / sizes[bit] if tied_once else 1.0 for bit in bits]
-        self.scenes = [questions[i].scene_id for i in places]
-
-    def clustered(self, values: Sequence[float]) -> Mean:
-        """Of one value a question of the group."""
-        return clustered_mean(values, self.scenes, self.weights)
-
-    def mean(self, values: Sequence[float]) -> float | None:
-        return self.clustered(values).mean
+def _holding(key: str, *trees: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every map in these that has a key."""
+    for tree in trees:
+        if key in tree and isinstance(tree, dict):
+            yield tree
+        yield from _holding(key, *(branch for branch in tree.values() if isinstance(branch, Mapping)))
 
 
-def _groups(questions: Sequence[Question]) -> dict[str, _Group]:
-    every = range(len(questions))
-    viewpoint = [i for i in every if is_viewpoint(questions[i].kind)]
-    directional = [i for i in viewpoint if questions[i].label_of(questions[i].truth) in OPPOSITE]
-    groups = {kind: _Group(questions, [i for i in every if questions[i].kind == kind], tied_once=False) for kind in sorted({q.kind for q in questions})}
-    if flat := [i for i in every if questions[i].kind.endswith(SUFFIX_2D)]:
-        groups[TWO_D] = _Group(questions, flat, tied_once=False)
-    if of_things := [i for i in every if questions[i].kind in SAT_KINDS]:
-        groups[SAT] = _Group(questions, of_things, tied_once=False)
-    if new := [i for i in viewpoint if questions[i].held_out]:
-        groups[NEW] = _Group(questions, new, tied_once=True)
-    return groups | {DIRECTIONAL: _Group(questions, directional, tied_once=True), OVERALL: _Group(questions, viewpoint or of_things, tied_once=True)}
-
-
-def _describe(questions: Sequence[Question], group: _Group) -> dict[str, Any]:
+def _describe(questions: Sequence[Question], group: Group) -> dict[str, Any]:
     """Size, chance and majority of a group. Chance is 1 / number of options; majority is what the best constant label of each kind scores."""
     labels = majority_labels(questions)
     inside = [questions[i] for i in group.places]
@@ -176,17 +157,19 @@ def _describe(questions: Sequence[Question], group: _Group) -> dict[str, Any]:
     }
 
 
-def _chance(questions: Sequence[Question], group: _Group) -> float | None:
+def _chance(questions: Sequence[Question], group: Group) -> float | None:
     return group.mean([1 / len(questions[i].options) for i in group.places])
 
 
-def _accuracy(questions: Sequence[Question], group: _Group, verdicts: Sequence[Verdict], chance_bound: float) -> dict[str, Any]:
-    accuracy = group.clustered([float(verdicts[i].correct) for i in group.places])
+def _accuracy(questions: Sequence[Question], group: Group, verdicts: Sequence[Verdict], chance_bound: float) -> dict[str, Any]:
+    right = [verdicts[i].correct for i in group.places]
+    accuracy = group.clustered([float(r) for r in right])
+    low, high = wilson_interval(right, group.scenes, group.weights) or (None, None)
     versus_chance = asdict(chance_test(accuracy, _chance(questions, group), chance_bound))
-    return {"n": len(group.places), "accuracy": accuracy.mean, "stderr": accuracy.stderr, "versus_chance": versus_chance}
+    return {"n": len(right), "accuracy": accuracy.mean, "stderr": accuracy.stderr, "low": low, "high": high, "versus_chance": versus_chance}
 
 
-def _score_group(questions: Sequence[Question], group: _Group, verdicts: Sequence[Verdict], chance_bound: float) -> dict[str, Any]:
+def _score_group(questions: Sequence[Question], group: Group, verdicts: Sequence[Verdict], chance_bound: float) -> dict[str, Any]:
     inside = [verdicts[i] for i in group.places]
     return _accuracy(questions, group, verdicts, chance_bound) | {
         "unparsed": group.mean([float(v.answer is None) for v in inside]),
@@ -196,26 +179,6 @@ def _score_group(questions: Sequence[Question], group: _Group, verdicts: Sequenc
     }
 
 
-def _comparisons(groups: Mapping[str, _Group], asked: Asked, root_seed: int) -> dict[str, Any]:
-    """Each model against the one that was trained before it, among those asked."""
-    trained = [model for model in MODELS if any(model == m for m, _ in asked.plain)]
-    comparisons: dict[str, Any] = {}
-    for before, after in itertools.pairwise(trained):
-        for mode in MODES:
-            if (before, mode) in asked.plain and (after, mode) in asked.plain:
-                pairs = list(zip(asked.plain[after, mode], asked.plain[before, mode], strict=True))
-                gains = [float(a.correct) - float(b.correct) for a, b in pairs]
-                name = f"{after} - {before}"
-                comparisons.setdefault(name, {})[mode] = {of: _compared(group, gains, root_seed, f"{name}/{mode}/{of}/compare") for of, group in groups.items()}
-    return comparisons
-
-
-def _compared(group: _Group, gains: Sequence[float], root_seed: int, name: str) -> dict[str, Any]:
-    inside = [gains[i] for i in group.places]
-    found = asdict(paired_comparison(inside, group.scenes, group.weights, generator_for(root_seed, name)))
-    return {"n": len(inside), "difference": found.pop("mean")} | found
-
-
 def _by_cue(questions: Sequence[Question], verdicts: Sequence[Verdict], chance_bound: float) -> dict[str, Any]:
     viewpoint = [i for i, q in enumerate(questions) if is_viewpoint(q.kind)]
     kinds = sorted({questions[i].kind for i in viewpoint})
@@ -223,23 +186,26 @@ def _by_cue(questions: Sequence[Question], verdicts: Sequence[Verdict], chance_b
     for name in (*kinds, OVERALL):
         for stratum in STRATA:
             places = [i for i in viewpoint if questions[i].cue == stratum and name in (questions[i].kind, OVERALL)]
-            group = _Group(questions, places, tied_once=name == OVERALL)
+            group = Group(questions, places, tied_once=name == OVERALL)
             strata.setdefault(name, {})[stratum] = _accuracy(questions, group, verdicts, chance_bound)
     return strata
 
 
-def _controls(questions: Sequence[Question], asked: Asked, chance_bound: float) -> dict[str, Any]:
+def _controls(questions: Sequence[Question], asked: Asked, settings: Evaluate, root_seed: int) -> dict[str, Any]:
     by_id = {q.question_id: q for q in questions}
     controls: dict[str, Any] = {}
     for (model, condition), found in asked.controls.items():
         about = [by_id[v.question_id] for v in found]
         plain = {v.question_id: v for v in asked.plain[model, "think"]}
-        same = [plain[v.question_id] for v in found]
-        groups = {name: group for name, group in _groups(about).items() if name != DIRECTIONAL}
-        cells = {
-            name: _accuracy(about, group, found, chance_bound) | {"plain": group.mean([float(same[i].correct) for i in group.places])}
-            for name, group in groups.items()
-        }
+        same = [float(plain[v.question_id].correct) for v in found]
+        cells = {}
+        for name, group in groups_of(about).items():
+            if name != DIRECTIONAL:
+                differences = [float(found[i].correct) - same[i] for i in group.places]
+                cells[name] = _accuracy(about, group, found, settings.chance_bound) | {
+                    "plain": group.mean([same[i] for i in group.places]),
+                    "versus_plain": gain(group, differences, settings.margin, root_seed, f"{model}/{condition}/{name}/control"),
+                }
         controls.setdefault(model, {})[condition] = {"left_out": asked.left_out.get(condition, 0), "groups": cells}
     return controls
 
@@ -253,11 +219,11 @@ def _sampled(questions: Sequence[Question], asked: Asked) -> dict[str, Any] | No
         about = [by_id[question_of(of_question[0].question_id)] for of_question in found]
         plain = {v.question_id: v for v in asked.plain[model, "think"]}
         greedy = [float(plain[q.question_id].correct) for q in about]
-        models[model] = {name: _sampled_group(about, group, found, greedy) for name, group in _groups(about).items()}
+        models[model] = {name: _sampled_group(about, group, found, greedy) for name, group in groups_of(about).items()}
     return {"n": len(next(iter(asked.samples.values()))[0]), "temperature": asked.temperature, "models": models}
 
 
-def _sampled_group(questions: Sequence[Question], group: _Group, samples: Sequence[Sequence[Verdict]], greedy: Sequence[float]) -> dict[str, Any]:
+def _sampled_group(questions: Sequence[Question], group: Group, samples: Sequence[Sequence[Verdict]], greedy: Sequence[float]) -> dict[str, Any]:
     inside = [samples[i] for i in group.places]
     values = {
         "greedy": [greedy[i] for i in group.places],

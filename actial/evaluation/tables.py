@@ -7,9 +7,11 @@ from typing import Any
 
 from actial.evaluation.conditions import CONTROLS
 from actial.evaluation.families import SORTS
-from actial.evaluation.score import DIRECTIONAL, MODELS, MODES, NEW, OVERALL, SAT, STRATA, TWO_D
+from actial.evaluation.gains import MODELS, MODES
+from actial.evaluation.groups import DIRECTIONAL, NEW, OVERALL, SAT, TWO_D
+from actial.evaluation.score import STRATA
 from actial.evaluation.standins import STANDINS
-from actial.stats import ABOVE, AT_CHANCE, BELOW, UNDECIDED
+from actial.stats import ABOVE, AT_CHANCE, BELOW, LEVEL, UNDECIDED
 
 GUESSES = "random"
 """The stand-in that guesses."""
@@ -71,8 +73,8 @@ def _by_kind(scores: Mapping[str, Any]) -> str:
     rows += [[row, "", *(f"{_percent(facts[g][row])}  " for g in groups), ""] for row in ("chance", "majority")]
     rows.append(["questions", "", *(f"{facts[g]['n']:,}  " for g in groups), ""])
     said = (
-        "By kind (= at chance, + above, - below, ? undecided; directional: truth has an opposite, as left or up; new families: held out of training; "
-        "strict: exactly in the form asked for):"
+        "By kind (= at chance, + above, - below, ? undecided, by false discovery rate over all of them; directional: truth has an opposite, as left or up;\n"
+        "new families: held out of training; strict: exactly in the form asked for; in brackets a 95 % interval, where all answers are right, or all wrong):"
     )
     return said + "\n\n" + _markdown(["model", "mode", *groups, "strict"], rows, text=[0, 1])
 
@@ -82,14 +84,31 @@ def _comparisons(scores: Mapping[str, Any]) -> str:
     if not compared:
         return ""
     groups = _in_order(set(scores["questions"]), first=(OVERALL,), last=(DIRECTIONAL, NEW, SAT, TWO_D))[1:]
-    names = [name for name in (f"{b} - {a}" for i, a in enumerate(MODELS) for b in MODELS[i + 1 :]) if name in compared]
     rows = []
-    for name in names:
+    for name in (name for name in (f"{b} - {a}" for i, a in enumerate(MODELS) for b in MODELS[i + 1 :]) if name in compared):
         for mode in _in_order(set(compared[name]), first=MODES):
-            of = compared[name][mode]
-            rows.append([name, mode, _points(of[OVERALL]), _interval(of[OVERALL]), _p(of[OVERALL]["p"]), *(_starred(of[g]) for g in groups)])
-    said = "What each stage of training added, in points, on the same questions (95 % interval by cluster bootstrap, p by scene-level sign flips; * p < 0.05):"
-    return said + "\n\n" + _markdown(["gain", "mode", OVERALL, "95 %", "p", *groups], rows, text=[0, 1])
+            cells = compared[name][mode]
+            rows.append([name, mode, *_gain(cells[OVERALL]), *(_starred(cells[g]) for g in groups)])
+    said = (
+        "What each stage of training added, in points, on the same questions (95 % interval by cluster bootstrap, p by scene-level sign flips;\n"
+        f"p of those marked ! is adjusted by Holm: params declare them as primary; of all others by false discovery rate; * adjusted p < {LEVEL:g}).\n"
+        f"equal, no worse: shown, at 5 %, to differ or to lose by less than {100 * scores['margin']:g} points; "
+        f"detectable: the smallest true difference that so many questions would find in 80 % of experiments."
+    )
+    if missing := [f"{e['gain']}, {e['mode']}, {e['group']}" for e in scores["primary"] if e["group"] not in compared.get(e["gain"], {}).get(e["mode"], {})]:
+        said += f"\nPrimary, but not asked: {'; '.join(missing)}."
+    return said + "\n\n" + _markdown(["gain", "mode", OVERALL, "95 %", "p", "verdict", "detectable", *groups], rows, text=[0, 1, 5])
+
+
+def _gain(cell: Mapping[str, Any]) -> list[str]:
+    """Difference, interval, p, verdict and what could be seen."""
+    return [
+        _starred(cell),
+        _interval(cell),
+        _p(cell["p_adjusted"]),
+        cell["verdict"],
+        "n/a" if cell["detectable"] is None else f"{100 * cell['detectable']:.1f}",
+    ]
 
 
 def _cue(scores: Mapping[str, Any]) -> str:
@@ -148,11 +167,25 @@ def _controls(scores: Mapping[str, Any]) -> str:
     for model, by_condition in _ordered(scores["controls"]).items():
         for condition in _in_order(set(by_condition), first=CONTROLS):
             of = by_condition[condition]["groups"][OVERALL]
-            rows.append([model, condition, _cell(of), of["versus_chance"]["verdict"], _percent(of["plain"]), f"{of['n']:,}", _SHOULD_BE[condition]])
+            against = of["versus_plain"]
+            rows.append(
+                [
+                    model,
+                    condition,
+                    _cell(of),
+                    of["versus_chance"]["verdict"],
+                    _percent(of["plain"]),
+                    _interval(against),
+                    against["verdict"],
+                    f"{of['n']:,}",
+                    _SHOULD_BE[condition],
+                ]
+            )
     if not rows:
         return ""
-    said = "Controls, mode think (plain: the same questions, asked as they are):"
-    return said + "\n\n" + _markdown(["model", "control", "right", "is that chance?", "plain", "questions", "what it is"], rows, text=[0, 1, 3, 6])
+    said = "Controls, mode think (plain: the same questions, asked as they are; 95 %: of the difference from plain):"
+    head = ["model", "control", "right", "is that chance?", "plain", "95 %", "than plain", "questions", "what it is"]
+    return said + "\n\n" + _markdown(head, rows, text=[0, 1, 3, 6, 8])
 
 
 def _standins(scores: Mapping[str, Any]) -> str:
@@ -209,8 +242,10 @@ def _in_order(names: set[str], first: Sequence[str] = (), last: Sequence[str] = 
 
 
 def _cell(cell: Mapping[str, Any]) -> str:
-    error = "" if cell["stderr"] is None else f" ± {100 * cell['stderr']:.1f}"
-    return _percent(cell["accuracy"]) + error
+    """A share ± its error; where there is no spread that tells one, the 95 % interval instead, if it is known."""
+    if cell["accuracy"] is None or cell["stderr"]:
+        return _percent(cell["accuracy"]) + (f" ± {100 * cell['stderr']:.1f}" if cell["stderr"] else "")
+    return _percent(cell["accuracy"]) + (f" ({100 * cell['low']:.0f}-{100 * cell['high']:.0f})" if cell.get("low") is not None else "")
 
 
 def _marked(cell: Mapping[str, Any]) -> str:
@@ -234,7 +269,8 @@ def _p(p: float | None) -> str:
 
 
 def _starred(cell: Mapping[str, Any]) -> str:
-    return _points(cell) + ("*" if cell["p"] is not None and cell["p"] < 0.05 else " ")
+    found = cell["p_adjusted"] is not None and cell["p_adjusted"] < LEVEL
+    return _points(cell) + ("!" if cell["primary"] else "") + ("*" if found else " ")
 
 
 def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]], text: Sequence[int]) -> str:

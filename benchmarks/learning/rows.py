@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from actial.comparisons import OverSeeds, hierarchical_bootstrap
 from actial.rng import generator_for
 
 RESULTS = Path(__file__).with_name("results.jsonl")
-DRAWS = 10_000
 Row = dict[str, Any]
 
 
@@ -59,7 +59,7 @@ class Rows:
     def groups(self) -> list[str]:
         return list(dict.fromkeys(group for row in self.by.values() for group in row["weights"]))
 
-    def compare(self, one: tuple[str, str], other: tuple[str, str], group: str) -> Difference | None:
+    def compare(self, one: tuple[str, str], other: tuple[str, str], group: str) -> OverSeeds | None:
         """(arm, mode) minus (arm, mode) on the questions of a group, over the seeds that have both."""
         seeds = [seed for seed in self.seeds if (seed, one[0]) in self.by and (seed, other[0]) in self.by]
         trios = []
@@ -69,48 +69,8 @@ class Rows:
                 raise ValueError(f"seed {seed}: {one[0]} and {other[0]} were not asked the same questions")
             if sum(a["weights"].get(group, ())) and all(group in row["right"].get(mode, {}) for row, (_, mode) in ((a, one), (b, other))):
                 trios.append((np.array(a["weights"][group]), np.array(a["right"][one[1]][group]), np.array(b["right"][other[1]][group])))
-        return hierarchical_bootstrap(trios, f"{one}-{other}-{group}") if trios else None
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A difference of accuracies over seeds."""
-
-    mean: float
-    median: float
-    low: float | None
-    high: float | None
-    """95 % interval of the mean; None for fewer than two seeds."""
-    p: float | None
-    """Two-sided, of the mean."""
-    n_seeds: int
-
-
-def hierarchical_bootstrap(trios: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], name: str) -> Difference:
-    """Mean difference with the uncertainty of both seeds and scenes: seeds are drawn with replacement, then scenes within each drawn seed, both models
-    on the same scenes; 10,000 times. p is twice the smaller share of draws on one side of 0, counted so that it is never 0 (Davison and Hinkley,
-    Bootstrap Methods and their Application, 1997, sections 3.8 and 4.4).
-
-    Args:
-        trios: for each seed the weights of its scenes and the weighted right answers of both models, (n_scenes,) each.
-        name: names the random numbers.
-    """
-    differences = [float((a.sum() - b.sum()) / w.sum()) for w, a, b in trios]
-    mean, middle = statistics.mean(differences), statistics.median(differences)
-    if len(trios) < 2:
-        return Difference(mean, middle, None, None, None, len(trios))
-    generator = generator_for(0, f"hierarchical bootstrap/{name}")
-    drawn = generator.integers(len(trios), size=(DRAWS, len(trios)))
-    values = np.empty(drawn.shape)
-    for seed, (w, a, b) in enumerate(trios):
-        here = drawn == seed
-        times = generator.multinomial(len(w), np.full(len(w), 1 / len(w)), size=int(here.sum()))
-        weight = times @ w
-        values[here] = np.divide(times @ (a - b), weight, out=np.zeros(len(weight)), where=weight > 0)
-    means = values.mean(axis=1)
-    low, high = np.quantile(means, [0.025, 0.975])
-    sides = [(1 + np.count_nonzero(means <= 0)) / (1 + DRAWS), (1 + np.count_nonzero(means >= 0)) / (1 + DRAWS)]
-    return Difference(mean, middle, float(low), float(high), float(min(1.0, 2 * min(sides))), len(trios))
+        generator = generator_for(0, f"hierarchical bootstrap/{one}-{other}-{group}")
+        return hierarchical_bootstrap(trios, generator) if trios else None
 
 
 def median(values: Sequence[float]) -> float | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from actial.comparisons import OverSeeds
 from learning.arms import PIPELINE, RIVALS, VARIANTS
-from learning.rows import Difference, Rows, median
+from learning.rows import Rows, median
 
 NOT_MEASURED = "not measured yet"
 SHOWN = (
@@ -66,7 +67,7 @@ def _differences(rows: Rows) -> str:
     )
 
 
-def _difference(found: Difference) -> list[str]:
+def _difference(found: OverSeeds) -> list[str]:
     if found.low is None or found.high is None or found.p is None:
         return [str(found.n_seeds), f"{100 * found.median:+.1f}", f"{100 * found.mean:+.1f}", "–", "–"]
     return [

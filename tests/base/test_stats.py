@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actial.rng import generator_for
-from actial.stats import Mean, chance_test, clustered_mean, holm, p_above, paired_comparison
+from actial.stats import LEVEL, Mean, benjamini_hochberg, chance_test, clustered_mean, holm, p_above, wilson_interval
 
 rows = st.lists(st.tuples(st.floats(0, 1), st.sampled_from("abcde"), st.sampled_from([1.0, 0.5, 1 / 3])), min_size=2, max_size=60)
 
@@ -104,6 +104,7 @@ def test_at_chance_is_two_one_sided_t_tests(accuracy, stderr, n_clusters, bound)
         assert found.verdict == expected
     interval = two_sided.confidence_interval(0.9)
     assert (found.low, found.high) == pytest.approx((interval.low - chance, interval.high - chance), abs=1e-9)
+    assert found.p == pytest.approx(two_sided.pvalue, abs=1e-12)
 
 
 @given(st.floats(0, 1), st.floats(0.001, 0.2), st.integers(2, 80))
@@ -124,6 +125,22 @@ def test_holm_as_in_the_textbooks():
     """R's p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm"), and the example of Wright, Biometrics 48, 1992, table 1 is of the same form."""
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.9, 0.8]) == [1.0, 1.0] and holm([]) == []
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=40))
+def test_false_discovery_rate_is_scipys(p_values):
+    from scipy.stats import false_discovery_control
+
+    assert benjamini_hochberg(p_values) == pytest.approx(list(false_discovery_control(p_values)), abs=1e-12)
+
+
+def test_false_discovery_rate_finds_what_its_authors_found():
+    """Benjamini and Hochberg, 1995, section 3.2: fifteen p-values of a trial; their procedure rejects four, Bonferroni's and Hochberg's three."""
+    p = [0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459, 0.3240, 0.4262, 0.5719, 0.6528, 0.7590, 1.0]
+    assert [value < LEVEL for value in benjamini_hochberg(p)] == [True] * 4 + [False] * 11
+    assert [value < LEVEL for value in holm(p)] == [True] * 3 + [False] * 12
+    assert benjamini_hochberg([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.02, 0.04, 0.04, 0.02])  # R: p.adjust(…, "BH")
+    assert benjamini_hochberg([]) == []
 
 
 def test_all_right_or_all_wrong_is_judged_by_the_number_of_scenes():
@@ -151,60 +168,14 @@ def test_a_model_at_chance_is_hardly_ever_called_above_or_below_and_a_better_one
     assert told[1 / 3 + 0.05].count("at chance") < 0.08 * 400  # the bound itself: an error of 5 % by design
 
 
-# ------------------------------------------------------------------------------------------------ pairs
+@given(st.lists(st.tuples(st.booleans(), st.sampled_from("abcdefgh")), min_size=1, max_size=40))
+def test_a_bit_that_is_asked_twice_is_no_more_certain_than_asked_once(answers):
+    right, clusters = (list(column) for column in zip(*answers, strict=True))
+    assert wilson_interval(right * 2, clusters * 2, [0.5] * 2 * len(right)) == pytest.approx(wilson_interval(right, clusters), abs=1e-9)
 
 
-def paired_data(n_scenes: int, gain: float) -> tuple[np.ndarray, list[str], np.ndarray]:
-    generator = generator_for(5, f"test/pairs/{n_scenes}")
-    sizes = generator.integers(2, 9, n_scenes)
-    clusters = [f"s{i}" for i, n in enumerate(sizes) for _ in range(n)]
-    of_scene = np.repeat(generator.normal(gain, 0.2, n_scenes), sizes)
-    d = np.sign(of_scene + generator.normal(0, 0.5, len(clusters))) * (generator.random(len(clusters)) < 0.5)
-    return d, clusters, generator.choice([1.0, 0.5, 1 / 3], len(clusters))
+def test_of_single_questions_the_interval_is_scipys():
+    from scipy.stats import binomtest
 
-
-def scene_sums(d, clusters, w) -> tuple[np.ndarray, np.ndarray]:
-    names = sorted(set(clusters))
-    of = [np.array([c == name for c in clusters]) for name in names]
-    return np.array([(w * d)[o].sum() for o in of]), np.array([w[o].sum() for o in of])
-
-
-@pytest.mark.parametrize(("n_scenes", "gain"), [(6, 0.4), (11, 0.1), (60, 0.08), (60, 0.0)])
-def test_the_sign_flip_test_is_scipys_permutation_test_of_scene_sums(n_scenes, gain):
-    from scipy.stats import permutation_test
-
-    d, clusters, w = paired_data(n_scenes, gain)
-    sums, _ = scene_sums(d, clusters, w)
-    expected = permutation_test((sums,), np.sum, permutation_type="samples", n_resamples=20_000, rng=np.random.default_rng(1)).pvalue
-    found = paired_comparison(list(d), clusters, list(w), generator_for(1, "test")).p
-    assert found == pytest.approx(expected, abs=1e-12 if 2**n_scenes <= 10_000 else 0.02)
-
-
-def test_the_interval_is_scipys_bootstrap_of_whole_scenes():
-    from scipy.stats import bootstrap
-
-    d, clusters, w = paired_data(60, 0.1)
-    sums, sizes = scene_sums(d, clusters, w)
-    ratio = lambda a, b, axis: a.sum(axis=axis) / b.sum(axis=axis)
-    expected = bootstrap((sums, sizes), ratio, paired=True, method="percentile", n_resamples=20_000, rng=np.random.default_rng(2)).confidence_interval
-    found = paired_comparison(list(d), clusters, list(w), generator_for(1, "test"))
-    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=0.006)
-    assert found.mean == pytest.approx(sums.sum() / sizes.sum())
-    assert found.high - found.low == pytest.approx(2 * 1.96 * found.stderr, rel=0.1)
-
-
-def test_nothing_gained_is_found_in_one_of_twenty_experiments():
-    p = []
-    for i in range(200):
-        generator = generator_for(6, f"test/{i}")
-        of_scene = generator.normal(0, 0.3, 40)
-        d = np.repeat(of_scene, 5) + generator.normal(0, 0.5, 200)
-        p.append(paired_comparison(list(d), [str(s) for s in range(40) for _ in range(5)], [1.0] * 200, generator_for(7, f"test/{i}")).p)
-    assert 2 <= sum(value < 0.05 for value in p) <= 20
-    assert 0.4 < np.mean(p) < 0.6
-
-
-def test_the_same_data_and_generator_give_the_same_numbers():
-    d, clusters, w = paired_data(60, 0.1)
-    one, two = (paired_comparison(list(d), clusters, list(w), generator_for(1, "test")) for _ in range(2))
-    assert one == two != paired_comparison(list(d), clusters, list(w), generator_for(2, "test"))
+    expected = binomtest(27, 36).proportion_ci(0.95, method="wilson")
+    assert wilson_interval([i < 27 for i in range(36)], [str(i) for i in range(36)]) == pytest.approx((expected.low, expected.high), abs=1e-6)

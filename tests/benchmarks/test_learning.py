@@ -14,7 +14,7 @@ import pytest
 import yaml
 from learning.arms import ARMS, Workshop
 from learning.figure import figure
-from learning.rows import Rows, hierarchical_bootstrap, read_rows
+from learning.rows import Rows, read_rows
 from learning.table import tables
 
 REPO = Path(__file__).parents[2]
@@ -45,37 +45,6 @@ def row(seed: int, arm: str, accuracy: float, **more: Any) -> dict[str, Any]:
         "given_chains": {},
         **more,
     }
-
-
-def trios(differences: list[float], spread: float, generator: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """For each seed 50 scenes of weight 2 with the given mean difference and spread between scenes."""
-    made = []
-    for d in differences:
-        b = np.full(50, 1.0)
-        made.append((np.full(50, 2.0), b + 2 * (d + spread * generator.standard_normal(50)), b))
-    return made
-
-
-def test_the_bootstrap_covers_the_spread_of_seeds_and_of_scenes() -> None:
-    """With one of both alone, the interval is the textbook's: 1.96 standard errors of a mean."""
-    generator = np.random.Generator(np.random.PCG64(1))
-    seeds = [0.1 * x for x in generator.standard_normal(30)]
-    of_seeds = hierarchical_bootstrap(trios(seeds, 0.0, generator), "seeds")
-    assert of_seeds.high - of_seeds.low == pytest.approx(2 * 1.96 * np.std(seeds) / 30**0.5, rel=0.05)
-    made = trios([0.0] * 30, 0.5, generator)
-    of_scenes = hierarchical_bootstrap(made, "scenes")
-    per_seed = [((a - b) / w) for w, a, b in made]
-    variance = np.mean([x.var() / 50 for x in per_seed]) / 30 + np.var([x.mean() for x in per_seed]) / 30
-    assert of_scenes.high - of_scenes.low == pytest.approx(2 * 1.96 * variance**0.5, rel=0.05)
-
-
-def test_p_is_small_for_an_effect_and_one_for_none() -> None:
-    generator = np.random.Generator(np.random.PCG64(2))
-    assert hierarchical_bootstrap(trios([0.1] * 6, 0.2, generator), "effect").p < 0.001
-    assert hierarchical_bootstrap(trios([0.1, -0.1] * 3, 0.2, generator), "no effect").p > 0.5
-    assert hierarchical_bootstrap(trios([0.0] * 6, 0.0, generator), "equal").p == 1.0
-    alone = hierarchical_bootstrap(trios([0.1], 0.0, generator), "one seed")
-    assert alone.mean == pytest.approx(0.1) and (alone.low, alone.high, alone.p) == (None, None, None)
 
 
 def test_every_seed_has_its_column_and_a_rival_that_wins_is_shown() -> None:

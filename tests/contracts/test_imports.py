@@ -25,6 +25,7 @@ BASE = {
     "passes",
     "tables",
     "stats",
+    "comparisons",
     "json_files",
     "errors",
     "prompts",

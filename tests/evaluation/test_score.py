@@ -5,13 +5,16 @@ import json
 from dataclasses import replace
 
 import pytest
-from toy_evaluation import toy_questions
+from toy_evaluation import ROOT, toy_questions
 
-from actial.evaluation.score import DIRECTIONAL, OVERALL, TWO_D, Asked, majority_of, score, verdict_of
+from actial.evaluation.groups import DIRECTIONAL, OVERALL, TWO_D
+from actial.evaluation.score import Asked, majority_of, score, verdict_of
 from actial.evaluation.standins import STANDINS, majority_labels, standin_completions
 from actial.evaluation.tables import accuracy_rows, score_table, summary
+from actial.params import Endpoint, load_params
 from actial.records import LETTERS, Question
 
+SETTINGS = replace(load_params(ROOT / "profiles" / "tiny.yaml").evaluate, primary=(Endpoint("sft - base", "direct", "overall"),))
 FOUR = {q.question_id: q for q in toy_questions(2)}
 
 
@@ -41,11 +44,11 @@ def scores_of(questions, written, base=None):
 
 
 def scored(questions, verdicts, set_aside=None, **asked):
-    return score(questions, Asked(verdicts, **asked), set_aside or {}, chance_bound=0.05, root_seed=7)
+    return score(questions, Asked(verdicts, **asked), set_aside or {}, SETTINGS, root_seed=7)
 
 
 def numbers(cell):
-    return {name: value for name, value in cell.items() if name != "versus_chance"}
+    return {name: value for name, value in cell.items() if name not in ("low", "high", "versus_chance")}
 
 
 def test_scores_recomputed_by_hand():
@@ -87,14 +90,19 @@ def test_the_gain_over_the_model_before_is_paired_by_question():
     assert difference[OVERALL]["difference"] == pytest.approx(1 / 5)
     m = 0.2
     assert difference[OVERALL]["stderr"] == pytest.approx((3 / 2 * ((1 - 2 * m) ** 2 + (2 * m) ** 2 + m**2)) ** 0.5 / 5)
-    assert difference["orbit"] == {"n": 1, "difference": -1.0, "stderr": None, "low": None, "high": None, "p": None}
+    unknown = dict.fromkeys(["stderr", "low", "high", "p", "p_adjusted", "detectable"])
+    shown = {"margin": {"low": None, "high": None, "no_worse": False, "equal": False}, "primary": False, "verdict": "undecided"}
+    assert difference["orbit"] == {"n": 1, "difference": -1.0} | unknown | shown
     # scene sums +1 - 1 + 1 at weights 1/2 1/2 1, then 0, 0: flipping signs never makes |sum| smaller than 1
     assert difference[OVERALL]["p"] == 1.0
 
 
 def test_equal_answers_differ_by_nothing_with_no_error():
     difference = scores_of(HAND, WRITTEN, WRITTEN)["comparisons"]["sft - base"]["direct"][OVERALL]
-    assert difference == {"n": 6, "difference": 0.0, "stderr": 0.0, "low": 0.0, "high": 0.0, "p": 1.0}
+    assert {name: difference[name] for name in ("n", "difference", "stderr", "low", "high", "p")} == {
+        "n": 6, "difference": 0.0, "stderr": 0.0, "low": 0.0, "high": 0.0, "p": 1.0
+    }  # fmt: skip
+    assert (difference["detectable"], difference["verdict"]) == (None, "undecided"), "three scenes show no equality"
 
 
 def test_no_data_is_null_and_printed_as_such():
@@ -105,7 +113,7 @@ def test_no_data_is_null_and_printed_as_such():
     }  # fmt: skip
     assert scores["questions"][DIRECTIONAL]["chance"] is None
     json.dumps(scores, allow_nan=False)
-    assert scores["models"]["sft"]["direct"][DIRECTIONAL]["versus_chance"] == {"verdict": "undecided", "low": None, "high": None}
+    assert scores["models"]["sft"]["direct"][DIRECTIONAL]["versus_chance"] == {"verdict": "undecided", "low": None, "high": None, "p": None}
     row = next(line for line in score_table(scores).splitlines() if line.startswith("| sft ") and "direct" in line)
     assert "n/a" in row
 
@@ -263,3 +271,22 @@ def test_the_whole_table_says_what_was_asked_and_nothing_else():
     for said in ("sft - base", "grpo - sft", "| grpo  | first_only", "majority of 3", "conflict", "is that chance?", "| oracle "):
         assert said in table, said
     assert table.count("\n\n") == 2 * 7 - 1, "seven blocks of a sentence and a table"
+
+
+def test_a_gain_that_params_declare_is_primary_and_one_that_was_not_asked_is_named():
+    scores = scores_of(HAND, WRITTEN, WRITTEN)
+    cells = scores["comparisons"]["sft - base"]["direct"]
+    assert [name for name, found in cells.items() if found["primary"]] == [OVERALL]
+    assert "+0.0! " in score_table(scores) and "Primary, but not asked" not in score_table(scores)
+    alone = scores_of(HAND, WRITTEN)
+    assert alone["primary"] == [{"gain": "sft - base", "mode": "direct", "group": "overall"}]
+    missing = scores | {"primary": [{"gain": "grpo - sft", "mode": "think", "group": "turn"}]}
+    assert "Primary, but not asked: grpo - sft, think, turn." in score_table(missing)
+
+
+def test_where_nothing_tells_the_error_the_table_gives_an_interval():
+    """Wilson's of three scenes, all right: 3 / (3 + 1.96²) to 1."""
+    pairs = [question(name, name, "turn", "A") for name in ("s1", "s2", "s3")]
+    scores = scores_of(pairs, ["<answer>A</answer>"] * 3)
+    assert scores["models"]["sft"]["direct"]["turn"]["low"] == pytest.approx(3 / (3 + 1.959964**2))
+    assert "100.0 (44-100)" in score_table(scores)

@@ -81,7 +81,15 @@ def make_project(folder: Path, base: Path, checkpoints: Mapping[str, Path], ques
     shutil.copy(ROOT / "dvc.yaml", folder)
     params = yaml.safe_load((ROOT / "profiles" / "tiny.yaml").read_text())
     params["model"] |= {"base": str(base), "sha256": folder_sha256(base)}
-    plain = {"models": ["base", *checkpoints], "max_new_tokens": TOKENS, "n_questions": None, "chance_bound": 0.05, "max_refused_share": 0.2}
+    plain = {
+        "models": ["base", *checkpoints],
+        "max_new_tokens": TOKENS,
+        "n_questions": None,
+        "chance_bound": 0.05,
+        "margin": 0.05,
+        "primary": [],
+        "max_refused_share": 0.2,
+    }
     params["evaluate"] = plain | {"controls": NO_CONTROLS, "sampled": NO_SAMPLES} | evaluate
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     write_views(folder / "outputs" / "render_views" / "views")

@@ -14,10 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sat_scenes import SIDE_PX, views_with_masks, write_scenes
-from toy_scenes import toy_settings
+from toy_scenes import tiny_evaluation, toy_settings
 
 from actial.evaluation.conditions import CONTROLS, posed
-from actial.evaluation.score import SAT, Asked, score, verdict_of
+from actial.evaluation.groups import SAT
+from actial.evaluation.score import Asked, score, verdict_of
 from actial.evaluation.standins import STANDINS, standin_completions
 from actial.mirror import mirrored_question, mirrored_view
 from actial.params_questions import KINDS_WITH_CHAINS
@@ -381,7 +382,7 @@ def test_controls_leave_out_what_has_one_picture_and_stand_ins_score_as_they_mus
         ]
         for name in STANDINS
     }
-    scores = score(questions, Asked(told), {}, 0.05, 7)
+    scores = score(questions, Asked(told), {}, tiny_evaluation(), 7)
     assert scores["models"]["oracle"]["direct"][SAT]["accuracy"] == 1 == scores["models"]["oracle"]["direct"]["overall"]["accuracy"]
     for name in SAT_KINDS:
         facts = scores["questions"][name]

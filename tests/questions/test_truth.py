@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
-from toy_scenes import PLAIN_PICTURE, rich_views, toy_settings
+from toy_scenes import PLAIN_PICTURE, rich_views, tiny_evaluation, toy_settings
 
 from actial.answers import Answer, read_answer
 from actial.evaluation.conditions import posed
@@ -227,7 +227,7 @@ def test_the_scorer_reads_and_counts_every_kind(questions: dict[str, list[Questi
         ]
         for standin in STANDINS
     }
-    scores = score(test, Asked(verdicts), {}, 0.05, 7)
+    scores = score(test, Asked(verdicts), {}, tiny_evaluation(), 7)
     by_group = {standin: scores["models"][standin]["direct"] for standin in STANDINS}
     for kind in CAMERA_KINDS:
         n = len(KINDS[kind].asked_labels)

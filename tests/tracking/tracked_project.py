@@ -97,7 +97,8 @@ def evaluation(right: Mapping[str, Sequence[int]]) -> Callable[[Path], None]:
     """A body of `evaluate`: by model, the places of the questions that it answers rightly; the others get an unreadable answer or a wrong one."""
 
     def make(out: Path) -> None:
-        questions, sha = toy_questions(), prompt_sha(load_params("params.yaml").prompt)
+        params = load_params("params.yaml")
+        questions, sha = toy_questions(), prompt_sha(params.prompt)
         verdicts: dict[tuple[str, Mode], list[Verdict]] = {}
         for model, places in right.items():
             for mode in MODES:
@@ -106,6 +107,6 @@ def evaluation(right: Mapping[str, Sequence[int]]) -> Callable[[Path], None]:
                 ]
                 verdicts[model, mode] = [verdict_of(q, model, mode, text, 3, sha) for q, text in zip(questions, texts, strict=True)]
         write_records(out, list(verdicts.values()))
-        write_scores(out, score(questions, Asked(verdicts), {}, chance_bound=0.05, root_seed=7))
+        write_scores(out, score(questions, Asked(verdicts), {}, params.evaluate, root_seed=7))
 
     return make
