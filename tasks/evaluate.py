@@ -7,7 +7,8 @@ import dataclasses
 import functools
 import itertools
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from actial.answers import read_answer
@@ -22,8 +23,10 @@ from actial.evaluation.tables import accuracy_rows, score_table, summary
 from actial.ids import question_of
 from actial.json_files import write_json
 from actial.params import Params
-from actial.prompts import prompt_messages, prompt_sha
+from actial.prompts import completion_text, prompt_messages, prompt_sha
+from actial.questions.baselines import baseline_answers
 from actial.questions.contradictions import FAMILIES, contradicts, read_families
+from actial.questions.view_angles import rotations_deg
 from actial.records import LETTERS, Mode, Question, Verdict, is_viewpoint
 from actial.rng import seed_for
 from actial.shards import ViewStore
@@ -73,13 +76,17 @@ def make(job: Job) -> Made:
     families, of_families, n_broken = asked_families(test.with_name(FAMILIES), every, views)
     items, left_out = plan_items(params, questions, of_families, {q.question_id: q for q in every}, modes, views)
     verdicts = judge_models(job, items)
-    asked = sorted_out(verdicts, standins, left_out, params.evaluate.sampled.temperature)
+    baselines = baseline_answers(test.with_name("train.parquet"), [*questions, *of_families], views, params.seed)
+    asked = replace(
+        sorted_out(verdicts, standins, left_out, params.evaluate.sampled.temperature), baselines=baselines, angles_deg=rotations_deg(questions, views)
+    )
     write_records(job.out, [*verdicts.values(), *standins.values()])
     scores = score(questions, asked, {"a picture cannot be read": n_unreadable}, params.evaluate, params.seed)
     if families:
         guessed = judge_standins(of_families, modes, params)
         answered = {(model, mode): found for (model, mode, condition), found in verdicts.items() if condition == FAMILY}
-        scores["families"] = family_scores(families, {q.question_id: q for q in of_families}, answered | guessed)
+        guessed |= judge_baselines(baselines, of_families)
+        scores["families"] = family_scores(families, {q.question_id: q for q in of_families}, answered | guessed, params.seed)
     write_scores(job.out, scores)
     print(score_table(scores), flush=True)
     refused = {"questions with an unreadable picture": n_unreadable}
@@ -154,6 +161,15 @@ def judge_standins(questions: list[Question], modes: list[Mode], params: Params)
             texts = standin_completions(standin, questions, mode, params.prompt.answer, params.seed)
             verdicts[standin, mode] = [verdict_of(q, standin, mode, text, 0, sha) for q, text in zip(questions, texts, strict=True)]
     return verdicts
+
+
+def judge_baselines(baselines: Mapping[str, Mapping[str, str]], questions: list[Question]) -> Verdicts:
+    """What those who read less than the pictures show say to questions that all are of a kind they know; others are left out."""
+    knowing = {name: letters for name, letters in baselines.items() if all(q.question_id in letters for q in questions)}
+    return {
+        (name, "direct"): [verdict_of(q, name, "direct", completion_text("direct", letters[q.question_id]), 0, "") for q in questions]
+        for name, letters in knowing.items()
+    }
 
 
 def check_oracle(verdicts: Verdicts, questions: list[Question], path: Path) -> None:

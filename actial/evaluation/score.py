@@ -6,8 +6,11 @@ scores.json:
     models       by model, mode and group: n, accuracy, stderr, low, high, versus_chance, unparsed, strict, well_formed, mean_tokens
     comparisons  by "sft - base" (each model minus the one trained before it), mode and group: see `gains`
     primary      the gains that params declare: gain, mode, group
+    baselines    by who answers from less than the pictures show (`questions.baselines`): groups, cue and angles, each with cells as below; null where it knows
+                 nothing of the kind
     cue          by model, mode, viewpoint kind (and overall) and stratum (aligned, conflict, see `questions.cues`): n, accuracy, stderr, low, high,
                  versus_chance
+    angles       as cue, by the angle between the cameras instead (`RANGES`, degrees)
     controls     by model and condition (see `conditions`): left_out, and by group: n, accuracy, stderr, low, high, versus_chance, plain (the same questions
                  asked plainly), versus_plain (see `gains`)
     sampled      n, temperature, and by model and group: n, greedy, mean, majority, best (each accuracy and stderr), chance_best, unparsed
@@ -44,6 +47,9 @@ from actial.records import Mode, Question, Verdict, is_viewpoint
 from actial.stats import chance_test, wilson_interval
 
 STRATA = ("aligned", "conflict")
+RANGE_ENDS_DEG = (30.0, 60.0, 90.0)
+RANGES = ("0-30", "30-60", "60-90", "90-180")
+"""Angles between cameras, degrees; each without its end."""
 
 Verdicts = dict[tuple[str, Mode], list[Verdict]]
 
@@ -62,6 +68,10 @@ class Asked:
     """By model: of some of the questions, equally many each."""
     temperature: float | None = None
     """Of the samples."""
+    baselines: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Letters by baseline and question: what those answer who read less than the pictures show. Questions are missing that they cannot answer."""
+    angles_deg: Mapping[str, float] = field(default_factory=dict)
+    """By question the angle between its cameras; questions are missing whose cameras are not known."""
 
 
 def verdict_of(
@@ -108,24 +118,35 @@ def score(questions: Sequence[Question], asked: Asked, set_aside: Mapping[str, i
     """
     chance_bound = settings.chance_bound
     groups = groups_of(questions)
+    strata: dict[str, tuple[Sequence[str], Sequence[str | None]]] = {
+        "cue": (STRATA, [q.cue for q in questions]),
+        "angles": (RANGES, [angle_range(asked.angles_deg.get(q.question_id)) for q in questions]),
+    }
     models: dict[str, Any] = {}
-    cue: dict[str, Any] = {}
+    by_stratum: dict[str, dict[str, Any]] = {name: {} for name in strata}
     for (model, mode), found in asked.plain.items():
         _require_same(questions, found, f"{model} in mode {mode}")
         models.setdefault(model, {})[mode] = {name: _score_group(questions, group, found, chance_bound) for name, group in groups.items()}
         if model not in STANDINS:
-            cue.setdefault(model, {})[mode] = _by_cue(questions, found, chance_bound)
+            for name, (names, of) in strata.items():
+                by_stratum[name].setdefault(model, {})[mode] = _by_stratum(questions, [v.correct for v in found], names, of, chance_bound)
+    baselines: dict[str, Any] = {}
+    for baseline, letters in asked.baselines.items():
+        right = [letters[q.question_id] == q.truth if q.question_id in letters else None for q in questions]
+        baselines[baseline] = {"groups": {name: _accuracy(questions, group, right, chance_bound) for name, group in groups.items()}}
+        baselines[baseline] |= {name: _by_stratum(questions, right, names, of, chance_bound) for name, (names, of) in strata.items()}
     comparisons = gains_of_stages(groups, asked.plain, settings.margin, settings.primary, root_seed)
     controls = _controls(questions, asked, settings, root_seed)
     judge_gains(_holding("primary", comparisons, controls))
     of_models = {model: by_mode for model, by_mode in models.items() if model not in STANDINS}
-    judge_against_chance(cell["versus_chance"] for cell in _holding("versus_chance", of_models, cue, controls))
+    judge_against_chance(cell["versus_chance"] for cell in _holding("versus_chance", of_models, *by_stratum.values(), controls, baselines))
     return {
         "questions": {name: _describe(questions, group) for name, group in groups.items()},
         "models": models,
+        "baselines": baselines,
         "comparisons": comparisons,
         "primary": [asdict(endpoint) for endpoint in settings.primary],
-        "cue": cue,
+        **by_stratum,
         "controls": controls,
         "sampled": _sampled(questions, asked),
         "set_aside": dict(set_aside),
@@ -161,8 +182,11 @@ def _chance(questions: Sequence[Question], group: Group) -> float | None:
     return group.mean([1 / len(questions[i].options) for i in group.places])
 
 
-def _accuracy(questions: Sequence[Question], group: Group, verdicts: Sequence[Verdict], chance_bound: float) -> dict[str, Any]:
-    right = [verdicts[i].correct for i in group.places]
+def _accuracy(questions: Sequence[Question], group: Group, answers: Sequence[bool | None], chance_bound: float) -> dict[str, Any]:
+    """Of right and wrong answers to all questions; no data where one of the group has none."""
+    if any(answers[i] is None for i in group.places):
+        group = Group(questions, [], tied_once=False)
+    right = [bool(answers[i]) for i in group.places]
     accuracy = group.clustered([float(r) for r in right])
     low, high = wilson_interval(right, group.scenes, group.weights) or (None, None)
     versus_chance = asdict(chance_test(accuracy, _chance(questions, group), chance_bound))
@@ -171,7 +195,7 @@ def _accuracy(questions: Sequence[Question], group: Group, verdicts: Sequence[Ve
 
 def _score_group(questions: Sequence[Question], group: Group, verdicts: Sequence[Verdict], chance_bound: float) -> dict[str, Any]:
     inside = [verdicts[i] for i in group.places]
-    return _accuracy(questions, group, verdicts, chance_bound) | {
+    return _accuracy(questions, group, [v.correct for v in verdicts], chance_bound) | {
         "unparsed": group.mean([float(v.answer is None) for v in inside]),
         "strict": group.mean([float(v.correct and is_strict(v)) for v in inside]),
         "well_formed": group.mean([float(is_well_formed(v.completion, v.mode)) for v in inside]),
@@ -179,15 +203,27 @@ def _score_group(questions: Sequence[Question], group: Group, verdicts: Sequence
     }
 
 
-def _by_cue(questions: Sequence[Question], verdicts: Sequence[Verdict], chance_bound: float) -> dict[str, Any]:
+def angle_range(angle_deg: float | None) -> str | None:
+    """Which of `RANGES` an angle between cameras lies in; None where it is not known."""
+    return None if angle_deg is None else next((name for name, end in zip(RANGES, RANGE_ENDS_DEG, strict=False) if angle_deg < end), RANGES[-1])
+
+
+def _by_stratum(
+    questions: Sequence[Question], right: Sequence[bool | None], names: Sequence[str], of: Sequence[str | None], chance_bound: float
+) -> dict[str, Any]:
+    """By viewpoint kind (and overall) and stratum.
+
+    Args:
+        names: the strata.
+        of: for every question the stratum it is in, or another.
+    """
     viewpoint = [i for i, q in enumerate(questions) if is_viewpoint(q.kind)]
-    kinds = sorted({questions[i].kind for i in viewpoint})
     strata: dict[str, Any] = {}
-    for name in (*kinds, OVERALL):
-        for stratum in STRATA:
-            places = [i for i in viewpoint if questions[i].cue == stratum and name in (questions[i].kind, OVERALL)]
+    for name in (*sorted({questions[i].kind for i in viewpoint}), OVERALL):
+        for stratum in names:
+            places = [i for i in viewpoint if of[i] == stratum and name in (questions[i].kind, OVERALL)]
             group = Group(questions, places, tied_once=name == OVERALL)
-            strata.setdefault(name, {})[stratum] = _accuracy(questions, group, verdicts, chance_bound)
+            strata.setdefault(name, {})[stratum] = _accuracy(questions, group, right, chance_bound)
     return strata
 
 
@@ -202,7 +238,7 @@ def _controls(questions: Sequence[Question], asked: Asked, settings: Evaluate, r
         for name, group in groups_of(about).items():
             if name != DIRECTIONAL:
                 differences = [float(found[i].correct) - same[i] for i in group.places]
-                cells[name] = _accuracy(about, group, found, settings.chance_bound) | {
+                cells[name] = _accuracy(about, group, [v.correct for v in found], settings.chance_bound) | {
                     "plain": group.mean([same[i] for i in group.places]),
                     "versus_plain": gain(group, differences, settings.margin, root_seed, f"{model}/{condition}/{name}/control"),
                 }

@@ -196,7 +196,7 @@ def _findings_of(kind: str, questions: Sequence[Question], seen: Seen | None, se
 
 def _asked(kind: str, questions: Sequence[Question], seed: int) -> tuple[_Asked, _Asked]:
     """All questions of a kind, and those whose truth is not none."""
-    y = _answers(questions)
+    y = right_answers(questions)
     drawn = generator_for(seed, f"{kind}/audit").random(len(questions))
     scenes = np.array([q.scene_id for q in questions])
 
@@ -209,12 +209,16 @@ def _asked(kind: str, questions: Sequence[Question], seed: int) -> tuple[_Asked,
     return part(np.arange(len(y))), part(np.flatnonzero(y != "none"))
 
 
-def _answers(questions: Sequence[Question]) -> np.ndarray:
-    """(n,) what is right: the option's meaning, or its letter where meanings are too many or not unique."""
+def answered_by_meaning(questions: Sequence[Question]) -> bool:
+    """Whether learners answer with an option's meaning; with its letter where meanings are too many or not unique."""
     meanings = {label for q in questions for label in q.labels}
-    if len(meanings) <= MOST_LABELS and all(len(set(q.labels)) == len(q.labels) for q in questions):
-        return np.array([q.label_of(q.truth) for q in questions])
-    return np.array([q.truth for q in questions])
+    return len(meanings) <= MOST_LABELS and all(len(set(q.labels)) == len(q.labels) for q in questions)
+
+
+def right_answers(questions: Sequence[Question]) -> np.ndarray:
+    """(n,) what is right, see `answered_by_meaning`."""
+    by_meaning = answered_by_meaning(questions)
+    return np.array([q.label_of(q.truth) if by_meaning else q.truth for q in questions])
 
 
 def _scored(finding: Finding, asked: _Asked, right: np.ndarray, bound: float) -> Finding:

@@ -292,12 +292,14 @@ def test_scores_of_stand_ins(families: list[Family], test_split: list[Question])
         texts = standin_completions(standin, questions, "direct", "text", 7)
         verdicts[standin, "direct"] = [verdict_of(q, standin, "direct", text, 0, "") for q, text in zip(questions, texts, strict=True)]
     asked = [AskedFamily(f.sort, f.scene_id, tuple(f.claims), functools.partial(contradicts, f)) for f in families]
-    scores = family_scores(asked, {q.question_id: q for q in questions}, verdicts)
+    scores = family_scores(asked, {q.question_id: q for q in questions}, verdicts, 7)
     told = {standin: scores[standin]["direct"] for standin in STANDINS}
     assert all(told["oracle"][sort] | {"n": 0} == told["oracle"]["all"] | {"n": 0} for sort in (PAIR, CYCLE))
     assert [told["oracle"]["all"][name] for name in ("consistent", "contradicting", "unanswered", "accuracy", "all_right")] == [1, 0, 0, 1, 1]
     assert [told["silent"]["all"][name] for name in ("consistent", "contradicting", "unanswered", "accuracy")] == [0, 0, 1, 0]
+    assert [told[name]["all"]["excess"] for name in ("oracle", "silent")] == [0, 0], "exchanged among their like, these answers stay what they are"
     guesses = told["random"]["all"]
+    assert guesses["low"] < 0 < guesses["high"], "blind guesses hang together no more than by chance"
     assert 0 < guesses["consistent"] < 0.3 and guesses["consistent"] + guesses["contradicting"] == pytest.approx(1)
     assert told["mirror"][PAIR]["accuracy"] < 0.5 and told["oracle"][PAIR]["n"] + told["oracle"][CYCLE]["n"] == len(families)
 
