@@ -10,6 +10,7 @@ import base64
 import hashlib
 import html
 import json
+import re
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -23,11 +24,15 @@ class Html(str):
 
 
 _VOID = frozenset({"br", "hr", "img", "input", "meta"})
+_SPECIAL = re.compile("[&<>\"']")
 
 
 def escape(value: object) -> Html:
     """`value` as text of a page: markup stays (`Html`), all else is escaped, quotes too."""
-    return value if isinstance(value, Html) else Html(html.escape(str(value), quote=True))
+    if isinstance(value, Html):
+        return value
+    text = str(value)
+    return Html(html.escape(text, quote=True) if _SPECIAL.search(text) else text)
 
 
 def tag(name: str, /, *children: object, **attributes: object) -> Html:
@@ -66,12 +71,12 @@ def missing(what: str) -> Html:
     return tag("p", what, class_="missing")
 
 
-def data_block(identifier: str, value: Any) -> Html:
-    """JSON for the page's script, in a block that no text in it can close."""
+def data_block(identifier: str, value: Any, **attributes: str) -> Html:
+    """JSON for the page's script, in a block that no text in it can close; further attributes as of `tag`."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
-    return Html(f'<script type="application/json" id="{escape(identifier)}">{text}</script>')
+    return tag("script", Html(text), type="application/json", id=identifier, **attributes)
 
 
 def page(

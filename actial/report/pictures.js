@@ -1,10 +1,18 @@
-// Pictures stand once in the page, by view id, and are decoded when they are first shown. Runs under a policy that lets nothing else run.
+// Pictures stand once in the page, in blocks sorted by id, and are decoded when they are first shown. Runs under a policy that lets nothing else run.
 "use strict";
-const pictures = JSON.parse(document.getElementById("pictures").textContent);
+const pictureBlocks = [...document.querySelectorAll('script[id^="pictures"]')];
+const readBlocks = new Map();
+
+function pictureOf(id) {
+  const block = pictureBlocks.findLast((b) => (b.dataset.from ?? "") <= id);
+  if (block === undefined) return undefined;
+  if (!readBlocks.has(block)) readBlocks.set(block, JSON.parse(block.textContent));
+  return readBlocks.get(block)[id];
+}
 
 function fillPictures(within) {
   for (const img of within.querySelectorAll("img[data-view]:not([src])")) {
-    const data = pictures[img.dataset.view];
+    const data = pictureOf(img.dataset.view);
     if (data === undefined) {
       const note = document.createElement("p");
       note.className = "missing";
@@ -15,4 +23,3 @@ function fillPictures(within) {
     }
   }
 }
-

@@ -20,7 +20,8 @@ from actial.records import SceneObject, View
 from actial.report.movements import Movement, movements, told
 from actial.report.outputs import Outputs
 from actial.report.overlay import number_of, overlay
-from actial.report.page import Html, asset, data_block, join, missing, page, table, tag, write_page
+from actial.report.packing import picture_blocks
+from actial.report.page import Html, asset, join, missing, page, table, tag, write_page
 from actial.report.rasters import shown_depth, shown_mask, shown_normals, shown_picture
 from actial.report.scene_numbers import camera_rows, objects_table, quality_of, view_line
 from actial.report.scene_sketch import sketches
@@ -111,7 +112,7 @@ def gallery(scenes: Sequence[ShownScene], outputs: Outputs, n_scenes: int, drawn
     )
     sections = [("scenes", "Scenes", body), ("aside", "Set aside", _aside(outputs))]
     script, style = asset("pictures.js") + asset("views.js"), asset("views.css")
-    return page("Actial views", sections, lead=lead, data=data_block("pictures", pictures), script=script, style=style)
+    return page("Actial views", sections, lead=lead, data=picture_blocks(pictures), script=script, style=style)
 
 
 def rasters(

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from importlib.resources import files
 
 from actial.records import LETTERS, Question
-from actial.report.gallery import pair_of_pictures, pictures
-from actial.report.page import Html, asset, data_block, data_uri, join, missing, page, table, tag
+from actial.report.gallery import pair_of_pictures
+from actial.report.packing import picture_blocks
+from actial.report.page import Html, asset, data_uri, join, missing, page, table, tag
 from actial.report.reviews import AGREEMENT_HEADER, NOT_ANSWERABLE, Review, agreement_rows
+from actial.report.thumbnails import thumbnails
 from actial.review.session import Said, Session
 from actial.shards import ViewStore
 
@@ -90,7 +92,7 @@ def results_page(session: Session, review: Review, views: ViewStore, kept_in: st
     final = session.final()
     otherwise = [(q, said) for q, said in final if said.letter not in (None, q.truth)]
     ill_posed = [(q, said) for q, said in final if said.letter is None]
-    shown = pictures((view_id for q, _ in [*otherwise, *ill_posed] for view_id in q.view_ids), views)
+    shown, _ = thumbnails((view_id for q, _ in [*otherwise, *ill_posed] for view_id in q.view_ids), views)
     left = len(session.questions) - session.n_said
     shown_by = tag("code", "actial report"), " and ", tag("code", "actial export --to hf")
     lead = join(
@@ -106,7 +108,7 @@ def results_page(session: Session, review: Review, views: ViewStore, kept_in: st
         ("otherwise", f"Answered otherwise: {len(otherwise):,}", _articles(otherwise, views, "Every answer was the computed one.")),
         ("ill-posed", f"Cannot be answered: {len(ill_posed):,}", _articles(ill_posed, views, "Every question could be answered.")),
     ]
-    return page("What you said", sections, lead=lead, data=data_block("pictures", shown), script=asset("pictures.js") + _FILL, style=_own("ask.css"))
+    return page("What you said", sections, lead=lead, data=picture_blocks(shown), script=asset("pictures.js") + _FILL, style=_own("ask.css"))
 
 
 def _confusion(review: Review) -> Html:
