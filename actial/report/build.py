@@ -11,7 +11,10 @@ from actial.errors import UserError, exit_on_user_error
 from actial.mirror import mirrored_question, original_id
 from actial.records import Question
 from actial.report import gallery
+from actial.report.benchmarks import benchmarks_section
 from actial.report.curves import curves_section
+from actial.report.failures import failures_section
+from actial.report.made import made_section
 from actial.report.outputs import SPLITS, Outputs
 from actial.report.packing import picture_blocks
 from actial.report.page import asset, join, page, tag, write_page
@@ -64,13 +67,17 @@ def report(outputs: Outputs, n_questions: int = N_QUESTIONS, full_pictures: Path
     encoded, note = _pictures([*questions, *in_groups], views)
     full = {} if full_pictures is None or views is None else write_full_pictures(questions, views, full_pictures)
     shown = Shown(questions, verdicts, views, full.get)
+    scores = outputs.scores
     sections = [
+        *([("benchmarks", "Benchmarks", benchmarks_section(scores["benchmarks"]))] if scores and "benchmarks" in scores else []),
         ("scores", "Scores", score_section(outputs)),
+        ("failures", "Where it fails", failures_section(shown)),
         ("training", "Training", curves_section(outputs)),
         ("questions", "Questions", question_browser(shown, test, note)),
         ("rollouts", "Rollouts", rollout_section(groups, outputs.rollouts, by_id, views)),
         ("reviews", "People's answers", reviews_section(*standing_reviews(outputs.folder, SPLITS))),
         ("data", "Data", data_section(outputs)),
+        ("made", "How each number was made", made_section(outputs)),
         ("settings", "Settings", settings_section(outputs)),
     ]
     lead = tag("p", "What the models learned about viewpoints, and every record behind it.", class_="faint")

@@ -51,12 +51,23 @@ def join(children: Iterable[object]) -> Html:
     return Html("".join(escape(child) for child in children if child is not None))
 
 
-def table(header: Sequence[object], rows: Iterable[Sequence[object]], *, caption: str = "", numeric: Sequence[int] = (), class_: str | None = None) -> Html:
-    """A table that scrolls sideways on a narrow screen; the columns in `numeric` are set flush right."""
+def table(
+    header: Sequence[object],
+    rows: Iterable[Sequence[object]],
+    *,
+    caption: str = "",
+    numeric: Sequence[int] = (),
+    class_: str | None = None,
+    groups: Sequence[tuple[str, int]] = (),
+) -> Html:
+    """A table that scrolls sideways on a narrow screen; the columns in `numeric` are set flush right. `groups`: what stands over how many columns each."""
     side = lambda i: "number" if i in numeric else None
-    head = tag("tr", *(tag("th", cell, scope="col", class_=side(i)) for i, cell in enumerate(header)))
+    head = [tag("tr", *(tag("th", cell, scope="col", class_=side(i)) for i, cell in enumerate(header)))]
+    if groups:
+        over = (tag("th", name, scope="colgroup", colspan=n) if name else tag("td", colspan=n) for name, n in groups)
+        head.insert(0, tag("tr", *over, class_="groups"))
     body = [tag("tr", *(tag("td", cell, class_=side(i)) for i, cell in enumerate(row))) for row in rows]
-    body_of_table = tag("table", tag("thead", head), tag("tbody", *body), class_=class_)
+    body_of_table = tag("table", tag("thead", *head), tag("tbody", *body), class_=class_)
     scroll = tag("div", body_of_table, class_="scroll", tabindex="0", role="region", aria_label=caption or "table")
     return join([tag("p", caption, class_="caption") if caption else None, scroll])
 

@@ -184,6 +184,7 @@ function answered() {
   const [model, mode, outcome] = ["model", "mode", "outcome"].map(chosen);
   const looked = index.asked.map((_, a) => a).filter((a) => (model === "" || index.asked[a][0] === model) && (mode === "" || index.asked[a][1] === mode));
   if (outcome === "") return (i) => looked.length === index.asked.length || looked.some((a) => index.found[i][a] !== "-");
+  if (outcome === "missed") return (i) => looked.some((a) => "wu".includes(index.found[i][a]));
   if (outcome !== "gained" && outcome !== "lost") return (i) => looked.some((a) => index.found[i][a] === outcome[0]);
   const baseOf = (a) => index.asked.findIndex(([m, mode]) => m === "base" && mode === index.asked[a][1]);
   const pairs = looked.map((a) => [a, baseOf(a)]).filter(([a, b]) => b >= 0 && a !== b);

@@ -119,7 +119,7 @@ def _filters(shown: Shown, asked: Sequence[tuple[str, str]]) -> Html:
     )
     either = lambda name, label, values: select(name, label, [("", "any"), *((v, v) for v in values)]) if len(values) > 1 else None
     models, modes = (list(dict.fromkeys(a[i] for a in asked)) for i in (0, 1))
-    outcomes = [("", "any answer"), ("right", "right"), ("wrong", "wrong"), ("unread", "unparsed")]
+    outcomes = [("", "any answer"), ("right", "right"), ("wrong", "wrong"), ("unread", "unparsed"), ("missed", "not right")]
     if "base" in models and len(models) > 1:
         outcomes += [("gained", "right, base not"), ("lost", "not right, base is")]
     return tag(
