@@ -37,7 +37,10 @@ def parser() -> argparse.ArgumentParser:
     up = commands.add_parser("up", help="Prefect server, deployment full-pipeline and MLflow on localhost")
     up.add_argument("--prefect-port", type=int, default=4200, metavar="PORT")
     up.add_argument("--mlflow-port", type=int, default=5000, metavar="PORT")
-    commands.add_parser("report", help="write the report on outputs/ anew and print its path")
+    report = commands.add_parser("report", help="write the report on outputs/ anew and print its path")
+    report.add_argument("--questions", type=int, default=10_000, metavar="N", help="test questions shown at most (default: 10,000)")
+    report.add_argument("--pictures", action="store_true", help="also write the full pictures into a folder beside it, which it links")
+    report.add_argument("--tables", metavar="FOLDER", help="also write its tables there, as Markdown, CSV and LaTeX")
     gallery = commands.add_parser("gallery", help="write a page on the rendered views, with what their cameras say drawn over them, and print its path")
     which = gallery.add_mutually_exclusive_group()
     which.add_argument("--scenes", type=int, default=24, metavar="N", help="scenes shown, drawn by a hash of their ids (default: 24)")
@@ -113,7 +116,8 @@ def dispatch(options: argparse.Namespace) -> int:
             from actial.report.build import write_report
             from flows.results import REPORT
 
-            print(write_report(Path("outputs"), REPORT))
+            tables = Path(options.tables) if options.tables else None
+            print(write_report(Path("outputs"), REPORT, options.questions, options.pictures, tables))
         case "gallery":
             from pathlib import Path
 

@@ -13,6 +13,7 @@ from actial.records import Question
 from actial.report import gallery
 from actial.report.benchmarks import benchmarks_section
 from actial.report.curves import curves_section
+from actial.report.exports import write_tables
 from actial.report.failures import failures_section
 from actial.report.made import made_section
 from actial.report.outputs import SPLITS, Outputs
@@ -32,7 +33,7 @@ PICTURES = "pictures"
 """Folder beside the page with the full pictures, where these are asked for."""
 
 
-def write_report(outputs: Path, target: Path, n_questions: int = N_QUESTIONS, full_pictures: bool = False) -> Path:
+def write_report(outputs: Path, target: Path, n_questions: int = N_QUESTIONS, full_pictures: bool = False, tables: Path | None = None) -> Path:
     """Write the report on a folder of stage outputs to `target` (an .html file); returns it. What is missing is said, not an error.
 
     Args:
@@ -40,13 +41,17 @@ def write_report(outputs: Path, target: Path, n_questions: int = N_QUESTIONS, fu
         target: file to write.
         n_questions: test questions shown at most.
         full_pictures: also write the questions' pictures, as they are stored, into a folder beside the page, which links them.
+        tables: folder to which its tables are written, too (`exports.write_tables`).
 
     Raises:
         UserError: there is no such folder, or a file in it is damaged.
     """
     if not outputs.is_dir():
         raise UserError(f"{outputs} does not exist: run `actial run` or `dvc repro` first, which make what the report shows")
-    return write_page(report(Outputs(outputs), n_questions, target.parent / PICTURES if full_pictures else None), target)
+    text = report(Outputs(outputs), n_questions, target.parent / PICTURES if full_pictures else None)
+    if tables is not None:
+        write_tables(text, tables)
+    return write_page(text, target)
 
 
 def report(outputs: Outputs, n_questions: int = N_QUESTIONS, full_pictures: Path | None = None) -> str:
@@ -116,8 +121,9 @@ def main() -> int:
     parser.add_argument("--target", type=Path, default=Path("runs/report/index.html"), help="file to write")
     parser.add_argument("--questions", type=int, default=N_QUESTIONS, help=f"test questions shown at most (default: {N_QUESTIONS:,})")
     parser.add_argument("--pictures", action="store_true", help=f"also write the full pictures, into {PICTURES}/ beside the page")
+    parser.add_argument("--tables", type=Path, metavar="FOLDER", help="also write its tables as Markdown, CSV and LaTeX")
     arguments = parser.parse_args()
-    print(write_report(arguments.outputs, arguments.target, arguments.questions, arguments.pictures))
+    print(write_report(arguments.outputs, arguments.target, arguments.questions, arguments.pictures, arguments.tables))
     return 0
 
 
