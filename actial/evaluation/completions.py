@@ -50,7 +50,9 @@ class Completion:
     key: str
     text: str
     n_tokens: int
-    """Tokens written, the end token not counted."""
+    """Tokens written, the end token not counted; 0 where a server does not say."""
+    finish: str = ""
+    """Why it ended: `stop`, or `length` where it was cut off; another word is the server's. Empty in logs of before this was kept."""
 
 
 def ask(

@@ -23,6 +23,7 @@ from actial.evaluation.completions import Ask, Completion, append_completions
 from actial.jobs import die_with_parent
 from actial.machine import Machine
 from actial.models.load import load_model, load_processor
+from actial.models.vision import Seen
 from actial.params import Model
 from actial.prompts import content_parts
 from actial.records import Message
@@ -36,6 +37,8 @@ ASKS_PER_PROCESS = 400
 """Fewer are not worth a process of their own: it takes as long to start as to ask them."""
 SHARED_MODEL_BYTES = 200_000_000
 """A model of larger files is not loaded several times at once."""
+BATCHES_IN_ORDER_OF_PICTURES = 4
+"""Among so many batches of prompts of like length, those about the same pictures stand together."""
 GRAY = (128, 128, 128)
 
 Append = Callable[[Sequence[Completion]], None]
@@ -65,8 +68,8 @@ def hold(interviews: Sequence[Interview], model: Model, machine: Machine, views:
     """
     cuda = machine.device == "cuda" or (machine.device == "auto" and torch.cuda.is_available())
     n = 1 if cuda else _n_processes(interviews, machine, asks_per_process)
-    ordered = [replace(i, asks=sorted(i.asks, key=lambda a: (_batch_key(a), len(a.messages[-1].content), a.key))) for i in interviews]
-    shares = [[replace(i, asks=i.asks[k::n], name=i.name if n == 1 else f"{i.name} {k + 1}/{n}") for i in ordered] for k in range(n)]
+    dealt = [_dealt(i.asks, n) for i in interviews]
+    shares = [[replace(i, asks=of[k], name=i.name if n == 1 else f"{i.name} {k + 1}/{n}") for i, of in zip(interviews, dealt, strict=True)] for k in range(n)]
     context = multiprocessing.get_context("spawn")
     started = [context.Process(target=_child, args=(share, model, machine, views, k), daemon=True) for k, share in enumerate(shares[1:], start=1)]
     for process in started:
@@ -76,6 +79,18 @@ def hold(interviews: Sequence[Interview], model: Model, machine: Machine, views:
         process.join()
     if failed := [process.exitcode for process in started if process.exitcode != 0]:
         raise RuntimeError(f"{len(failed)} of {n} evaluation processes ended early (exit code {failed[0]}); their errors stand above")
+
+
+def _dealt(asks: Sequence[Ask], n: int) -> list[list[Ask]]:
+    """Questions by the process that asks them: as many tokens each, those about the same pictures together."""
+    shares: list[list[Ask]] = [[] for _ in range(n)]
+    weights = [0] * n
+    alike = [list(group) for _, group in itertools.groupby(sorted(asks, key=lambda a: (a.view_ids, a.key)), key=lambda a: a.view_ids)]
+    for group in sorted(alike, key=lambda group: -sum(a.max_new_tokens for a in group)):
+        least = weights.index(min(weights))
+        shares[least] += group
+        weights[least] += sum(a.max_new_tokens for a in group)
+    return shares
 
 
 def _n_processes(interviews: Sequence[Interview], machine: Machine, asks_per_process: int) -> int:
@@ -119,12 +134,29 @@ def complete(model: Any, processor: Any, asks: Sequence[Ask], views: ViewStore, 
     if processor.tokenizer.padding_side != "left":
         raise ValueError("generation needs a processor that pads on the left")
     texts = {a.key: chat_text(processor, a.messages) for a in asks}
-    lengths = dict(zip(texts, map(len, processor.tokenizer(list(texts.values()), add_special_tokens=False)["input_ids"]), strict=True)) if texts else {}
-    ordered = sorted(asks, key=lambda a: (_batch_key(a), lengths[a.key], a.key))
+    seen = Seen(model, processor, lambda shown: _opened(views, *shown))
     with tqdm(total=len(asks), unit="question", desc=f"ask {name}", mininterval=1, smoothing=0.1, position=place) as bar:
-        for batch in _batches(ordered, rows):
-            append(_complete_batch(model, processor, batch, [texts[a.key] for a in batch], views))
+        for batch in _batches(_in_order(processor, asks, texts, views, rows), rows):
+            append(_complete_batch(model, processor, batch, [texts[a.key] for a in batch], seen))
             bar.update(len(batch))
+
+
+def _in_order(processor: Any, asks: Sequence[Ask], texts: dict[str, str], views: ViewStore, rows: int) -> list[Ask]:
+    """Prompts of a like length stand together, so that little is padded; and among these, those about the same pictures, so that each is encoded once."""
+    if not asks:
+        return []
+    written = processor.tokenizer(list(texts.values()), add_special_tokens=False)["input_ids"]
+    n_text = dict(zip(texts, map(len, written), strict=True))
+    size_of = lambda view_id: (views[view_id].camera.height_px, views[view_id].camera.width_px)
+    patches_of = {view_id: processor.image_processor.get_number_of_image_patches(*size_of(view_id)) for view_id in {v for a in asks for v in a.view_ids}}
+    n_pictures = lambda a: sum(patches_of[view_id] for view_id in a.view_ids) // processor.image_processor.merge_size**2
+    ordered = sorted(asks, key=lambda a: (_batch_key(a), n_text[a.key] + n_pictures(a), a.view_ids, a.key))
+    near: list[Ask] = []
+    for _, alike in itertools.groupby(ordered, key=_batch_key):
+        group, n = list(alike), rows * BATCHES_IN_ORDER_OF_PICTURES
+        for start in range(0, len(group), n):
+            near += sorted(group[start : start + n], key=lambda a: (a.view_ids, n_text[a.key], a.key))
+    return near
 
 
 def chat_text(processor: Any, messages: Sequence[Message]) -> str:
@@ -146,9 +178,8 @@ def _batches(asks: Sequence[Ask], rows: int) -> Iterator[list[Ask]]:
 
 
 @torch.inference_mode()
-def _complete_batch(model: Any, processor: Any, batch: Sequence[Ask], texts: list[str], views: ViewStore) -> list[Completion]:
-    pictures = [_shown(views, a, i) for a in batch for i in range(len(a.view_ids))]
-    inputs = processor(text=texts, images=pictures or None, padding=True, return_tensors="pt").to(model.device)
+def _complete_batch(model: Any, processor: Any, batch: Sequence[Ask], texts: list[str], seen: Seen) -> list[Completion]:
+    inputs = seen.inputs(texts, [(view_id, i == a.hidden) for a in batch for i, view_id in enumerate(a.view_ids)])
     end_ids = _end_ids(model, processor)
     model.generation_config = GenerationConfig(  # the checkpoint's own may sample or penalise repetition
         do_sample=False, num_beams=1, max_new_tokens=batch[0].max_new_tokens, eos_token_id=end_ids, pad_token_id=processor.tokenizer.pad_token_id
@@ -159,13 +190,14 @@ def _complete_batch(model: Any, processor: Any, batch: Sequence[Ask], texts: lis
     completions = []
     for one, tokens in zip(batch, written, strict=True):
         kept = list(itertools.takewhile(lambda token: token not in end_ids, tokens))
-        completions.append(Completion(one.key, processor.tokenizer.decode(kept, skip_special_tokens=True), len(kept)))
+        finish = "length" if len(kept) == one.max_new_tokens else "stop"
+        completions.append(Completion(one.key, processor.tokenizer.decode(kept, skip_special_tokens=True), len(kept), finish))
     return completions
 
 
-def _shown(views: ViewStore, one: Ask, place: int) -> Image.Image:
-    picture = views.picture(one.view_ids[place])
-    if place == one.hidden:
+def _opened(views: ViewStore, view_id: str, hidden: bool) -> Image.Image:
+    picture = views.picture(view_id)
+    if hidden:
         picture.paste(GRAY, (0, 0, *picture.size))
     return picture
 

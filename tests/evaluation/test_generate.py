@@ -92,6 +92,37 @@ def test_the_prompt_has_one_placeholder_a_picture_and_is_open_for_the_answer(ask
     assert text.index(asked.params.prompt.think) < text.index("<|image_pad|>") < text.index("How did the camera move?")
 
 
+def test_each_picture_is_encoded_once_and_what_is_written_is_what_the_model_writes_of_the_pictures_themselves(asked, tmp_path):
+    import torch
+
+    from actial.evaluation.generate import _opened, chat_text
+    from actial.models.vision import Seen
+
+    written = write(asked, tmp_path, 8)
+    with torch.inference_mode():
+        for kept_bytes in (10**9, 0):
+            seen = Seen(asked.model, asked.processor, lambda shown: _opened(asked.views, *shown), kept_bytes)
+            names = [(v, i == a.hidden) for a in asked.asks for i, v in enumerate(a.view_ids)]
+            for a in asked.asks:
+                inputs = seen.inputs([chat_text(asked.processor, a.messages)], [(v, i == a.hidden) for i, v in enumerate(a.view_ids)])
+            assert seen.n_encoded == (len(set(names)) if kept_bytes else len(names))
+        for a in asked.asks:
+            pictures = [_opened(asked.views, v, i == a.hidden) for i, v in enumerate(a.view_ids)]
+            inputs = asked.processor(text=[chat_text(asked.processor, a.messages)], images=pictures, return_tensors="pt")
+            plain = asked.model.generate(**inputs, do_sample=False, max_new_tokens=a.max_new_tokens)[0, inputs["input_ids"].shape[1] :]
+            assert written[a.key].text == asked.processor.tokenizer.decode(plain, skip_special_tokens=True)
+            assert written[a.key].finish == ("length" if len(plain) == a.max_new_tokens else "stop")
+
+
+def test_questions_about_the_same_pictures_are_dealt_to_one_process(asked):
+    from actial.evaluation.generate import _dealt
+
+    shares = _dealt([*asked.asks, *sampled(asked, 3)], 2)
+    assert sorted(a.key for share in shares for a in share) == sorted(a.key for a in [*asked.asks, *sampled(asked, 3)])
+    assert not {a.view_ids for a in shares[0]} & {a.view_ids for a in shares[1]}
+    assert min(map(len, shares)) > 8
+
+
 def test_right_padding_is_refused(asked, tmp_path):
     asked.processor.tokenizer.padding_side = "right"
     try:
@@ -172,11 +203,11 @@ def test_samples_follow_the_models_own_probabilities(asked, temperature):
 
 
 def test_a_hidden_picture_is_gray_and_of_its_size(asked):
-    from actial.evaluation.generate import GRAY, _shown
+    from actial.evaluation.generate import GRAY, _opened
 
     hidden = asked.asks[-1]
-    assert _shown(asked.views, hidden, 0).tobytes() == asked.views.picture(hidden.view_ids[0]).tobytes()
-    second = _shown(asked.views, hidden, 1)
+    assert _opened(asked.views, hidden.view_ids[0], hidden=False).tobytes() == asked.views.picture(hidden.view_ids[0]).tobytes()
+    second = _opened(asked.views, hidden.view_ids[1], hidden=True)
     assert second.size == asked.views.picture(hidden.view_ids[1]).size
     assert second.getcolors() == [(second.size[0] * second.size[1], GRAY)]
     assert len(asked.views.picture(hidden.view_ids[1]).getcolors(84 * 84)) > 1000, "the stored picture is as it was"
