@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,6 +18,9 @@ from actial.records import Message
 
 BACKOFF_S, LONGEST_WAIT_S = 0.5, 60.0
 """How long a request waits before it is sent again, at first and at most, where the server does not say; doubled each time."""
+
+MAX_TOKENS, MAX_COMPLETION_TOKENS = "max_tokens", "max_completion_tokens"
+"""What servers call the limit of tokens: nearly all of them, and some that refuse the first name."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,9 @@ class Server:
     requests_per_minute: int = 0
     """Most requests sent a minute, evenly spread; 0 for no limit."""
     backoff_s: float = BACKOFF_S
+    url_setting: str = "teacher_url"
+    key_setting: str = "teacher_key_variable"
+    """What messages call the settings that hold its address, and the name of the variable with its key."""
 
 
 @dataclass(frozen=True)
@@ -53,18 +59,26 @@ class Ask:
     """Encoded PNG or JPEG pictures."""
     temperature: float
     max_tokens: int
+    seed: int | None = None
+    """Of a sampled reply, for servers that take one; None sends none."""
 
     def key(self) -> str:
         """Names everything a reply depends on: model, turns, the pictures' bytes and settings; not the server's address."""
         pictures = [hashlib.sha256(picture).hexdigest() for picture in self.pictures]
         asked = [self.model, [asdict(m) for m in self.messages], pictures, self.temperature, self.max_tokens]
+        asked += [] if self.seed is None else [self.seed]
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
-    def body(self) -> bytes:
-        """The request's JSON, pictures as data in it."""
+    def body(self, limit_name: str = MAX_TOKENS) -> bytes:
+        """The request's JSON, pictures as data in it.
+
+        Args:
+            limit_name: what the server calls the limit of tokens.
+        """
         pictures = iter(self.pictures)
         turns = [{"role": m.role, "content": _content(m.content, pictures)} for m in self.messages]
-        return json.dumps({"model": self.model, "messages": turns, "temperature": self.temperature, "max_tokens": self.max_tokens}).encode()
+        request = {"model": self.model, "messages": turns, "temperature": self.temperature, limit_name: self.max_tokens}
+        return json.dumps(request | ({} if self.seed is None else {"seed": self.seed})).encode()
 
 
 @dataclass(frozen=True)
@@ -113,35 +127,47 @@ def server_of(machine: Machine) -> Server | None:
     """
     if machine.teacher_url is None:
         return None
-    key = None
-    if machine.teacher_key_variable is not None and not (key := os.environ.get(machine.teacher_key_variable, "").strip()):
-        raise UserError(f"teacher_key_variable is {machine.teacher_key_variable}, but no such environment variable is set: put the server's key into it")
-    if key and not (key.isascii() and key.isprintable() and " " not in key):
-        raise UserError(
-            f"the environment variable {machine.teacher_key_variable} holds no key that a header can carry: give the key alone, without quotes or spaces"
-        )
-    return Server(
+    server = Server(
         "teacher",
-        _checked_url(machine.teacher_url),
-        key,
+        machine.teacher_url,
+        None,
         machine.teacher_concurrency,
         machine.teacher_timeout_s,
         machine.teacher_tries,
         machine.teacher_requests_per_minute,
     )
+    return with_key(server, machine.teacher_key_variable)
 
 
-def _checked_url(url: str) -> str:
+def with_key(server: Server, variable: str | None) -> Server:
+    """The server with the key from an environment variable, if it needs one, and its address checked.
+
+    Raises:
+        UserError: the address is not valid, or the variable that should hold the key is not set.
+    """
+    key = None
+    if variable is not None and not (key := os.environ.get(variable, "").strip()):
+        raise UserError(f"{server.key_setting} is {variable}, but no such environment variable is set: put the server's key into it")
+    if key and not (key.isascii() and key.isprintable() and " " not in key):
+        raise UserError(f"the environment variable {variable} holds no key that a header can carry: give the key alone, without quotes or spaces")
+    return replace(server, url=_checked_url(server), key=key)
+
+
+def _checked_url(server: Server) -> str:
+    url = server.url
     try:
         parts = urlsplit(url)
         valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         valid = False
     if not valid:
-        raise UserError(f"teacher_url is {url!r}; it must be the http(s) address of an OpenAI-compatible server with its version, as http://localhost:8000/v1")
+        raise UserError(
+            f"{server.url_setting} is {url!r}; it must be the http(s) address of an OpenAI-compatible server with its version, as http://localhost:8000/v1"
+        )
     if parts.username or parts.password or parts.query or parts.fragment:
         raise UserError(
-            "teacher_url holds a user, a password or a query, and would be logged: put the key into an environment variable and name it in teacher_key_variable"
+            f"{server.url_setting} holds a user, a password or a query, and would be logged: put the key into an environment variable and name it in "
+            f"{server.key_setting}"
         )
     return url.rstrip("/")
 

@@ -15,11 +15,11 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
-from actial.endpoint.asking import LONGEST_WAIT_S, Ask, NoReply, Outcome, Reply, Server, parse_reply
-from actial.endpoint.replies import Replies
+from actial.endpoint.asking import LONGEST_WAIT_S, MAX_COMPLETION_TOKENS, MAX_TOKENS, Ask, NoReply, Outcome, Reply, Server, parse_reply
 from actial.errors import UserError
 
 if TYPE_CHECKING:
@@ -53,10 +53,22 @@ class Tally:
     """Read and written for the replies of `n_asked`."""
 
 
+class Kept(Protocol):
+    """Where replies are kept."""
+
+    path: Path
+
+    def get(self, key: str) -> Reply | None:
+        """The reply kept under a key, if there is one."""
+
+    def add(self, key: str, name: str, reply: Reply) -> None:
+        """Keep a reply to the request of that name."""
+
+
 class Client:
     """Asks one server; without one, only what was asked before gets a reply."""
 
-    def __init__(self, server: Server | None, kept: Replies, missing: str) -> None:
+    def __init__(self, server: Server | None, kept: Kept, missing: str) -> None:
         """`missing`: the sentence for something that must be asked while there is no server."""
         self.server, self.kept, self.missing = server, kept, missing
         self.tally = Tally()
@@ -146,6 +158,7 @@ class _Talk:
         self._not_before_s = 0.0
         self._slot_s = 0.0
         self._failed_in_a_row = 0
+        self._limit_name = MAX_TOKENS
 
     async def probe(self) -> None:
         """Ask for the list of models; any answer but a refused key will do."""
@@ -156,7 +169,7 @@ class _Talk:
                 if response.status in (401, 403):
                     raise UserError(f"{self._called()} answers {response.status}: {HOPELESS[response.status]} ({self._key_advice()})")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise UserError(f"nothing answers at {self._called()} ({_said(error)}): start the server, or give {self.server.name}_url its address") from None
+            raise UserError(f"nothing answers at {self._called()} ({_said(error)}): start the server, or give {self.server.url_setting} its address") from None
 
     async def reply(self, ask: Ask) -> Outcome:
         """One reply, or why there is none after all tries.
@@ -166,11 +179,11 @@ class _Talk:
         Raises:
             UserError: no request to this server would get a reply.
         """
-        body, tries, n_seen, last = ask.body(), 0, self.tally.n_asked, _Failed("never sent")
+        tries, n_seen, last = 0, self.tally.n_asked, _Failed("never sent")
         while tries < self.server.tries:
             await self._turn()
             try:
-                reply = await self._once(body)
+                reply = await self._once(ask)
             except _Failed as failure:
                 last = failure
             else:
@@ -208,8 +221,8 @@ class _Talk:
             self._slot_s = slot_s + 60 / self.server.requests_per_minute
             await asyncio.sleep(slot_s - now_s)
 
-    async def _once(self, body: bytes) -> Reply:
-        """Send a request once.
+    async def _once(self, ask: Ask) -> Reply:
+        """Send a request once; once more where the server calls the limit of tokens by another name, which is then used from the start.
 
         Raises:
             _Failed: there was no reply to it.
@@ -217,14 +230,17 @@ class _Talk:
         """
         import aiohttp
 
-        url = f"{self.server.url}/chat/completions"
+        url, limit_name = f"{self.server.url}/chat/completions", self._limit_name
         try:
-            async with asyncio.timeout(self.server.timeout_s), self.session.post(url, data=body, allow_redirects=False) as response:
+            async with asyncio.timeout(self.server.timeout_s), self.session.post(url, data=ask.body(limit_name), allow_redirects=False) as response:
                 data = await response.read()
         except TimeoutError:
             raise _Failed(f"none within {self.server.timeout_s:g} s") from None
         except (aiohttp.ClientError, OSError) as error:
             raise _Failed(f"connection lost ({type(error).__name__})") from None
+        if response.status == 400 and limit_name == MAX_TOKENS and MAX_COMPLETION_TOKENS.encode() in data:
+            self._limit_name = MAX_COMPLETION_TOKENS
+            return await self._once(ask)
         if response.status != 200:
             raise self._refused(response, data)
         if (reply := parse_reply(data)) is None:
@@ -237,7 +253,7 @@ class _Talk:
             raise UserError(f"{self._called()} answers {status}: {HOPELESS[status]} ({self._key_advice()})")
         if status in HOPELESS or 300 <= status < 400:
             why = HOPELESS.get(status, "it sends requests elsewhere, and is not followed")
-            raise UserError(f"{self._called()} answers {status}{said}: {why}; mend {self.server.name}_url or the model's name")
+            raise UserError(f"{self._called()} answers {status}{said}: {why}; mend {self.server.url_setting} or the model's name")
         pause_s = _retry_after_s(response.headers.get("Retry-After"))
         if pause_s is not None and pause_s > PATIENCE_S:
             raise UserError(f"{self._called()} answers {status} and wants no request for {pause_s:,.0f} s: what came before is kept, run again then")
@@ -255,7 +271,7 @@ class _Talk:
         return f"the {self.server.name}'s server {self.server.url}"
 
     def _key_advice(self) -> str:
-        return f"{self.server.name}_key_variable names the environment variable that holds it"
+        return f"{self.server.key_setting} names the environment variable that holds it"
 
 
 class _Failed(Exception):

@@ -362,3 +362,14 @@ def test_the_key_is_shown_nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert server is not None and server.key == KEY and server.url == "http://localhost:8000/v1"
     assert KEY not in repr(server) and KEY not in repr(machine)
     assert server_of(replace(machine, teacher_url=None)) is None
+
+
+def test_a_server_that_calls_the_limit_otherwise_is_asked_by_that_name(tmp_path: Path) -> None:
+    wants = lambda body, before: (
+        Answer(b'{"error": "Unsupported parameter: use \'max_completion_tokens\' instead."}', 400) if "max_tokens" in body else echo(body, before)
+    )
+    outcomes, running, client = ask_all(wants, [ask(f"q{i}") for i in range(12)], tmp_path)
+    assert texts(outcomes) == [f"re: q{i}" for i in range(12)]
+    asked = [body for body in running.asked if "max_completion_tokens" in body]
+    assert len(asked) == 12 and {body["max_completion_tokens"] for body in asked} == {256}
+    assert len(running.asked) <= 12 + 4 and client.tally.n_resent == 0, "it is told once, at most by as many as are under way at once"
