@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from typing import Any
 
 from actial.errors import exit_on_user_error
 from actial.params import STAGES
@@ -64,6 +65,7 @@ def parser() -> argparse.ArgumentParser:
     audit.add_argument("--views", default="outputs/render_views/views", metavar="FOLDER", help="the views asked about (default: outputs/render_views/views)")
     audit.add_argument("--probes", nargs="+", metavar="PROBE", help="just these (default: all)")
     audit.add_argument("--ceiling", type=int, metavar="N", help="answer N questions of each kind by matching points, too (default: build_qa.audit.n_ceiling)")
+    _add_evaluate(commands)
     review = commands.add_parser("review", help="answer questions on a local page without being told the truth, and keep how far you agree")
     review.add_argument("--split", default="test", metavar="SPLIT", help="whose questions (default: test)")
     review.add_argument("--questions", type=int, default=100, metavar="N", help="how many, drawn evenly over kinds (default: 100)")
@@ -75,6 +77,35 @@ def parser() -> argparse.ArgumentParser:
     compare.add_argument("second", metavar="B", help="id of a run, or its beginning")
     commands.add_parser("doctor", help="what this machine lacks, with the remedy")
     return actial
+
+
+def _add_evaluate(commands: Any) -> None:
+    evaluate = commands.add_parser("evaluate", help="ask any model benchmarks or our own test questions, without the pipeline, and print its scores")
+    evaluate.add_argument("--model", required=True, metavar="MODEL", help="folder of a checkpoint, hub id, or with --endpoint its name there")
+    evaluate.add_argument("--benchmarks", nargs="+", action="extend", default=[], metavar="NAME", help="just these (default: all; those not there are listed)")
+    evaluate.add_argument("--revision", metavar="COMMIT", help="of a hub model: commit, tag or branch (default: its main branch as it is now)")
+    evaluate.add_argument("--endpoint", metavar="URL", help="an OpenAI-compatible server that has the model, with its version, as http://localhost:8000/v1")
+    evaluate.add_argument("--key-variable", metavar="NAME", help="environment variable that holds that server's key")
+    evaluate.add_argument("--concurrency", type=_positive, default=8, metavar="N", help="requests to it under way at once (default: 8)")
+    evaluate.add_argument("--requests-per-minute", type=_positive, default=0, metavar="N", help="most requests sent to it a minute (default: no limit)")
+    evaluate.add_argument("--timeout-s", type=_positive, default=600, metavar="N", help="longest wait for one reply of it, seconds (default: 600)")
+    evaluate.add_argument(
+        "--data", default="data/external", metavar="FOLDER", help="benchmarks as published lie in benchmarks/NAME of it (default: data/external)"
+    )
+    evaluate.add_argument("--profile", metavar="NAME", help="whose prompts, limits and picture sizes hold (default: params.yaml, else single-gpu)")
+    evaluate.add_argument("--modes", nargs="+", action="extend", default=[], choices=("think", "direct"), metavar="MODE", help="think, direct (default: both)")
+    evaluate.add_argument("--max-new-tokens", type=_positive, metavar="N", help="longest completion (default: evaluate.max_new_tokens of each mode)")
+    evaluate.add_argument("--n", type=_positive, metavar="N", help="questions of each benchmark, drawn by the seed (default: all)")
+    evaluate.add_argument("--samples", type=_positive, metavar="N", help="sample so many completions of each question (default: one, greedy)")
+    evaluate.add_argument("--temperature", type=float, default=1.0, metavar="T", help="of samples (default: 1)")
+    evaluate.add_argument("--out", metavar="FOLDER", help="scores and records; replaced whole (default: runs/evaluate/results/ and the model's name)")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is not positive")
+    return number
 
 
 def dispatch(options: argparse.Namespace) -> int:
@@ -143,6 +174,13 @@ def dispatch(options: argparse.Namespace) -> int:
             from flows.audit import audit
 
             return audit(options.questions, options.views, options.probes, options.ceiling)
+        case "evaluate":
+            from pathlib import Path
+
+            from flows.evaluate import Wish, evaluate
+
+            wished = {name: value for name, value in vars(options).items() if name != "command"}
+            return evaluate(Wish(**wished | {"data": Path(options.data), "out": Path(options.out) if options.out else None}))
         case "review":
             from pathlib import Path
 

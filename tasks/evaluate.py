@@ -232,7 +232,7 @@ def judge_models(job: Job, items: dict[str, list[Item]]) -> dict[tuple[str, Mode
         from actial.evaluation.generate import Interview, hold  # torch: only where there is something to ask
 
         interviews = [Interview(name, sources[name], paths[name], asks) for name, asks in missing.items()]
-        hold(interviews, params.model, job.machine, job.inputs["render_views"] / "views")
+        hold(interviews, params.model, job.machine, [job.inputs["render_views"] / "views"])
     verdicts: dict[tuple[str, Mode, str], list[Verdict]] = {}
     for name, of_model in items.items():
         known = CompletionLog(paths[name]).known

@@ -57,11 +57,14 @@ class Interview:
     asks: Sequence[Ask]
 
 
-def hold(interviews: Sequence[Interview], model: Model, machine: Machine, views: Path, asks_per_process: int = ASKS_PER_PROCESS) -> None:
+def hold(interviews: Sequence[Interview], model: Model, machine: Machine, views: Sequence[Path], asks_per_process: int = ASKS_PER_PROCESS) -> None:
     """Ask every model what it is to be asked.
 
     On a CPU, small models are asked by several processes, each with an even share of every model's questions: `machine.workers` of them,
     as far as there is enough to ask. A completion does not depend on it beyond what batches do, see `complete`.
+
+    Args:
+        views: folders of shards.
 
     Raises:
         RuntimeError: one of those processes failed; what it had already asked is kept.
@@ -101,14 +104,14 @@ def _n_processes(interviews: Sequence[Interview], machine: Machine, asks_per_pro
     return max(1, min(machine.workers or os.cpu_count() or 1, n_asks // asks_per_process))
 
 
-def _child(share: Sequence[Interview], model: Model, machine: Machine, views: Path, place: int) -> None:
+def _child(share: Sequence[Interview], model: Model, machine: Machine, views: Sequence[Path], place: int) -> None:
     die_with_parent()
     _hold_share(share, model, machine, views, "cpu", place)
 
 
-def _hold_share(share: Sequence[Interview], model: Model, machine: Machine, views: Path, device: str, place: int) -> None:
+def _hold_share(share: Sequence[Interview], model: Model, machine: Machine, views: Sequence[Path], device: str, place: int) -> None:
     torch.set_num_threads(machine.threads)
-    store = ViewStore(views)
+    store = ViewStore(*views)
     for interview in share:
         if interview.asks:
             loaded, processor = load_model(interview.source, model).eval().to(device), load_processor(interview.source, model)

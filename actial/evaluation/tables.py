@@ -9,6 +9,7 @@ from actial.evaluation.conditions import CONTROLS
 from actial.evaluation.families import SORTS
 from actial.evaluation.gains import MODELS, MODES
 from actial.evaluation.groups import DIRECTIONAL, NEW, OVERALL, SAT, TWO_D
+from actial.evaluation.markdown import markdown_table
 from actial.evaluation.score import STRATA
 from actial.evaluation.standins import STANDINS
 from actial.stats import ABOVE, AT_CHANCE, BELOW, LEVEL, UNDECIDED
@@ -59,7 +60,7 @@ def _headline(scores: Mapping[str, Any]) -> str:
     )
     if has_2d:
         said += f"\n2D test: {facts[TWO_D]['n']:,} questions about the same pictures that need no depth; who fails them cannot read pictures, or cannot answer."
-    return said + "\n\n" + _markdown(head, rows, text=[0, *range(2, 2 * len(modes) + 1, 2)])
+    return said + "\n\n" + markdown_table(head, rows, text=[0, *range(2, 2 * len(modes) + 1, 2)])
 
 
 def _by_kind(scores: Mapping[str, Any]) -> str:
@@ -76,7 +77,7 @@ def _by_kind(scores: Mapping[str, Any]) -> str:
         "By kind (= at chance, + above, - below, ? undecided, by false discovery rate over all of them; directional: truth has an opposite, as left or up;\n"
         "new families: held out of training; strict: exactly in the form asked for; in brackets a 95 % interval, where all answers are right, or all wrong):"
     )
-    return said + "\n\n" + _markdown(["model", "mode", *groups, "strict"], rows, text=[0, 1])
+    return said + "\n\n" + markdown_table(["model", "mode", *groups, "strict"], rows, text=[0, 1])
 
 
 def _comparisons(scores: Mapping[str, Any]) -> str:
@@ -97,7 +98,7 @@ def _comparisons(scores: Mapping[str, Any]) -> str:
     )
     if missing := [f"{e['gain']}, {e['mode']}, {e['group']}" for e in scores["primary"] if e["group"] not in compared.get(e["gain"], {}).get(e["mode"], {})]:
         said += f"\nPrimary, but not asked: {'; '.join(missing)}."
-    return said + "\n\n" + _markdown(["gain", "mode", OVERALL, "95 %", "p", "verdict", "detectable", *groups], rows, text=[0, 1, 5])
+    return said + "\n\n" + markdown_table(["gain", "mode", OVERALL, "95 %", "p", "verdict", "detectable", *groups], rows, text=[0, 1, 5])
 
 
 def _gain(cell: Mapping[str, Any]) -> list[str]:
@@ -123,7 +124,7 @@ def _cue(scores: Mapping[str, Any]) -> str:
     counts = {kind: [f"{by_mode[mode][kind][stratum]['n']:,}" for stratum in STRATA] for kind in kinds}
     rows.append(["questions", "", *(f"{n}  " for n in counts[OVERALL]), *(" / ".join(counts[kind]) for kind in kinds[1:])])
     said = "Does it follow the flat picture? Questions whose 2D cue agrees with the truth (aligned), or misleads whoever ignores depth (conflict):"
-    return said + "\n\n" + _markdown(["model", "mode", *STRATA, *kinds[1:]], rows, text=[0, 1])
+    return said + "\n\n" + markdown_table(["model", "mode", *STRATA, *kinds[1:]], rows, text=[0, 1])
 
 
 def _sampled(scores: Mapping[str, Any]) -> str:
@@ -139,7 +140,7 @@ def _sampled(scores: Mapping[str, Any]) -> str:
         f"Teach or sharpen? {n} answers a question at temperature {sampled['temperature']:g}, mode think, {last['n']:,} questions "
         f"(best: any of the {n} is right):"
     )
-    return said + "\n\n" + _markdown(["model", "greedy", f"mean of {n}", f"majority of {n}", f"best of {n}"], rows, text=[0])
+    return said + "\n\n" + markdown_table(["model", "greedy", f"mean of {n}", f"majority of {n}", f"best of {n}"], rows, text=[0])
 
 
 def _families(scores: Mapping[str, Any]) -> str:
@@ -159,7 +160,7 @@ def _families(scores: Mapping[str, Any]) -> str:
         f"cameras makes true ({GUESSES}: blind guesses):"
     )
     head = ["model", "mode", "family", "consistent", "contradicting", "unanswered", "right", "all right", "families"]
-    return said + "\n\n" + _markdown(head, rows, text=[0, 1, 2])
+    return said + "\n\n" + markdown_table(head, rows, text=[0, 1, 2])
 
 
 def _controls(scores: Mapping[str, Any]) -> str:
@@ -185,7 +186,7 @@ def _controls(scores: Mapping[str, Any]) -> str:
         return ""
     said = "Controls, mode think (plain: the same questions, asked as they are; 95 %: of the difference from plain):"
     head = ["model", "control", "right", "is that chance?", "plain", "95 %", "than plain", "questions", "what it is"]
-    return said + "\n\n" + _markdown(head, rows, text=[0, 1, 3, 6, 8])
+    return said + "\n\n" + markdown_table(head, rows, text=[0, 1, 3, 6, 8])
 
 
 def _standins(scores: Mapping[str, Any]) -> str:
@@ -197,7 +198,7 @@ def _standins(scores: Mapping[str, Any]) -> str:
         for name, by_group in found.items()
     ]
     said = "Is the scorer right? Stand-ins that know the truth (oracle must get 100, mirror 0 of directional, constant the majority row, silent 0):"
-    return said + "\n\n" + _markdown(["stand-in", OVERALL, DIRECTIONAL, "unparsed"], rows, text=[0])
+    return said + "\n\n" + markdown_table(["stand-in", OVERALL, DIRECTIONAL, "unparsed"], rows, text=[0])
 
 
 def summary(scores: Mapping[str, Any]) -> dict[str, Any]:
@@ -271,12 +272,3 @@ def _p(p: float | None) -> str:
 def _starred(cell: Mapping[str, Any]) -> str:
     found = cell["p_adjusted"] is not None and cell["p_adjusted"] < LEVEL
     return _points(cell) + ("!" if cell["primary"] else "") + ("*" if found else " ")
-
-
-def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]], text: Sequence[int]) -> str:
-    """A table whose columns are aligned in a terminal too: those of words to the left, those of numbers to the right."""
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-    aligned = lambda i, cell: cell.ljust(widths[i]) if i in text else cell.rjust(widths[i])
-    line = lambda row: "| " + " | ".join(aligned(i, cell) for i, cell in enumerate(row)) + " |"
-    rule = "|" + "|".join("-" * (width + 2) if i in text else "-" * (width + 1) + ":" for i, width in enumerate(widths)) + "|"
-    return "\n".join([line(head), rule, *map(line, rows)])

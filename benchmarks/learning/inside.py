@@ -37,7 +37,7 @@ def completions(sources: Sequence[str], params: Params, asks: Sequence[Ask]) -> 
 
     logs = {source: CompletionLog(LOGS / f"{log_name(source, params.model)}.jsonl") for source in dict.fromkeys(sources)}
     missing = [Interview(source, source, log.path, log.missing(asks)) for source, log in logs.items()]
-    hold([interview for interview in missing if interview.asks], params.model, load_machine(), VIEWS)
+    hold([interview for interview in missing if interview.asks], params.model, load_machine(), [VIEWS])
     known = {source: CompletionLog(log.path).known for source, log in logs.items()}
     return {source: [of_source[a.key] for a in asks] for source, of_source in known.items()}
 

@@ -41,7 +41,7 @@ ALLOWED = {  # what each room of actial may import from, besides itself
     "rewards": BASE | {"answers"},
     "models": BASE | {"questions", "mix"},
     "training": BASE | {"models", "mix", "rewards", "answers"},
-    "evaluation": BASE | {"answers", "models", "questions"},  # benchmarks are rows from outside: questions.external_rows reads and checks those
+    "evaluation": BASE | {"answers", "models", "questions", "endpoint"},  # benchmarks are rows from outside: questions.external_rows reads and checks those
     "report": BASE | {"geometry"},
     "export": BASE | {"views", "questions", "report"},
     "review": BASE | {"report"},

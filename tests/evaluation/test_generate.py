@@ -225,7 +225,7 @@ def test_two_processes_write_what_one_writes(asked, tmp_path):
     written = []
     for at_least in (4, 10_000):
         interviews = [Interview(name, str(asked.base), tmp_path / f"{name}-{at_least}.jsonl", asks) for name in ("one", "two")]
-        hold(interviews, asked.params.model, machine, asked.folder, asks_per_process=at_least)
+        hold(interviews, asked.params.model, machine, [asked.folder], asks_per_process=at_least)
         written.append([CompletionLog(i.log).known for i in interviews])
     assert written[0] == written[1]
     assert set(written[0][0]) == {a.key for a in asks}

@@ -1,0 +1,106 @@
+"""Benchmarks from questions to a table: all are asked together, judged, written as records and scored.
+
+The content of `benchmarks` in scores.json, and of the scores.json that `actial evaluate` writes:
+
+    asked     by benchmark: title, version, protocol, fingerprint, primary, n_rows, refused (rows, by reason), n,
+              metrics (by name: formula, n, chance), models (by model and mode: n, n_completions, unparsed, no_reply, cut_off, mean_tokens,
+              metrics (by name: value, stderr, n_clusters, strict))
+    not_run   why a benchmark that was named was not asked, by name
+
+Shares lie between 0 and 1; null means no data. An answer that could not be read, or never came, counts as wrong.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from actial.errors import UserError
+from actial.evaluation.benchmarks.answered import Judged, Manner, Posed, facts_of, judge, pose, record, scores_of
+from actial.evaluation.benchmarks.own import OWN, own
+from actial.evaluation.benchmarks.registry import BENCHMARKS, NotRun, find
+from actial.evaluation.benchmarks.stored import Stored, stored
+from actial.evaluation.completions import CompletionLog
+from actial.shards import ViewStore
+
+KNOWN = (*OWN, *BENCHMARKS)
+"""Names of all benchmarks, our own test questions first."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where benchmarks come from, and where their pictures are put."""
+
+    data: Path
+    """`data/external`."""
+    outputs: Path
+    """Of the stages: our own test questions."""
+    store: Path
+    """Checked questions and pictures, by fingerprint."""
+
+
+def gather(names: Sequence[str], places: Places) -> tuple[list[Stored], dict[str, str]]:
+    """The benchmarks of these names, read and checked, and why others are not there.
+
+    Raises:
+        UserError: there is no benchmark of a name, or its files are not as published.
+    """
+    if unknown := [name for name in names if name not in KNOWN]:
+        raise UserError(f"there is no benchmark {unknown[0]!r}: take one of {', '.join(KNOWN)}")
+    there: list[Stored] = []
+    not_run: dict[str, str] = {}
+    for name in dict.fromkeys(names):
+        found = own(name, places.outputs) if name in OWN else find(BENCHMARKS[name], places.data)
+        if isinstance(found, NotRun):
+            not_run[name] = found.reason
+            continue
+        benchmark = found if isinstance(found, Stored) else stored(found, places.store)
+        if any(item.number for item in benchmark.items):
+            not_run[name] = "its answers are numbers, which are not read yet"
+        else:
+            there.append(benchmark)
+    return there, not_run
+
+
+def posed_by_benchmark(benchmarks: Sequence[Stored], manner: Manner) -> dict[str, list[Posed]]:
+    """What a model is asked, by benchmark."""
+    return {benchmark.name: pose(benchmark, manner, ViewStore(benchmark.views)) for benchmark in benchmarks}
+
+
+def judged_by_benchmark(posed: Mapping[str, Sequence[Posed]], log: CompletionLog, refused: Mapping[str, str]) -> dict[str, list[Judged]]:
+    """What a model wrote, judged, by benchmark.
+
+    Args:
+        refused: why there is no completion, by key.
+    """
+    return {name: [judge(p, log.known.get(p.ask.key), refused.get(p.ask.key, "")) for p in of] for name, of in posed.items()}
+
+
+def write_benchmark_records(folder: Path, judged: Mapping[str, Sequence[Judged]], model: str, fingerprint: str, prefix: str = "") -> None:
+    """A JSONL file a benchmark and mode, a line a completion."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, of_benchmark in judged.items():
+        for mode in dict.fromkeys(j.posed.mode for j in of_benchmark):
+            rows = [record(j, name, model, fingerprint) for j in of_benchmark if j.posed.mode == mode]
+            lines = [json.dumps(row, sort_keys=True, ensure_ascii=False) + "\n" for row in rows]
+            (folder / f"{prefix}{name}-{mode}.jsonl").write_text("".join(lines), encoding="utf-8")
+
+
+def benchmark_scores(benchmarks: Sequence[Stored], judged: Mapping[str, Mapping[str, Sequence[Judged]]], not_run: Mapping[str, str]) -> dict[str, Any]:
+    """See the head of this file.
+
+    Args:
+        judged: by model and benchmark.
+    """
+    asked: dict[str, Any] = {}
+    for benchmark in benchmarks:
+        models: dict[str, Any] = {}
+        for model, by_benchmark in judged.items():
+            of = by_benchmark[benchmark.name]
+            modes = {mode: [j for j in of if j.posed.mode == mode] for mode in dict.fromkeys(j.posed.mode for j in of)}
+            models[model] = {mode: scores_of(benchmark, of_mode) for mode, of_mode in modes.items()}
+        asked[benchmark.name] = facts_of(benchmark, next(iter(modes.values()))) | {"models": models}
+    return {"asked": asked, "not_run": dict(not_run)}

@@ -1,0 +1,62 @@
+"""Scores of benchmarks as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from actial.evaluation.markdown import markdown_table
+
+
+def benchmark_table(scores: Mapping[str, Any]) -> str:
+    """What is quoted of each benchmark, then all of its metrics, then what was not run and why. Percent ± standard error.
+
+    Args:
+        scores: see `results`.
+    """
+    blocks = [_quoted(scores["asked"]), *(_metrics(name, of) for name, of in scores["asked"].items() if len(of["metrics"]) > 1), _not_run(scores["not_run"])]
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def _quoted(asked: Mapping[str, Any]) -> str:
+    if not asked:
+        return ""
+    rows = []
+    for of in asked.values():
+        primary = of["metrics"][of["primary"]]
+        for model, by_mode in of["models"].items():
+            for mode, cell in by_mode.items():
+                found = cell["metrics"][of["primary"]]
+                shares = [percent(primary["chance"]), percent(found["strict"]), percent(cell["unparsed"]), percent(cell["cut_off"]), str(cell["no_reply"])]
+                refused = f"{sum(of['refused'].values()):,}"
+                rows.append([of["title"], model, mode, of["primary"], _with_error(found), *shares, f"{cell['n']:,}", refused])
+    head = ["benchmark", "model", "mode", "metric", "right", "chance", "strict", "unparsed", "cut off", "no reply", "questions", "rows refused"]
+    said = (
+        "Benchmarks: right answers in % ± standard error (clustered by picture); what could not be read, or never came, is wrong.\n"
+        "strict: exactly in the form asked for; cut off: reached the limit of tokens."
+    )
+    return said + "\n\n" + markdown_table(head, rows, text=[0, 1, 2, 3])
+
+
+def _metrics(name: str, of: Mapping[str, Any]) -> str:
+    columns = [(model, mode) for model, by_mode in of["models"].items() for mode in by_mode]
+    several = len(of["models"]) > 1
+    head = [of["title"], *(f"{model} {mode}" if several else mode for model, mode in columns), "chance", "n"]
+    rows = [
+        [metric, *(_with_error(of["models"][model][mode]["metrics"][metric]) for model, mode in columns), percent(about["chance"]), f"{about['n']:,}"]
+        for metric, about in of["metrics"].items()
+    ]
+    return f"{of['title']} ({name}; {of['version']}):\n\n" + markdown_table(head, rows, text=[0])
+
+
+def _not_run(not_run: Mapping[str, str]) -> str:
+    return "Not run:\n\n" + "\n".join(f"- {name}: {reason}" for name, reason in not_run.items()) if not_run else ""
+
+
+def _with_error(cell: Mapping[str, Any]) -> str:
+    return percent(cell["value"]) + ("" if cell["stderr"] is None else f" ± {100 * cell['stderr']:.1f}")
+
+
+def percent(share: float | None) -> str:
+    """`n/a` where there is no data."""
+    return "n/a" if share is None else f"{100 * share:.1f}"

@@ -1,0 +1,251 @@
+"""`actial evaluate` against a real server that errs, and against a model that is asked here."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from toy_evaluation import ROOT, toy_questions, write_views
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "endpoint"))
+sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
+from scripted_server import Answer, Script, ScriptedServer, last_words, said
+from test_cv_bench import ROWS_2D, ROWS_3D, SCHEMA, row
+from toy_benchmarks import write_parquet
+
+from actial.tables import write_questions
+from flows import cli
+
+pytestmark = pytest.mark.usefixtures("no_proxy")
+Run = Callable[..., int]
+
+
+@pytest.fixture
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with our test questions, CV-Bench as published (one row of it unusable), and nothing else."""
+    write_views(tmp_path / "outputs" / "render_views" / "views", 4)
+    write_questions(tmp_path / "outputs" / "build_qa" / "test.parquet", toy_questions(4))
+    folder = tmp_path / "data" / "external" / "benchmarks" / "cv_bench"
+    write_parquet(folder / "test_2d.parquet", SCHEMA, [*ROWS_2D, row(7, "Relation", "COCO", ["left", "right"], "(E)")])
+    write_parquet(folder / "test_3d.parquet", SCHEMA, ROWS_3D)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def evaluate(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["evaluate", *arguments])
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+def at_server(script: Script, *arguments: str) -> tuple[int, ScriptedServer]:
+    with ScriptedServer(script) as running:
+        return evaluate("--model", "m", "--endpoint", running.url, "--profile", "tiny", *arguments), running
+
+
+def always_a(body: dict[str, Any], before: int) -> Answer:
+    thinks = "<think>" in body["messages"][0]["content"]
+    return said("<think>So.</think><answer>A</answer>" if thinks else "A", tokens=(100, 7))
+
+
+def scores(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "scores.json").read_text())
+
+
+def records(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    return {path.stem: [json.loads(line) for line in path.read_text().splitlines()] for path in sorted((folder / "records").iterdir())}
+
+
+RESULTS = Path("runs/evaluate/results/m")
+
+
+def test_a_served_model_is_scored_on_benchmarks_and_every_number_can_be_opened(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, running = at_server(always_a, "--benchmarks", "viewpoint", "cv_bench", "sat_style")
+    assert code == 0
+    found = scores(RESULTS)
+    cv = found["asked"]["cv_bench"]
+    assert (cv["n_rows"], cv["n"], cv["refused"]) == (8, 7, {"an answer that is no option": 1})
+    think = cv["models"]["m"]["think"]
+    # always A is right in ADE20K 1 of 3, COCO 1 of 2, Omni3D 1 of 2
+    assert think["metrics"]["official"]["value"] == pytest.approx((1 / 3 + 1 / 2) / 4 + 1 / 4)
+    assert think["metrics"]["micro"]["value"] == pytest.approx(3 / 7)
+    assert think["metrics"]["micro"]["strict"] == pytest.approx(3 / 7)
+    direct = cv["models"]["m"]["direct"]
+    assert direct["metrics"]["micro"]["value"] == pytest.approx(3 / 7)
+    assert direct["metrics"]["micro"]["strict"] == 0, "a bare letter is not the form asked for"
+    assert (think["unparsed"], think["no_reply"], think["mean_tokens"]) == (0, 0, 7)
+    ours = found["asked"]["viewpoint"]["models"]["m"]["think"]["metrics"]
+    right = {kind: [q.truth == "A" for q in toy_questions(4) if q.kind == kind] for kind in ("lateral", "orbit", "turn")}
+    for kind, of_kind in right.items():
+        assert ours[kind]["value"] == pytest.approx(sum(of_kind) / 4)
+    tied = [(a + b) / 2 for a, b in zip(right["lateral"], right["orbit"], strict=True)]
+    assert ours["overall"]["value"] == pytest.approx((sum(tied) + sum(right["turn"])) / 8)
+    assert "holds no questions about the things in a scene" in found["not_run"]["sat_style"]
+    told = capsys.readouterr().out
+    assert "profile tiny" in told and "Not run:" in told and "1 rows of CV-Bench (an answer that is no option)" in told
+
+    of_mode = records(RESULTS)
+    assert sorted(of_mode) == ["cv_bench-direct", "cv_bench-think", "viewpoint-direct", "viewpoint-think"]
+    first = of_mode["cv_bench-think"][0]
+    assert (first["row_id"], first["truth"], first["answer"], first["rule"], first["correct"]) == ("2D-0", "F", "A", "tag_letter", False)
+    assert first["completion"] == "<think>So.</think><answer>A</answer>" and first["options"] == ["0", "3", "2", "1", "4", "5"]
+    assert first["settings"] == {"max_new_tokens": 64, "sampling": None} and first["prompt"][1]["content"].startswith("<image>\nQuestion 0?")
+    assert all(body["temperature"] == 0 and "seed" not in body for body in running.asked)
+    assert len(running.asked) == 2 * (7 + 12)
+    url = running.asked[0]["messages"][1]["content"][0]["image_url"]["url"]
+    assert url.startswith("data:image/png;base64,")
+
+
+def test_what_is_known_is_not_asked_again_and_needs_no_server(project: Path) -> None:
+    at_server(always_a, "--benchmarks", "cv_bench")
+    before = (RESULTS / "scores.json").read_bytes()
+    assert evaluate("--model", "m", "--endpoint", "http://127.0.0.1:9/v1", "--profile", "tiny", "--benchmarks", "cv_bench") == 0
+    assert (RESULTS / "scores.json").read_bytes() == before
+    (log,) = Path("runs/evaluate/records").iterdir()
+    lines = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join(lines[:-2]) + lines[-2][:20])
+    _, running = at_server(always_a, "--benchmarks", "cv_bench")
+    assert len(running.asked) == 2
+    assert (RESULTS / "scores.json").read_bytes() == before
+    shards = [*Path("runs/evaluate/benchmarks").glob("cv_bench-*/views/*.parquet")]
+    assert len(shards) == 1, "its pictures are stored once"
+
+
+@pytest.mark.parametrize(
+    "err",
+    [Answer(b"busy", 429, {"Retry-After": "0"}), Answer(b"oops", 500), Answer(b"<html>", 200), Answer(b"", 200), Answer(b'{"choices": [{"mess', 200)],
+    ids=["429", "500", "HTML", "empty", "half JSON"],
+)
+def test_a_server_that_errs_once_is_asked_again(project: Path, err: Answer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actial.endpoint.client._backoff_s", lambda *_: 0.01)
+    now_and_then = lambda body, before: err if before == 0 and len(last_words(body)) % 2 else always_a(body, before)
+    code, _ = at_server(now_and_then, "--benchmarks", "cv_bench", "--modes", "think")
+    assert code == 0
+    assert scores(RESULTS)["asked"]["cv_bench"]["models"]["m"]["think"]["metrics"]["micro"]["value"] == pytest.approx(3 / 7)
+
+
+def test_nothing_that_was_paid_for_is_lost_when_the_server_dies(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("actial.endpoint.client._backoff_s", lambda *_: 0.001)
+    n = iter(range(1000))
+    dies = lambda body, before: always_a(body, before) if next(n) < 5 else Answer(b"", drop=True)
+    code, _ = at_server(dies, "--benchmarks", "viewpoint", "--modes", "think", "--concurrency", "2")
+    assert code == 2 and "gave no reply to the last" in capsys.readouterr().err
+    assert not RESULTS.exists()
+    (log,) = Path("runs/evaluate/records").iterdir()
+    assert len(log.read_bytes().splitlines()) == 5
+    code, running = at_server(always_a, "--benchmarks", "viewpoint", "--modes", "think")
+    assert code == 0 and len(running.asked) == 12 - 5
+
+
+def test_a_question_that_the_server_refuses_is_counted_and_wrong(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    refuses = lambda body, before: Answer(b'{"error": "policy"}', 400) if "Question 5" in last_words(body) else always_a(body, before)
+    assert at_server(refuses, "--benchmarks", "cv_bench", "--modes", "think")[0] == 2
+    assert "1 of 7 requests got no reply (no reply: status 400)" in capsys.readouterr().err
+    settings = yaml.safe_load((ROOT / "profiles" / "tiny.yaml").read_text())
+    settings["evaluate"]["max_refused_share"] = 0.5
+    Path("params.yaml").write_text(yaml.safe_dump(settings))
+    with ScriptedServer(refuses) as running:
+        assert evaluate("--model", "m", "--endpoint", running.url, "--benchmarks", "cv_bench", "--modes", "think") == 0
+    think = scores(RESULTS)["asked"]["cv_bench"]["models"]["m"]["think"]
+    assert think["no_reply"] == 1 and think["metrics"]["micro"]["value"] == pytest.approx(2 / 7)
+    refused = next(r for r in records(RESULTS)["cv_bench-think"] if r["row_id"] == "3D-5")
+    assert (refused["completion"], refused["answer"], refused["rule"]) == (None, None, "no reply: status 400")
+
+
+def test_what_was_cut_off_is_kept_as_it_was_written(project: Path) -> None:
+    at_server(lambda body, before: said("<think>I look and look", finish="length"), "--benchmarks", "cv_bench", "--modes", "think")
+    think = scores(RESULTS)["asked"]["cv_bench"]["models"]["m"]["think"]
+    assert (think["cut_off"], think["unparsed"]) == (1, 1)
+    assert {(r["completion"], r["finish"], r["rule"]) for r in records(RESULTS)["cv_bench-think"]} == {
+        ("<think>I look and look", "length", "unfinished thought")
+    }
+
+
+def test_samples_are_asked_with_seeds_of_their_own_and_averaged(project: Path) -> None:
+    odd = lambda body, before: said(f"<think>So.</think><answer>{'AB'[body['seed'] % 2]}</answer>")
+    _, running = at_server(odd, "--benchmarks", "cv_bench", "--modes", "think", "--samples", "3", "--temperature", "0.5")
+    assert len(running.asked) == len({json.dumps(body) for body in running.asked}) == 21
+    assert {body["temperature"] for body in running.asked} == {0.5}
+    of_row: dict[str, list[bool]] = {}
+    for r in records(RESULTS)["cv_bench-think"]:
+        of_row.setdefault(r["row_id"], []).append(r["correct"])
+    micro = scores(RESULTS)["asked"]["cv_bench"]["models"]["m"]["think"]["metrics"]["micro"]["value"]
+    assert micro == pytest.approx(sum(sum(of) / 3 for of in of_row.values()) / 7)
+
+
+def test_n_draws_the_same_questions_every_time(project: Path) -> None:
+    _, first = at_server(always_a, "--benchmarks", "viewpoint", "--modes", "think", "--n", "5")
+    assert len(first.asked) == 5
+    _, then = at_server(always_a, "--benchmarks", "viewpoint", "--modes", "think", "--n", "7", "--out", "elsewhere")
+    assert len(then.asked) == 2, "the first five are among the seven"
+    assert scores(Path("elsewhere"))["asked"]["viewpoint"]["n"] == 7
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said_of_it"),
+    [
+        (("--model", "m", "--endpoint", "localhost:8000"), "--endpoint is 'localhost:8000'"),
+        (("--model", "m", "--endpoint", "http://127.0.0.1:9/v1"), "start the server, or give --endpoint its address"),
+        (("--model", "m", "--endpoint", "http://h/v1", "--key-variable", "NO_SUCH_KEY"), "--key-variable is NO_SUCH_KEY"),
+        (
+            (
+                "--model",
+                "no/where/at/all",
+            ),
+            "neither a folder nor a hub id",
+        ),
+        (
+            (
+                "--model",
+                "nobody/nothing",
+            ),
+            "the hub cannot be reached",
+        ),
+        (
+            (
+                "--model",
+                "outputs",
+            ),
+            "holds no model",
+        ),
+        (("--model", "outputs", "--revision", "main"), "is a folder, which has none"),
+        (("--model", "m", "--endpoint", "http://h/v1", "--benchmarks", "cv_bunch"), "there is no benchmark 'cv_bunch'"),
+        (("--model", "m", "--endpoint", "http://h/v1", "--profile", "huge"), "--profile is huge"),
+        (("--model", "m", "--endpoint", "http://127.0.0.1:9/v1", "--out", "data"), "a folder with other things in it"),
+    ],
+)
+def test_a_mistake_gets_one_sentence(project: Path, arguments: tuple[str, ...], said_of_it: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate(*arguments, "--n", "1", *([] if "--profile" in arguments else ["--profile", "tiny"])) == 2
+    *progress, told = capsys.readouterr().err.splitlines()
+    assert said_of_it in told and not any("error" in line for line in progress)
+
+
+def test_nothing_to_run_is_no_success(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.rmtree("outputs")
+    assert evaluate("--model", "m", "--endpoint", "http://127.0.0.1:9/v1", "--benchmarks", "viewpoint") == 1
+    told = capsys.readouterr().out
+    assert "viewpoint: outputs/build_qa/test.parquet does not exist" in told and "profile single-gpu, since there is no params.yaml here" in told
+
+
+def test_a_checkpoint_is_asked_here_with_its_pictures_from_several_places(project: Path, checkpoints: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACTIAL_DEVICE", "cpu")
+    asked = ("--model", str(checkpoints["base"]), "--profile", "tiny", "--benchmarks", "viewpoint", "cv_bench", "--modes", "direct", "--max-new-tokens", "4")
+    assert evaluate(*asked, "--out", "first") == 0
+    found = scores(Path("first"))["asked"]
+    assert (found["viewpoint"]["n"], found["cv_bench"]["n"]) == (12, 7)
+    assert {r["n_tokens"] for of in records(Path("first")).values() for r in of} <= set(range(5))
+    monkeypatch.setattr("actial.evaluation.generate.hold", lambda *_: pytest.fail("it was all asked before"))
+    assert evaluate(*asked, "--out", "second") == 0
+    assert (Path("first") / "scores.json").read_bytes() == (Path("second") / "scores.json").read_bytes()
