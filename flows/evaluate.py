@@ -15,7 +15,7 @@ from actial.evaluation.benchmarks.answered import Judged, Manner
 from actial.evaluation.benchmarks.results import KNOWN, Places, benchmark_scores, gather, judged_by_benchmark, posed_by_benchmark, write_benchmark_records
 from actial.evaluation.benchmarks.table import benchmark_table
 from actial.evaluation.completions import CompletionLog
-from actial.evaluation.score import MODES
+from actial.evaluation.gains import MODES
 from actial.evaluation.subjects import Subject, here, served
 from actial.json_files import write_json
 from actial.machine import load_machine
