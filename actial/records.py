@@ -174,6 +174,9 @@ class View:
     """Where the picture comes from: `blender`, `boxes`, the name of an asset, of a capture or of a data set."""
     licence: str
 
+    def __hash__(self) -> int:
+        return hash(self.view_id)  # that of all the numbers would cost more than most of what is kept by view
+
 
 @dataclass(frozen=True, slots=True)
 class ViewPair:

@@ -7,11 +7,13 @@ r = |C1 - O|, so they hold for captures of unknown scale.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from actial.geometry.conventions import UP
+from actial.records import Floats
 
 
 class Motion(NamedTuple):
@@ -72,36 +74,64 @@ def motion_between(T_world_1: np.ndarray, T_world_2: np.ndarray, object_center: 
     C1, C2 = T_world_1[:, :3, 3], T_world_2[:, :3, 3]
     f1, f2 = -T_world_1[:, :3, 2], -T_world_2[:, :3, 2]
     F1, F2 = _level_unit(f1), _level_unit(f2)
-    X1 = np.cross(F1, UP)
     d = C2 - C1
     b1, b2 = C1 - object_center, C2 - object_center
     r, r2 = np.linalg.norm(b1, axis=1), np.linalg.norm(b2, axis=1)
-    a1, a2 = _level(b1), _level(b2)
+    a1, a2 = b1 * _LEVEL, b2 * _LEVEL
+    elevation1_deg, elevation2_deg = _elevation_deg(f1), _elevation_deg(f2)
     front_r, front_bearing_deg = np.full((2, len(d)), np.nan) if object_front is None else _by_front(_level_unit(np.atleast_2d(object_front)), d, a1)
     with np.errstate(divide="ignore", invalid="ignore"):
         return Motion(
-            lateral_r=_dot(d, X1) / r,
+            lateral_r=_dot(d, _right_of(F1)) / r,
             forward_r=_dot(d, F1) / r,
             up_r=d[:, 2] / r,
             distance_r=np.linalg.norm(d, axis=1) / r,
-            turn_deg=np.degrees(np.arctan2(np.cross(F1, F2)[:, 2], _dot(F1, F2))),
-            pitch_deg=_elevation_deg(f2) - _elevation_deg(f1),
+            turn_deg=np.degrees(np.arctan2(_cross_up(F1, F2), _dot(F1, F2))),
+            pitch_deg=elevation2_deg - elevation1_deg,
             roll_deg=wrapped_deg(tilt_deg(T_world_2) - tilt_deg(T_world_1)),
-            orbit_deg=np.degrees(np.arctan2(np.cross(a1, a2)[:, 2], _dot(a1, a2))),
-            perspective_r=_dot(d, np.cross(UP, _level_unit(b1))) / r,
+            orbit_deg=np.degrees(np.arctan2(_cross_up(a1, a2), _dot(a1, a2))),
+            perspective_r=_dot(d, _left_of(_level_unit(b1))) / r,
             front_r=front_r / r,
             front_bearing_deg=front_bearing_deg,
             rotation_deg=_rotation_deg(T_world_1, T_world_2),
             radial_log=np.log(r2 / r),
-            bearing_deg=np.degrees(np.arctan2(np.cross(F1, -a1)[:, 2], _dot(F1, -a1))),
-            max_pitch_deg=np.maximum(np.abs(_elevation_deg(f1)), np.abs(_elevation_deg(f2))),
+            bearing_deg=np.degrees(np.arctan2(_cross_up(F1, -a1), _dot(F1, -a1))),
+            max_pitch_deg=np.maximum(np.abs(elevation1_deg), np.abs(elevation2_deg)),
             min_level_distance_r=np.minimum(np.linalg.norm(a1, axis=1), np.linalg.norm(a2, axis=1)) / r,
         )
 
 
+class LevelMotion(NamedTuple):
+    """Of a single pair, what `Motion` says of its level part; and `bearing_deg` for both cameras."""
+
+    orbit_deg: float
+    turn_deg: float
+    bearing_deg: tuple[float, float]
+
+
+def level_motion_of(T_world_1: Floats, T_world_2: Floats, object_center: Sequence[float]) -> LevelMotion:
+    """`motion_between` of a single pair, in plain numbers, which takes a fiftieth of the time. Of cameras that look straight up or down, or stand on the
+    object's axis, the angles mean nothing.
+
+    Args:
+        T_world_1, T_world_2: row-major, as a `Camera` has them.
+        object_center: three numbers, metres.
+    """
+    x, y, _ = object_center
+    aims = [(-T[2], -T[6]) for T in (T_world_1, T_world_2)]
+    ways = [(x - T[3], y - T[7]) for T in (T_world_1, T_world_2)]
+    first, second = (left_deg(aim, way) for aim, way in zip(aims, ways, strict=True))
+    return LevelMotion(left_deg(*ways), left_deg(*aims), (first, second))
+
+
+def left_deg(a: tuple[float, float], b: tuple[float, float]) -> float:
+    """How far to the left of one way on the map another points, in (-180, 180]."""
+    return math.degrees(math.atan2(a[0] * b[1] - a[1] * b[0], a[0] * b[0] + a[1] * b[1]))
+
+
 def tilt_deg(T_world_cam: np.ndarray) -> np.ndarray:
     """(n,) how far the right sides of cameras (n, 4, 4) are turned below the horizon, about the viewing direction; NaN where one looks straight up or down."""
-    level_right = np.cross(_level_unit(-T_world_cam[:, :3, 2]), UP)
+    level_right = _right_of(_level_unit(-T_world_cam[:, :3, 2]))
     right, up = T_world_cam[:, :3, 0], T_world_cam[:, :3, 1]
     return np.degrees(np.arctan2(_dot(level_right, up), _dot(level_right, right)))
 
@@ -115,21 +145,37 @@ def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.einsum("ij,ij->i", a, b)
 
 
-def _level(v: np.ndarray) -> np.ndarray:
-    return v * np.array([1.0, 1.0, 0.0])
+_LEVEL = np.array([1.0, 1.0, 0.0])
 
 
 def _level_unit(v: np.ndarray) -> np.ndarray:
-    flat = _level(v)
+    flat = v * _LEVEL
     length = np.linalg.norm(flat, axis=1, keepdims=True)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(length > 1e-9, flat / length, np.nan)
+    return np.divide(flat, length, out=np.full_like(flat, np.nan), where=length > 1e-9)
+
+
+# These write out the parts of a cross product that are not zero: `np.cross` takes ten times as long for a single pair.
+
+
+def _right_of(level: np.ndarray) -> np.ndarray:
+    """`level` x UP, of level vectors."""
+    return level[:, [1, 0, 2]] * [1.0, -1.0, 0.0] + 0.0  # turns -0 into 0, whose angle is another
+
+
+def _left_of(level: np.ndarray) -> np.ndarray:
+    """UP x `level`."""
+    return level[:, [1, 0, 2]] * [-1.0, 1.0, 0.0] + 0.0
+
+
+def _cross_up(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(n,) the part along UP of a x b."""
+    return np.asarray(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0])
 
 
 def _by_front(front: np.ndarray, d: np.ndarray, a1: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """How far the camera went to the left of an object that faces along `front` (level unit vectors, (n, 3) or (1, 3)), and the front's bearing from a1."""
     front = np.broadcast_to(front, d.shape)
-    return _dot(d, np.cross(UP, front)), np.degrees(np.arctan2(np.cross(a1, front)[:, 2], _dot(a1, front)))
+    return _dot(d, _left_of(front)), np.degrees(np.arctan2(_cross_up(a1, front), _dot(a1, front)))
 
 
 def _rotation_deg(T_world_1: np.ndarray, T_world_2: np.ndarray) -> np.ndarray:

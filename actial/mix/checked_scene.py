@@ -6,6 +6,7 @@ Shares no code with what writes chains: projection by OpenCV; positions read off
 
 from __future__ import annotations
 
+import cmath
 import functools
 import itertools
 import math
@@ -13,7 +14,7 @@ import math
 import cv2
 import numpy as np
 
-from actial.records import SceneObject, View
+from actial.records import Camera, SceneObject, View
 
 BORDER_PX = 0.01
 """So near the border of two columns or rows, either is true."""
@@ -26,8 +27,35 @@ class FalseClaim(Exception):
     """A chain says something that is not so, or that cannot be read; the message says what."""
 
 
+class _Taken:
+    """A camera for OpenCV, and where it has shown points so far: most claims are about the same few."""
+
+    def __init__(self, camera: Camera) -> None:
+        T = np.array(camera.T_world_cam).reshape(4, 4)
+        self.width_px, self.height_px = camera.width_px, camera.height_px
+        self.eye, self.aim = T[:3, 3], -T[:3, 2]
+        self.K = np.array(camera.K).reshape(3, 3)
+        self.R_cam_world = np.stack([T[:3, 0], -T[:3, 1], -T[:3, 2]])
+        self._rotation, self._translation = cv2.Rodrigues(self.R_cam_world)[0], -self.R_cam_world @ self.eye
+        self._pixels: dict[bytes, tuple[float, float]] = {}
+
+    def pixel(self, p_world: np.ndarray) -> tuple[float, float]:
+        if (key := p_world.tobytes()) not in self._pixels:
+            pixel, _ = cv2.projectPoints(p_world[None], self._rotation, self._translation, self.K, _NO_DISTORTION)
+            self._pixels[key] = float(pixel[0, 0, 0]), float(pixel[0, 0, 1])
+        return self._pixels[key]
+
+    def shows(self, p_world: np.ndarray) -> bool:
+        """Whether a point before the camera is in the picture."""
+        u, v = self.pixel(p_world)
+        return 0 <= u < self.width_px and 0 <= v < self.height_px
+
+
+_taken_with = functools.lru_cache(maxsize=256)(_Taken)
+
+
 class Scene:
-    """Two cameras and the parts of a subject, measured with OpenCV. What was measured is kept: most claims are about the same few points."""
+    """Two cameras and the parts of a subject, measured with OpenCV."""
 
     def __init__(self, first: View, second: View, grid: tuple[int, int]) -> None:
         self.views, self.grid = (first, second), grid
@@ -36,21 +64,24 @@ class Scene:
         self.extent_m, self.height_m, self.front = max(subject.size_m), float(subject.size_m[2]), subject.front
         self.ground_m = float(self.subject[2] - subject.size_m[2] / 2)
         self.parts = [o for o in first.objects if o.part_of == subject.name]
-        self.eyes = [np.array(v.camera.T_world_cam).reshape(4, 4)[:3, 3] for v in self.views]
-        self._cameras = [self._camera(view) for view in self.views]
-        self._pixels: dict[tuple[int, bytes], tuple[float, float]] = {}
+        self._cameras = [_taken_with(view.camera) for view in self.views]
+        self.eyes = [camera.eye for camera in self._cameras]
+        self._parts: dict[str, np.ndarray] = {}
         self._places: dict[tuple[int, str], set[str]] = {}
-        on_map = [complex(*(eye - self.subject)[:2]) for eye in self.eyes]
-        aims = [complex(*(-np.array(v.camera.T_world_cam).reshape(4, 4)[:2, 2])) for v in self.views]
-        self.orbit_deg = float(np.degrees(np.angle(on_map[1] / on_map[0])))
-        self.turn_deg = float(np.degrees(np.angle(aims[1] / aims[0])))
-        step = complex(*(self.eyes[1] - self.eyes[0])[:2])
-        self.rightward_r = -(step * aims[0].conjugate()).imag / abs(aims[0]) / float(np.linalg.norm(self.eyes[0] - self.subject))
-        self.moved_r = float(np.linalg.norm(self.eyes[1] - self.eyes[0]) / np.linalg.norm(self.eyes[0] - self.subject))
+        self._depths_m: dict[tuple[int, str], float] = {}
+        on_map = [self._on_map(i) for i in (0, 1)]
+        aims = [complex(*camera.aim[:2].tolist()) for camera in self._cameras]
+        self.orbit_deg = math.degrees(cmath.phase(on_map[1] / on_map[0]))
+        self.turn_deg = math.degrees(cmath.phase(aims[1] / aims[0]))
+        r_m = math.dist(self.eyes[0], self.subject)
+        self.rightward_r = -((on_map[1] - on_map[0]) * aims[0].conjugate()).imag / abs(aims[0]) / r_m
+        self.moved_r = math.dist(self.eyes[1], self.eyes[0]) / r_m
 
     def part(self, words: str) -> np.ndarray:
         """(3,) centre of the one part that the words name."""
-        return np.array(self._named(words).T_world_obj).reshape(4, 4)[:3, 3]
+        if words not in self._parts:
+            self._parts[words] = np.array(self._named(words).T_world_obj).reshape(4, 4)[:3, 3]
+        return self._parts[words]
 
     def _named(self, words: str) -> SceneObject:
         named = [o for o in self.parts if words in (o.color, f"{o.color} {o.shape}")]
@@ -60,7 +91,7 @@ class Scene:
 
     def nearer(self, i: int, one: str, other: str) -> float:
         """How much nearer than the other the one is to a camera that faces the subject, in extents of the subject."""
-        a, b = (self._depth_facing(i, self.part(words)) for words in (one, other))
+        a, b = (self._depth_facing(i, words) for words in (one, other))
         return (b - a) / self.extent_m
 
     def slid(self, one: str, other: str) -> float:
@@ -94,8 +125,7 @@ class Scene:
 
     def bearing_deg(self, i: int) -> float:
         """How far right of the picture's middle column the subject appears, once the camera is held level."""
-        T = np.array(self.views[i].camera.T_world_cam).reshape(4, 4)
-        return float(np.degrees(np.arctan(self._tangents(i, self.subject, -T[:3, 2])[0])))
+        return math.degrees(math.atan(self._tangents(i, self.subject, self._cameras[i].aim)[0]))
 
     def way_deg(self, i: int, end: str, start: str) -> float:
         """Where the way from the one part to the other points on the map: to the picture's right of the way to the camera."""
@@ -124,13 +154,13 @@ class Scene:
 
     def way_h(self) -> tuple[float, float, float]:
         """How far right, forward and up, as the first camera looks, the second is, in heights of the subject."""
-        ahead = complex(*(-np.array(self.views[0].camera.T_world_cam).reshape(4, 4)[:2, 2]))
+        ahead = complex(*self._cameras[0].aim[:2].tolist())
         step = (self._on_map(1) - self._on_map(0)) / ahead * abs(ahead) / self.height_m
         return -step.imag, step.real, float(self.eyes[1][2] - self.eyes[0][2]) / self.height_m
 
     def ahead_h(self) -> tuple[float, float]:
         """How far ahead of each camera the subject is, both along the first one's level direction, in heights of the subject."""
-        ahead = complex(*(-np.array(self.views[0].camera.T_world_cam).reshape(4, 4)[:2, 2]))
+        ahead = complex(*self._cameras[0].aim[:2].tolist())
         first, second = (-(self._on_map(i) / ahead).real * abs(ahead) / self.height_m for i in (0, 1))
         return first, second
 
@@ -141,7 +171,7 @@ class Scene:
 
     def rotated_deg(self) -> float:
         """Angle of the whole rotation between the cameras."""
-        first, second = (self._cameras[i][1] for i in (0, 1))
+        first, second = (camera.R_cam_world for camera in self._cameras)
         return float(np.degrees(np.linalg.norm(cv2.Rodrigues(second @ first.T)[0])))
 
     def eye_h(self, i: int) -> float:
@@ -153,9 +183,9 @@ class Scene:
     def horizon(self, i: int) -> tuple[float, float, float]:
         """Where the horizon crosses the middle column, from the upper edge, in picture heights; how far above it the camera looks; and by how much it rises to
         the right. Degrees. By two points on it that are very far off."""
-        camera = self.views[i].camera
-        K, R_cam_world, _ = self._cameras[i]
-        ahead = R_cam_world[2] * [1.0, 1.0, 0.0]
+        camera = self._cameras[i]
+        K = camera.K
+        ahead = camera.aim * [1.0, 1.0, 0.0]
         across = np.array([-ahead[1], ahead[0], 0.0])
         (u, v), (x, y) = (self.pixel(i, self.eyes[i] + _FAR_M * (ahead + side * across)) for side in (0.2, -0.2))
         lean = np.degrees(np.arctan2(v - y, x - u))
@@ -165,8 +195,8 @@ class Scene:
 
     def taken_in_deg(self, i: int) -> tuple[float, float]:
         """What a picture takes in from side to side, and from top to bottom."""
-        camera = self.views[i].camera
-        across, down, *_ = cv2.calibrationMatrixValues(self._cameras[i][0], (camera.width_px, camera.height_px), 1.0, 1.0)
+        camera = self._cameras[i]
+        across, down, *_ = cv2.calibrationMatrixValues(camera.K, (camera.width_px, camera.height_px), 1.0, 1.0)
         return float(across), float(down)
 
     def grown(self, words: str | None = None) -> float:
@@ -187,14 +217,14 @@ class Scene:
 
     def seen_part(self, i: int, words: str) -> np.ndarray:
         """(3,) centre of a part that is in the picture."""
-        camera, (u, v) = self.views[i].camera, self.pixel(i, self.part(words))
-        if not (0 <= u < camera.width_px and 0 <= v < camera.height_px):
+        part = self.part(words)
+        if not self._cameras[i].shows(part):
             raise FalseClaim("speaks of a part outside the picture")
-        return self.part(words)
+        return part
 
     def _on_map(self, i: int) -> complex:
         """The camera's place from the subject."""
-        return complex(*(self.eyes[i] - self.subject)[:2])
+        return complex(*(self.eyes[i] - self.subject)[:2].tolist())
 
     def _millimetre(self, i: int, p_world: np.ndarray) -> float:
         """Length of its picture across the line of sight, in picture widths."""
@@ -202,42 +232,29 @@ class Scene:
         across = np.cross(sight, [0.0, 0.0, 1.0]) / np.linalg.norm(np.cross(sight, [0.0, 0.0, 1.0]))
         R = np.stack([across, np.cross(sight, across), sight])
         ends = np.stack([p_world - across * _NEAR_M / 2, p_world + across * _NEAR_M / 2])
-        pixels, _ = cv2.projectPoints(ends, cv2.Rodrigues(R)[0], -R @ self.eyes[i], self._cameras[i][0], _NO_DISTORTION)
+        pixels, _ = cv2.projectPoints(ends, cv2.Rodrigues(R)[0], -R @ self.eyes[i], self._cameras[i].K, _NO_DISTORTION)
         return float(np.linalg.norm(pixels[1] - pixels[0])) / self.views[i].camera.width_px
 
-    def _depth_facing(self, i: int, p_world: np.ndarray) -> float:
-        """Depth of a point, metres, for a level camera that faces the subject's middle."""
-        camera, (u, v) = self.views[i].camera, self.pixel(i, p_world)
-        if not (0 <= u < camera.width_px and 0 <= v < camera.height_px):
-            raise FalseClaim("speaks of a part outside the picture")
-        ahead = (self.subject - self.eyes[i]) * [1.0, 1.0, 0.0]
-        depth_m = float((p_world - self.eyes[i]) @ ahead / np.linalg.norm(ahead))
-        if depth_m <= 0:
+    def _depth_facing(self, i: int, words: str) -> float:
+        """Depth of a part, metres, for a level camera that faces the subject's middle."""
+        if (i, words) not in self._depths_m:
+            ahead, way = -self._on_map(i), complex(*(self.seen_part(i, words) - self.eyes[i])[:2].tolist())
+            self._depths_m[i, words] = (way * ahead.conjugate()).real / abs(ahead)
+        if self._depths_m[i, words] <= 0:
             raise FalseClaim("speaks of a part behind the camera")
-        return depth_m
+        return self._depths_m[i, words]
 
     def _tangents(self, i: int, p_world: np.ndarray, ahead: np.ndarray) -> tuple[float, float]:
         """Normalised image column and row of a point for a level camera that looks along `ahead` on the map, by way of its pixel in the real picture."""
         ahead = ahead * [1.0, 1.0, 0.0] / np.hypot(*ahead[:2])
         R_level_world = np.stack([[ahead[1], -ahead[0], 0.0], [0.0, 0.0, -1.0], ahead])
-        K, R_cam_world, _ = self._cameras[i]
-        rectified = cv2.undistortPoints(np.array([[self.pixel(i, p_world)]]), K, _NO_DISTORTION, R=R_level_world @ R_cam_world.T)
+        camera = self._cameras[i]
+        rectified = cv2.undistortPoints(np.array([[camera.pixel(p_world)]]), camera.K, _NO_DISTORTION, R=R_level_world @ camera.R_cam_world.T)
         return float(rectified[0, 0, 0]), float(rectified[0, 0, 1])
 
     def pixel(self, i: int, p_world: np.ndarray) -> tuple[float, float]:
-        key = i, p_world.tobytes()
-        if key not in self._pixels:
-            K, R_cam_world, rotation = self._cameras[i]
-            pixel, _ = cv2.projectPoints(p_world[None], rotation, -R_cam_world @ self.eyes[i], K, _NO_DISTORTION)
-            self._pixels[key] = float(pixel[0, 0, 0]), float(pixel[0, 0, 1])
-        return self._pixels[key]
-
-    @staticmethod
-    def _camera(view: View) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """K, and the rotation to OpenCV's camera axes as a matrix and as a vector."""
-        T = np.array(view.camera.T_world_cam).reshape(4, 4)
-        R_cam_world = np.stack([T[:3, 0], -T[:3, 1], -T[:3, 2]])
-        return np.array(view.camera.K).reshape(3, 3), R_cam_world, cv2.Rodrigues(R_cam_world)[0]
+        """Where a point appears."""
+        return self._cameras[i].pixel(p_world)
 
 
 scene_of = functools.lru_cache(maxsize=16)(Scene)

@@ -7,12 +7,11 @@ ground tells its distance to whoever knows how; how high it appears does not, si
 
 from __future__ import annotations
 
+import functools
 import string
-from collections.abc import Sequence
 
-from actial.geometry.projection import about_subject
 from actial.questions.kinds_2d import DRIFT, LEAN, Asked
-from actial.questions.sight import Sighting, has_sides, lowness, pixel_in, shows_subject, sightings, spoken_names
+from actial.questions.sight import Sighting, has_sides, lowness, nearness, pixel_in, shows_subject, sightings, spoken_names
 from actial.records import SceneObject, View
 
 SIDE_SHARE = 0.07
@@ -28,7 +27,8 @@ WAYS: dict[str, str] = {"left": "left", "right": "right", "none": "still"}
 """What short texts call the way that something went."""
 
 
-def place(p_world: Sequence[float], view: View, grid: Grid) -> str:
+@functools.lru_cache(maxsize=4096)
+def place(p_world: tuple[float, float, float], view: View, grid: Grid) -> str:
     """Column of a point and row of the ground straight below it; what lies beyond the picture's edge is told as its last column or row.
 
     Args:
@@ -131,7 +131,5 @@ def _side(s: Sighting, view: View) -> str:
     """`near` or `far`, against the subject's middle; empty where it is neither, clearly."""
     if not has_sides(view):
         return ""
-    subject = view.objects[0]
-    _, nearer_m = about_subject(view.camera.pose()[:3, 3], subject.center(), s.part.center()[None])
-    share = float(nearer_m[0]) / max(subject.size_m)
+    share = nearness(view)[s.part.name]
     return "" if abs(share) < SIDE_SHARE else "near" if share > 0 else "far"

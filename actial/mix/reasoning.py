@@ -18,10 +18,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from actial.geometry.angles import motion_between, tilt_deg
-from actial.geometry.projection import about_subject
-from actial.mix.descriptions import Grid, Places, columns_slid, located, middle_in_both, seen_in_both
-from actial.questions.sight import has_sides, lowness, pixel_in, shows_subject
+from actial.geometry.angles import level_motion_of, tilt_deg
+from actial.mix.descriptions import Both, Grid, Places, columns_slid, located, middle_in_both, seen_in_both
+from actial.questions.sight import has_sides, lowness, nearness, pixel_in, shows_subject
 from actial.records import Question, SceneObject, View
 
 SLID_SHARE, STILL_SHARE = 0.05, 0.03
@@ -109,9 +108,8 @@ def _parallax(first: View, second: View, with_shape: bool, grid: Grid | None) ->
     both = seen_in_both(first, second, with_shape)
     if len(both) < 2:
         raise NoChain("fewer than two named parts seen in both pictures")
-    parts = {name: part for name, (part, _) in both.items()}
-    near, far = _extremes(parts, first, second)
-    slid = _slide(parts[near], parts[far], first, second)
+    near, far = _extremes(both, first, second)
+    slid = _slide(both[near], both[far], first, second)
     return near, far, slid, located({name: both[name] for name in (near, far)}, first, second, grid) if grid else {}
 
 
@@ -120,21 +118,19 @@ _OPPOSITE: dict[str, str] = {"left": "right", "right": "left", "none": "none"}
 that faces the camera."""
 
 
-def _extremes(parts: dict[str, SceneObject], first: View, second: View) -> tuple[str, str]:
+def _extremes(both: Both, first: View, second: View) -> tuple[str, str]:
     """The nearest and the farthest part: the ground below which is lowest and highest on the mean of both pictures."""
-    names = list(parts)
-    p_world, subject = np.stack([part.center() for part in parts.values()]), first.objects[0]
-    nearness = np.stack([about_subject(view.camera.pose()[:3, 3], subject.center(), p_world)[1] for view in (first, second)]) / max(subject.size_m)
-    low = [lowness(part.center_m, first) + lowness(part.center_m, second) for part in parts.values()]
-    near, far = int(np.argmax(low)), int(np.argmin(low))
-    if (nearness[:, near] - nearness[:, far] < NEARER_SHARE).any():
-        raise NoChain("no part clearly nearer than another")
-    return names[near], names[far]
+    low = {name: lowness(a.center_m, first) + lowness(b.center_m, second) for name, (a, b) in both.items()}
+    near, far = max(low, key=low.__getitem__), min(low, key=low.__getitem__)
+    for view, near_part, far_part in zip((first, second), both[near], both[far], strict=True):
+        if nearness(view)[near_part.name] - nearness(view)[far_part.name] < NEARER_SHARE:
+            raise NoChain("no part clearly nearer than another")
+    return near, far
 
 
-def _slide(near: SceneObject, far: SceneObject, first: View, second: View) -> str:
+def _slide(near: tuple[SceneObject, SceneObject], far: tuple[SceneObject, SceneObject], first: View, second: View) -> str:
     """Which way the near part went against the far one."""
-    u = [[pixel_in(view, part.center_m)[0] / view.camera.width_px for part in (near, far)] for view in (first, second)]
+    u = [[pixel_in(view, part.center_m)[0] / view.camera.width_px for part in (near[i], far[i])] for i, view in enumerate((first, second))]
     share = (u[1][0] - u[0][0]) - (u[1][1] - u[0][1])
     if STILL_SHARE <= abs(share) <= SLID_SHARE:
         raise NoChain("slide of the near part unclear")
@@ -143,16 +139,14 @@ def _slide(near: SceneObject, far: SceneObject, first: View, second: View) -> st
 
 def _turn_terms(first: View, second: View) -> tuple[str, str, str]:
     """The way around, the slide of the subject, and how they compare."""
-    T1, T2, O = first.camera.pose()[None], second.camera.pose()[None], first.objects[0].center()  # noqa: E741  # the subject's centre in DESIGN's formulas
-    there, back = motion_between(T1, T2, O), motion_between(T2, T1, O)
-    orbit_deg = float(there.orbit_deg[0])
-    slide_deg = float(there.bearing_deg[0] - back.bearing_deg[0])
+    assert first.camera.T_world_cam and second.camera.T_world_cam, "it shows the subject"
+    orbit_deg, turn_deg, bearing_deg = level_motion_of(first.camera.T_world_cam, second.camera.T_world_cam, first.objects[0].center_m)
+    slide_deg = bearing_deg[0] - bearing_deg[1]
     went: str = "none" if abs(orbit_deg) < NOT_TURNED_DEG else "right" if orbit_deg > 0 else "left"
     if NOT_TURNED_DEG <= abs(slide_deg) <= TURNED_DEG:
         raise NoChain("slide of the subject unclear")
     slid: str = "none" if abs(slide_deg) < NOT_TURNED_DEG else "right" if slide_deg > 0 else "left"
     compared = ""
     if went != "none" and slid != "none" and orbit_deg * slide_deg < 0:
-        turn_deg = float(there.turn_deg[0])
         compared = "as much" if abs(turn_deg) < NOT_TURNED_DEG else "less" if abs(slide_deg) < abs(orbit_deg) else "more"
     return went, slid, compared

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from actial.geometry.poses import box_corners, passes_through_box
-from actial.geometry.projection import pixel_of
+from actial.geometry.projection import about_subject, pixel_of
 from actial.records import SceneObject, View
 
 COVER = 0.8
@@ -46,6 +46,19 @@ def sightings(view: View) -> Mapping[str, Sighting]:
     return {s.part.name: s for s in sorted(seen, key=lambda s: s.pixel)}
 
 
+@functools.lru_cache(maxsize=256)
+def nearness(view: View) -> Mapping[str, float]:
+    """How much nearer than the subject's middle each part of it is to a level camera that faces it, in extents of the subject, by name.
+
+    Raises:
+        ValueError: the view has no pose, or its camera stands straight above or below the subject.
+    """
+    subject, parts = view.objects[0], [o for o in view.objects if o.part_of == view.objects[0].name]
+    _, nearer_m = about_subject(view.camera.pose()[:3, 3], subject.center(), np.array([o.center_m for o in parts]).reshape(-1, 3))
+    return dict(zip((o.name for o in parts), (nearer_m / max(subject.size_m)).tolist(), strict=True))
+
+
+@functools.lru_cache(maxsize=256)
 def shows_subject(view: View) -> bool:
     """Whether the subject's centre lies in the picture.
 
@@ -68,11 +81,12 @@ def pixel_in(view: View, p_world: Sequence[float]) -> tuple[float, float]:
     return pixel_of(p_world, camera.K, camera.T_world_cam)
 
 
-def lowness(p_world: Sequence[float], view: View) -> float:
+@functools.lru_cache(maxsize=4096)
+def lowness(p_world: tuple[float, float, float], view: View) -> float:
     """How low in the picture the ground straight below a point appears, as a share of the height: 0 at the upper edge or beyond, 1 at the lower.
 
     Args:
-        p_world: (3,) metres. The ground is at the lowest point of the subject's box.
+        p_world: three numbers, metres. The ground is at the lowest point of the subject's box.
     """
     _, v = pixel_in(view, (p_world[0], p_world[1], _ground_m(view.objects[0])))
     return 1.0 if math.isnan(v) else min(max(v / view.camera.height_px, 0.0), 1.0)
@@ -84,6 +98,7 @@ def _ground_m(subject: SceneObject) -> float:
     return float(box_corners(np.array(subject.T_world_obj).reshape(4, 4), subject.size_m)[:, 2].min())
 
 
+@functools.lru_cache(maxsize=256)
 def has_sides(view: View) -> bool:
     """Whether the subject has a near and a far side: not to a camera above or below it, within half its extent of its vertical axis."""
     subject, eye = view.objects[0], view.camera.pose()[:3, 3]
