@@ -27,8 +27,8 @@ class FalseClaim(Exception):
     """A chain says something that is not so, or that cannot be read; the message says what."""
 
 
-class _Taken:
-    """A camera for OpenCV, and where it has shown points so far: most claims are about the same few."""
+class _Picture:
+    """One picture, measured with OpenCV. What was measured is kept: most claims are about the same few points."""
 
     def __init__(self, camera: Camera) -> None:
         T = np.array(camera.T_world_cam).reshape(4, 4)
@@ -38,6 +38,26 @@ class _Taken:
         self.R_cam_world = np.stack([T[:3, 0], -T[:3, 1], -T[:3, 2]])
         self._rotation, self._translation = cv2.Rodrigues(self.R_cam_world)[0], -self.R_cam_world @ self.eye
         self._pixels: dict[bytes, tuple[float, float]] = {}
+        self._tangents: dict[tuple[bytes, bytes], tuple[float, float]] = {}
+        self._millimetres: dict[bytes, float] = {}
+
+    @functools.cached_property
+    def horizon(self) -> tuple[float, float, float]:
+        """Where the horizon crosses the middle column, from the upper edge, in picture heights; how far above it the camera looks; and by how much it rises to
+        the right. Degrees. By two points on it that are very far off."""
+        ahead = self.aim * [1.0, 1.0, 0.0]
+        across = np.array([-ahead[1], ahead[0], 0.0])
+        (u, v), (x, y) = (self.pixel(self.eye + _FAR_M * (ahead + side * across)) for side in (0.2, -0.2))
+        lean = math.atan2(v - y, x - u)
+        row_px = v + (self.width_px / 2 - u) * (y - v) / (x - u)
+        off_axis = (row_px - self.K[1, 2]) / self.K[1, 1] * math.cos(lean)
+        return row_px / self.height_px, math.degrees(math.atan(off_axis)), math.degrees(lean)
+
+    @functools.cached_property
+    def taken_in_deg(self) -> tuple[float, float]:
+        """What a picture takes in from side to side, and from top to bottom."""
+        across, down, *_ = cv2.calibrationMatrixValues(self.K, (self.width_px, self.height_px), 1.0, 1.0)
+        return float(across), float(down)
 
     def pixel(self, p_world: np.ndarray) -> tuple[float, float]:
         if (key := p_world.tobytes()) not in self._pixels:
@@ -50,8 +70,29 @@ class _Taken:
         u, v = self.pixel(p_world)
         return 0 <= u < self.width_px and 0 <= v < self.height_px
 
+    def millimetre(self, p_world: np.ndarray) -> float:
+        """Length of its picture across the line of sight, in picture widths, once the camera is turned to it."""
+        if (key := p_world.tobytes()) not in self._millimetres:
+            sight = (p_world - self.eye) / math.dist(p_world, self.eye)
+            across = np.array([sight[1], -sight[0], 0.0]) / math.hypot(sight[0], sight[1])
+            down = (-sight[2] * across[1], sight[2] * across[0], sight[0] * across[1] - sight[1] * across[0])
+            R = np.array([across, down, sight])
+            ends = np.array([p_world - across * _NEAR_M / 2, p_world + across * _NEAR_M / 2])
+            pixels, _ = cv2.projectPoints(ends, cv2.Rodrigues(R)[0], -R @ self.eye, self.K, _NO_DISTORTION)
+            self._millimetres[key] = math.dist(pixels[1, 0], pixels[0, 0]) / self.width_px
+        return self._millimetres[key]
 
-_taken_with = functools.lru_cache(maxsize=256)(_Taken)
+    def tangents(self, p_world: np.ndarray, ahead: np.ndarray) -> tuple[float, float]:
+        """Normalised image column and row of a point for a level camera that looks along `ahead` on the map, by way of its pixel in the real picture."""
+        if (key := (p_world.tobytes(), ahead.tobytes())) not in self._tangents:
+            x, y = ahead[:2] / math.hypot(ahead[0], ahead[1])
+            R_level_world = np.array([[y, -x, 0.0], [0.0, 0.0, -1.0], [x, y, 0.0]])
+            rectified = cv2.undistortPoints(np.array([[self.pixel(p_world)]]), self.K, _NO_DISTORTION, R=R_level_world @ self.R_cam_world.T)
+            self._tangents[key] = float(rectified[0, 0, 0]), float(rectified[0, 0, 1])
+        return self._tangents[key]
+
+
+_picture_by = functools.lru_cache(maxsize=256)(_Picture)
 
 
 class Scene:
@@ -64,7 +105,7 @@ class Scene:
         self.extent_m, self.height_m, self.front = max(subject.size_m), float(subject.size_m[2]), subject.front
         self.ground_m = float(self.subject[2] - subject.size_m[2] / 2)
         self.parts = [o for o in first.objects if o.part_of == subject.name]
-        self._cameras = [_taken_with(view.camera) for view in self.views]
+        self._cameras = [_picture_by(view.camera) for view in self.views]
         self.eyes = [camera.eye for camera in self._cameras]
         self._parts: dict[str, np.ndarray] = {}
         self._places: dict[tuple[int, str], set[str]] = {}
@@ -125,7 +166,7 @@ class Scene:
 
     def bearing_deg(self, i: int) -> float:
         """How far right of the picture's middle column the subject appears, once the camera is held level."""
-        return math.degrees(math.atan(self._tangents(i, self.subject, self._cameras[i].aim)[0]))
+        return math.degrees(math.atan(self._cameras[i].tangents(self.subject, self._cameras[i].aim)[0]))
 
     def way_deg(self, i: int, end: str, start: str) -> float:
         """Where the way from the one part to the other points on the map: to the picture's right of the way to the camera."""
@@ -177,37 +218,26 @@ class Scene:
     def eye_h(self, i: int) -> float:
         """How many heights of the subject lie between its foot and the horizon, by their rows once the camera is held level and faces the subject."""
         half = np.array([0.0, 0.0, self.height_m / 2])
-        foot, top = (self._tangents(i, self.subject + side * half, self.subject - self.eyes[i])[1] for side in (-1, 1))
+        foot, top = (self._cameras[i].tangents(self.subject + side * half, self.subject - self.eyes[i])[1] for side in (-1, 1))
         return foot / (foot - top)
 
     def horizon(self, i: int) -> tuple[float, float, float]:
-        """Where the horizon crosses the middle column, from the upper edge, in picture heights; how far above it the camera looks; and by how much it rises to
-        the right. Degrees. By two points on it that are very far off."""
-        camera = self._cameras[i]
-        K = camera.K
-        ahead = camera.aim * [1.0, 1.0, 0.0]
-        across = np.array([-ahead[1], ahead[0], 0.0])
-        (u, v), (x, y) = (self.pixel(i, self.eyes[i] + _FAR_M * (ahead + side * across)) for side in (0.2, -0.2))
-        lean = np.degrees(np.arctan2(v - y, x - u))
-        row_px = v + (camera.width_px / 2 - u) * (y - v) / (x - u)
-        off_axis = (row_px - K[1, 2]) / K[1, 1] * np.cos(np.radians(lean))
-        return float(row_px / camera.height_px), float(np.degrees(np.arctan(off_axis))), float(lean)
+        """Where the horizon is, see `_Picture`."""
+        return self._cameras[i].horizon
 
     def taken_in_deg(self, i: int) -> tuple[float, float]:
         """What a picture takes in from side to side, and from top to bottom."""
-        camera = self._cameras[i]
-        across, down, *_ = cv2.calibrationMatrixValues(camera.K, (camera.width_px, camera.height_px), 1.0, 1.0)
-        return float(across), float(down)
+        return self._cameras[i].taken_in_deg
 
     def grown(self, words: str | None = None) -> float:
         """How many times as large a part, or the subject, is drawn in the second picture: a millimetre there, to a camera that is turned to it."""
         points = [self.subject if words is None else self.seen_part(i, words) for i in (0, 1)]
-        first, second = (self._millimetre(i, point) for i, point in enumerate(points))
+        first, second = (self._cameras[i].millimetre(point) for i, point in enumerate(points))
         return second / first
 
     def parted(self, near: str, far: str) -> tuple[float, float]:
         """How far right and up the one went against the other, as tangents, for a level camera that faces the subject."""
-        at = np.array([[self._tangents(i, self.seen_part(i, words), self.subject - self.eyes[i]) for words in (near, far)] for i in (0, 1)])
+        at = np.array([[self._cameras[i].tangents(self.seen_part(i, words), self.subject - self.eyes[i]) for words in (near, far)] for i in (0, 1)])
         right, down = (at[1, 0] - at[1, 1]) - (at[0, 0] - at[0, 1])
         return float(right), -float(down)
 
@@ -226,15 +256,6 @@ class Scene:
         """The camera's place from the subject."""
         return complex(*(self.eyes[i] - self.subject)[:2].tolist())
 
-    def _millimetre(self, i: int, p_world: np.ndarray) -> float:
-        """Length of its picture across the line of sight, in picture widths."""
-        sight = (p_world - self.eyes[i]) / np.linalg.norm(p_world - self.eyes[i])
-        across = np.cross(sight, [0.0, 0.0, 1.0]) / np.linalg.norm(np.cross(sight, [0.0, 0.0, 1.0]))
-        R = np.stack([across, np.cross(sight, across), sight])
-        ends = np.stack([p_world - across * _NEAR_M / 2, p_world + across * _NEAR_M / 2])
-        pixels, _ = cv2.projectPoints(ends, cv2.Rodrigues(R)[0], -R @ self.eyes[i], self._cameras[i].K, _NO_DISTORTION)
-        return float(np.linalg.norm(pixels[1] - pixels[0])) / self.views[i].camera.width_px
-
     def _depth_facing(self, i: int, words: str) -> float:
         """Depth of a part, metres, for a level camera that faces the subject's middle."""
         if (i, words) not in self._depths_m:
@@ -243,14 +264,6 @@ class Scene:
         if self._depths_m[i, words] <= 0:
             raise FalseClaim("speaks of a part behind the camera")
         return self._depths_m[i, words]
-
-    def _tangents(self, i: int, p_world: np.ndarray, ahead: np.ndarray) -> tuple[float, float]:
-        """Normalised image column and row of a point for a level camera that looks along `ahead` on the map, by way of its pixel in the real picture."""
-        ahead = ahead * [1.0, 1.0, 0.0] / np.hypot(*ahead[:2])
-        R_level_world = np.stack([[ahead[1], -ahead[0], 0.0], [0.0, 0.0, -1.0], ahead])
-        camera = self._cameras[i]
-        rectified = cv2.undistortPoints(np.array([[camera.pixel(p_world)]]), camera.K, _NO_DISTORTION, R=R_level_world @ camera.R_cam_world.T)
-        return float(rectified[0, 0, 0]), float(rectified[0, 0, 1])
 
     def pixel(self, i: int, p_world: np.ndarray) -> tuple[float, float]:
         """Where a point appears."""

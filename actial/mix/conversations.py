@@ -12,7 +12,7 @@ from actial import ids
 from actial.mix.descriptions import describe_pair, reason_2d
 from actial.mix.evidence import TELLERS, reasoned
 from actial.mix.lengths import TokenCounter
-from actial.mix.measures import Measures
+from actial.mix.measures import measures_of
 from actial.mix.reasoning import NoChain, tell
 from actial.mix.sentences import in_sentences
 from actial.mix.verification import FalseClaim, verify
@@ -179,7 +179,7 @@ def _verified_chain(scribe: Scribe, question: Question) -> str:
     first, second = (scribe.views(v) for v in question.view_ids)
     generator = generator_for(scribe.seed, f"{question.question_id}/chain")
     if question.kind in TELLERS:
-        chain = in_sentences(reasoned(question, Measures(first, second)), generator)
+        chain = in_sentences(reasoned(question, measures_of(first, second)), generator)
     else:
         story = tell(question, first, second, settings.wording == "full", settings.grid if settings.quote_places else None)
         chain = in_words(story, settings.wording, generator)

@@ -10,10 +10,9 @@ horizon and things together, rising moves the horizon against things, since it s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from actial.mix.measures import Depth, Measures
 from actial.mix.reasoning import NoChain
@@ -73,7 +72,7 @@ def reasoned(question: Question, measures: Measures) -> Chain:
     """
     if not measures.shown:
         raise NoChain("subject not in both pictures")
-    if not all(map(has_sides, measures.views)) or (measures.level_share < STEEP_R).any():
+    if not all(map(has_sides, measures.views)) or any(picture.level_share < STEEP_R for picture in measures.pictures):
         raise NoChain("camera above or below the subject")
     chain = TELLERS[question.kind](measures, question)
     if chain.label != question.label_of(question.truth):
@@ -86,7 +85,7 @@ def _pitch(m: Measures, _: Question) -> Chain:
     evidence, slopes = _horizons(m)
     if slopes[0] is None or slopes[1] is None:
         seen = 0 if slopes[1] is None else 1
-        least = int(slopes[seen] or 0) + int(m.half_height_deg[1 - seen])  # so much at least the other picture looks down more steeply
+        least = int(slopes[seen] or 0) + int(m.pictures[1 - seen].half_height_deg)  # so much at least the other picture looks down more steeply
         swung = least if seen == 1 else -least
         if least < CLEAR_DEG:
             raise NoChain("tilt unclear")
@@ -97,7 +96,7 @@ def _pitch(m: Measures, _: Question) -> Chain:
 
 
 def _roll(m: Measures, _: Question) -> Chain:
-    leans = [round(float(tilt)) for tilt in m.tilt_deg]
+    leans = _leans(m)
     _see_horizon(m)
     evidence = tuple(Claim("leans", {"nth": NTH[i], "deg": lean}) for i, lean in enumerate(leans))
     label = _sided(leans[1] - leans[0], "clockwise", "counter-clockwise", "roll")
@@ -135,7 +134,7 @@ def _forward(m: Measures, _: Question) -> Chain:
     if kept := _kept(m):
         return Chain(kept, (Claim("alike", {}), Claim("stayed", {})), "none")
     _held_level(m)
-    aside_deg = round(float(m.right_deg[0]))
+    aside_deg = round(m.pictures[0].right_deg)
     growth = _growth(m)
     if growth and abs(aside_deg) <= 15 and _sees_horizon(m) and abs(_eyes(m)[1]) < 0.15:
         evidence, closer = growth
@@ -170,8 +169,8 @@ def _front(m: Measures, _: Question) -> Chain:
     if kept := _kept(m):
         return Chain((*_facing(faces), *kept), (Claim("alike", {}), Claim("stayed_before", {})), "none")
     _held_level(m)
-    far_h = [round(float(d), 1) for d in m.distance_h]
-    left_h = [round(float(-d * np.sin(np.radians(deg))), 1) for d, deg in zip(far_h, faces, strict=True)]
+    far_h = [round(picture.distance_h, 1) for picture in m.pictures]
+    left_h = [round(-d * math.sin(math.radians(deg)), 1) for d, deg in zip(far_h, faces, strict=True)]
     if abs(left_h[1] - left_h[0]) < CLEAR_H:
         raise NoChain("side of the object unclear")
     label = "left" if left_h[1] > left_h[0] else "right"
@@ -202,7 +201,7 @@ def _moved(m: Measures, _: Question) -> Chain:
         return Chain(kept, (Claim("alike", {}), Claim("did_not_move", {})), "no")
     _held_level(m)
     depth = _depth(m)
-    right, up = depth.shifted / depth.gap
+    right, up = (shift / depth.gap for shift in depth.shifted)
     if max(abs(right), abs(up)) < 0.12:
         raise NoChain("shift of the near part unclear")
     way = ("right" if right > 0 else "left") if abs(right) > abs(up) else "up" if up > 0 else "down"
@@ -211,7 +210,7 @@ def _moved(m: Measures, _: Question) -> Chain:
 
 
 def _turned(m: Measures, _: Question) -> Chain:
-    leans = [round(float(tilt)) for tilt in m.tilt_deg]
+    leans = _leans(m)
     _see_horizon(m)
     leaning = tuple(Claim("leans", {"nth": NTH[i], "deg": lean}) for i, lean in enumerate(leans))
     if abs(leans[1] - leans[0]) >= 8:
@@ -248,12 +247,16 @@ TELLERS: dict[str, Teller] = {
 
 
 def _held_level(m: Measures) -> None:
-    if (np.abs(m.tilt_deg) > LEVEL_DEG).any():
+    if any(abs(picture.tilt_deg) > LEVEL_DEG for picture in m.pictures):
         raise NoChain("camera rolled")
 
 
+def _leans(m: Measures) -> list[int]:
+    return [round(picture.tilt_deg) for picture in m.pictures]
+
+
 def _sees_horizon(m: Measures) -> bool:
-    return bool(((m.horizon > EDGE) & (m.horizon < 1 - EDGE)).all())
+    return all(EDGE < picture.horizon < 1 - EDGE for picture in m.pictures)
 
 
 def _see_horizon(m: Measures) -> None:
@@ -271,13 +274,14 @@ def _horizons(m: Measures) -> tuple[tuple[Claim, ...], list[int | None]]:
     """Where the horizon is in both pictures, and so how steeply they look up, degrees; None in the one of them that looks down too steeply to show it."""
     claims: list[Claim] = []
     slopes: list[int | None] = []
-    for i, (row, slope) in enumerate(zip(m.horizon, m.slope_deg, strict=True)):
-        if EDGE < row < 1 - EDGE:
-            slopes.append(round(float(slope)))
-            claims.append(Claim("horizon", {"nth": NTH[i], "percent": round(100 * row), "up": round(float(slope))}))
-        elif row < -EDGE:
+    for i, picture in enumerate(m.pictures):
+        if EDGE < picture.horizon < 1 - EDGE:
+            slope = round(picture.slope_deg)
+            slopes.append(slope)
+            claims.append(Claim("horizon", {"nth": NTH[i], "percent": round(100 * picture.horizon), "up": slope}))
+        elif picture.horizon < -EDGE:
             slopes.append(None)
-            claims.append(Claim("no_horizon", {"nth": NTH[i], "half": int(m.half_height_deg[i])}))
+            claims.append(Claim("no_horizon", {"nth": NTH[i], "half": int(picture.half_height_deg)}))
         else:
             raise NoChain("horizon at the edge of a picture")
     if slopes == [None, None]:
@@ -289,14 +293,14 @@ def _eyes(m: Measures) -> tuple[Claim, float]:
     """How high the horizon is above the object's foot, and by how much higher in the second picture, in the object's heights."""
     _held_level(m)
     _see_horizon(m)
-    first, second = (round(float(h), 1) for h in m.eye_h)
+    first, second = (round(picture.eye_h, 1) for picture in m.pictures)
     return Claim("eyes", {"first": first, "second": second}), round(second - first, 1)
 
 
 def _lens(m: Measures) -> Claim:
     if abs(m.zoom_log) > LENS_LOG:
         raise NoChain("lens zoomed")
-    return Claim("lens", {"deg": round(float(m.width_deg.mean()))})
+    return Claim("lens", {"deg": round(sum(picture.width_deg for picture in m.pictures) / 2)})
 
 
 def _depth(m: Measures) -> Depth:
@@ -311,16 +315,16 @@ def _kept(m: Measures) -> tuple[Claim, ...]:
     """That nothing shifts against anything; empty where it does. Asked of held cameras alone: of a rolled one, sideways is not told."""
     _held_level(m)
     depth = _depth(m)
-    if (np.abs(depth.shifted) > KEPT).any() or abs(float(np.log(depth.grown[0] / depth.grown[1]))) > KEPT:
+    if max(map(abs, depth.shifted)) > KEPT or abs(math.log(depth.grown[0] / depth.grown[1])) > KEPT:
         return ()
-    return (Claim("kept", {"near": depth.near, "far": depth.far, "times": round(float(depth.grown.mean()), 1)}),)
+    return (Claim("kept", {"near": depth.near, "far": depth.far, "times": round(sum(depth.grown) / 2, 1)}),)
 
 
 def _growth(m: Measures) -> tuple[tuple[Claim, ...], bool] | None:
     """How much more the near part grows than the far one, and whether it does; None where it is unclear, or the camera went around."""
     depth = _depth(m)
-    near, far = (round(float(g), 2) for g in depth.grown)
-    more = float(np.log(near / far))
+    near, far = (round(g, 2) for g in depth.grown)
+    more = math.log(near / far)
     if abs(depth.shifted[0]) > NO_WAY_AROUND * depth.gap or abs(more) < max(GROWS_MORE * depth.gap, 0.03):
         return None
     both_so = min(near, far) >= 1.05 if more > 0 else max(near, far) <= 0.95
@@ -334,8 +338,8 @@ def _lines(m: Measures) -> tuple[tuple[Claim, ...], int]:
     if m.line is None:
         raise NoChain("no two named parts far enough apart")
     told = []
-    for i, deg in enumerate(_wrapped(round(float(deg))) for deg in m.line.right_deg):
-        nearer, beside = float(m.line.nearer[i]), float(m.line.beside[i])
+    for i, deg in enumerate(_wrapped(round(deg)) for deg in m.line.right_deg):
+        nearer, beside = m.line.nearer[i], m.line.beside[i]
         if abs(abs(nearer) - 0.15) < 0.02 or abs(abs(beside) - 0.02) < 0.004:
             raise NoChain("order of two parts unclear")
         depth = "near" if nearer > 0.15 else "far" if nearer < -0.15 else "as near"
@@ -347,7 +351,7 @@ def _lines(m: Measures) -> tuple[tuple[Claim, ...], int]:
 
 def _middles(m: Measures) -> tuple[Claim, int]:
     """Where the object's middle is in both pictures, and how far right it slid, degrees."""
-    first, second = (round(float(deg)) for deg in m.right_deg)
+    first, second = (round(picture.right_deg) for picture in m.pictures)
     return Claim("middles", {"first": first, "second": second}), second - first
 
 
@@ -356,11 +360,11 @@ def _on_map(m: Measures) -> tuple[tuple[Claim, ...], int, float, tuple[float, fl
     far ahead of each the object is along the first one's direction. Distances in the object's heights."""
     _held_level(m)
     lines, around_deg = _lines(m)
-    right_deg = round(float(m.right_deg[0]))
-    first, second = (round(float(d), 1) for d in m.distance_h)
-    at, then = np.radians([right_deg, right_deg - around_deg])
-    right_h = round(float(first * np.sin(at) - second * np.sin(then)), 1)
-    ahead_h = (round(float(first * np.cos(at)), 1), round(float(second * np.cos(then)), 1))
+    right_deg = round(m.pictures[0].right_deg)
+    first, second = (round(picture.distance_h, 1) for picture in m.pictures)
+    at, then = math.radians(right_deg), math.radians(right_deg - around_deg)
+    right_h = round(first * math.sin(at) - second * math.sin(then), 1)
+    ahead_h = (round(first * math.cos(at), 1), round(second * math.cos(then), 1))
     evidence = (Claim("ahead_first", {"right": right_deg}), *lines, _lens(m), Claim("stands", {"first": first, "second": second}))
     return evidence, around_deg, right_h, ahead_h
 
@@ -368,7 +372,7 @@ def _on_map(m: Measures) -> tuple[tuple[Claim, ...], int, float, tuple[float, fl
 def _faces(m: Measures) -> Sequence[int]:
     if m.front_deg is None:
         raise NoChain("front not seen in both pictures")
-    return [_wrapped(round(float(deg))) for deg in m.front_deg]
+    return [_wrapped(round(deg)) for deg in m.front_deg]
 
 
 def _facing(faces: Sequence[int]) -> tuple[Claim, ...]:

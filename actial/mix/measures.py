@@ -7,16 +7,25 @@ camera's eye, and as far off as one can see: only tilting and rolling the camera
 
 from __future__ import annotations
 
+import functools
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from actial.geometry.angles import Motion, motion_between, tilt_deg, wrapped_deg
-from actial.geometry.projection import about_subject, project
-from actial.mix.descriptions import seen_in_both
+from actial.geometry.angles import left_deg, tilt_deg
+from actial.geometry.projection import about_subject
+from actial.mix.descriptions import Both, seen_in_both
 from actial.questions.sight import shows_subject, sightings
 from actial.records import View
+
+LEAST_LINE = 0.35
+"""The two ends of a way are at least this share of the object's extent apart."""
+
+Two = tuple[float, float]
+"""A number for each picture."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +35,12 @@ class Line:
     end: str
     start: str
     """What the parts are called."""
-    right_deg: np.ndarray
-    """(2,) where it points in each picture: to the right of the way to the camera."""
-    nearer: np.ndarray
-    """(2,) how much nearer than the start the end is, as a share of the way between them."""
-    beside: np.ndarray
-    """(2,) how far right of the start the end appears, in picture widths."""
+    right_deg: Two
+    """Where it points in each picture: to the right of the way to the camera."""
+    nearer: Two
+    """How much nearer than the start the end is, as a share of the way between them."""
+    beside: Two
+    """How far right of the start the end appears, in picture widths."""
 
 
 @dataclass(frozen=True)
@@ -42,167 +51,189 @@ class Depth:
     far: str
     gap: float
     """How much nearer it is, as a share of the camera's distance; the smaller of both pictures."""
-    grown: np.ndarray
-    """(2,) how many times as large the near and the far part are drawn in the second picture."""
-    shifted: np.ndarray
-    """(2,) how far to the right, and up, the near part went against the far one, as tangents seen by a level camera that faces the object: neither turning
+    grown: Two
+    """How many times as large the near and the far part are drawn in the second picture."""
+    shifted: Two
+    """How far to the right, and up, the near part went against the far one, as tangents seen by a level camera that faces the object: neither turning
     nor zooming moves it."""
 
 
 @dataclass(frozen=True)
-class Measures:
-    """A pair of pictures, measured; arrays of two have a number for each picture."""
+class Stand:
+    """A part, to a level camera that faces the object; shares are those of the camera's level distance from the object."""
 
-    first: View
-    second: View
+    right: float
+    nearer: float
+    up: float
+    """A tangent."""
+    range_m: float
+
+
+class Picture:
+    """One picture, measured."""
+
+    def __init__(self, view: View) -> None:
+        self.view, self.subject = view, view.objects[0]
+        assert view.camera.T_world_cam, "it shows the object"
+        self.T, self.K = view.camera.T_world_cam, view.camera.K
+        self.eye_m, self.center_m = (self.T[3], self.T[7], self.T[11]), self.subject.center_m
+        self.to_camera = self.eye_m[0] - self.center_m[0], self.eye_m[1] - self.center_m[1]
+        """From the object's middle, on the map."""
+        self.level_m, self.distance_m = math.hypot(*self.to_camera), math.dist(self.eye_m, self.center_m)
+
+    @cached_property
+    def tilt_deg(self) -> float:
+        """By how much the horizon rises to the right: the camera's right side hangs down."""
+        return float(tilt_deg(self.view.camera.pose()[None])[0])
+
+    @cached_property
+    def slope_deg(self) -> float:
+        """How far above the horizon the camera looks."""
+        return math.degrees(math.asin(min(max(-self.T[10], -1.0), 1.0)))
+
+    @cached_property
+    def horizon(self) -> float:
+        """Where the horizon crosses the middle column, from the upper edge, in picture heights; beyond 0 and 1 it is out of the picture."""
+        above_px = -self.K[4] * math.tan(math.radians(self.slope_deg)) / math.cos(math.radians(self.tilt_deg))
+        return (self.K[5] - above_px) / self.view.camera.height_px
 
     @property
-    def views(self) -> tuple[View, View]:
-        return self.first, self.second
+    def half_height_deg(self) -> float:
+        """Half of what it takes in from top to bottom."""
+        return math.degrees(math.atan(self.K[5] / self.K[4]))
+
+    @property
+    def width_deg(self) -> float:
+        """What it takes in from side to side."""
+        return 2 * math.degrees(math.atan(self.view.camera.width_px / 2 / self.K[0]))
+
+    @property
+    def zoom(self) -> float:
+        """Focal length in picture widths."""
+        return self.K[0] / self.view.camera.width_px
+
+    @property
+    def right_deg(self) -> float:
+        """How far right of straight ahead the object's middle stands."""
+        return left_deg((-self.to_camera[0], -self.to_camera[1]), (-self.T[2], -self.T[6]))
+
+    @property
+    def level_share(self) -> float:
+        """Level distance of the camera from the object's middle, as a share of its whole distance: the lower, the more from above or below."""
+        return self.level_m / self.distance_m
+
+    @property
+    def distance_h(self) -> float:
+        """Level distance of the camera from the object's middle, in the object's heights."""
+        return self.level_m / self.subject.size_m[2]
+
+    @property
+    def eye_h(self) -> float:
+        """Height of the camera, and so of the horizon, above the object's foot, in the object's heights."""
+        return (self.eye_m[2] - self.center_m[2]) / self.subject.size_m[2] + 0.5
 
     @cached_property
-    def motion(self) -> Motion:
-        """Of one pair."""
-        subject = self.first.objects[0]
-        front = None if subject.front is None else np.array(subject.front)[None]
-        return motion_between(self._T[:1], self._T[1:], subject.center(), front)
+    def stands(self) -> Mapping[str, Stand]:
+        """The parts of the object, by name."""
+        parts = [o for o in self.view.objects if o.part_of == self.subject.name]
+        right_m, nearer_m = about_subject(np.array(self.eye_m), np.array(self.center_m), np.array([o.center_m for o in parts]).reshape(-1, 3))
+        return {
+            part.name: Stand(
+                right / self.level_m,
+                nearer / self.level_m,
+                (part.center_m[2] - self.eye_m[2]) / (self.level_m - nearer),
+                math.dist(part.center_m, self.eye_m),
+            )
+            for part, right, nearer in zip(parts, right_m.tolist(), nearer_m.tolist(), strict=True)
+        }
+
+    def column(self, part: str) -> float:
+        """Where a part that it shows appears, in picture widths."""
+        return sightings(self.view)[part].pixel[0] / self.view.camera.width_px
+
+
+_picture_of = functools.lru_cache(maxsize=256)(Picture)
+
+
+class Measures:
+    """A pair of pictures, measured."""
+
+    def __init__(self, first: View, second: View) -> None:
+        self.views = first, second
 
     @cached_property
-    def back(self) -> Motion:
-        """The same from the second view to the first."""
-        subject = self.first.objects[0]
-        front = None if subject.front is None else np.array(subject.front)[None]
-        return motion_between(self._T[1:], self._T[:1], subject.center(), front)
+    def pictures(self) -> tuple[Picture, Picture]:
+        return _picture_of(self.views[0]), _picture_of(self.views[1])
+
+    def both(self, what: Callable[[Picture], float]) -> Two:
+        """A number of each picture."""
+        return what(self.pictures[0]), what(self.pictures[1])
 
     @property
     def shown(self) -> bool:
         """Whether both pictures show the object's middle."""
-        return shows_subject(self.first) and shows_subject(self.second)
+        return shows_subject(self.views[0]) and shows_subject(self.views[1])
 
-    @cached_property
-    def tilt_deg(self) -> np.ndarray:
-        """By how much the horizon rises to the right: the camera's right side hangs down."""
-        return tilt_deg(self._T)
-
-    @cached_property
-    def slope_deg(self) -> np.ndarray:
-        """How far above the horizon the camera looks."""
-        return np.degrees(np.arcsin(-self._T[:, 2, 2]))
-
-    @cached_property
-    def horizon(self) -> np.ndarray:
-        """Where the horizon crosses the middle column, from the upper edge, in picture heights; beyond 0 and 1 it is out of the picture."""
-        rows = []
-        for view, slope, tilt in zip(self.views, self.slope_deg, self.tilt_deg, strict=True):
-            K, camera = view.camera.intrinsics(), view.camera
-            above_px = -K[1, 1] * np.tan(np.radians(slope)) / np.cos(np.radians(tilt))
-            rows.append((K[1, 2] - above_px) / camera.height_px)
-        return np.array(rows)
-
-    @cached_property
-    def half_height_deg(self) -> np.ndarray:
-        """Half of what each picture takes in from top to bottom."""
-        return np.array([np.degrees(np.arctan(v.camera.intrinsics()[1, 2] / v.camera.intrinsics()[1, 1])) for v in self.views])
-
-    @cached_property
-    def width_deg(self) -> np.ndarray:
-        """What each picture takes in from side to side."""
-        return np.array([2 * np.degrees(np.arctan(v.camera.width_px / 2 / v.camera.intrinsics()[0, 0])) for v in self.views])
-
-    @cached_property
+    @property
     def zoom_log(self) -> float:
         """Logarithm of how many times as long, for its picture, the second lens is."""
-        first, second = (v.camera.intrinsics()[0, 0] / v.camera.width_px for v in self.views)
-        return float(np.log(second / first))
+        first, second = self.pictures
+        return math.log(second.zoom / first.zoom)
 
-    @cached_property
-    def level_share(self) -> np.ndarray:
-        """Level distance of the camera from the object's middle, as a share of its whole distance: the lower, the more from above or below."""
-        return self.distance_h * self._height_m / np.linalg.norm(self._T[:, :3, 3] - self.first.objects[0].center(), axis=1)
-
-    @cached_property
-    def right_deg(self) -> np.ndarray:
-        """How far right of straight ahead the object's middle stands."""
-        return np.array([-self.motion.bearing_deg[0], -self.back.bearing_deg[0]])
-
-    @cached_property
-    def distance_h(self) -> np.ndarray:
-        """Level distance of the camera from the object's middle, in the object's heights."""
-        return np.hypot(*(self._T[:, :2, 3] - self.first.objects[0].center()[:2]).T) / self._height_m
-
-    @cached_property
-    def eye_h(self) -> np.ndarray:
-        """Height of the camera, and so of the horizon, above the object's foot, in the object's heights."""
-        return (self._T[:, 2, 3] - self.first.objects[0].center()[2]) / self._height_m + 0.5
-
-    @cached_property
+    @property
     def grown(self) -> float:
         """How many times as large the object is drawn in the second picture."""
-        return float(np.exp(self.zoom_log - self.motion.radial_log[0]))
+        first, second = self.pictures
+        return math.exp(self.zoom_log - math.log(second.distance_m / first.distance_m))
 
-    @cached_property
-    def front_deg(self) -> np.ndarray | None:
+    @property
+    def front_deg(self) -> Two | None:
         """Where the object's front points: to the right of the way to the camera; None where it has none, or a picture does not show what marks it."""
-        if self.first.objects[0].front is None or not all("face" in sightings(view) for view in self.views):
+        front = self.views[0].objects[0].front
+        if front is None or not all("face" in sightings(view) for view in self.views):
             return None
-        return np.array([self.motion.front_bearing_deg[0], self.back.front_bearing_deg[0]])
+        return self.both(lambda picture: left_deg(picture.to_camera, (front[0], front[1])))
 
     @cached_property
     def line(self) -> Line | None:
         """Between the two parts seen in both pictures that are farthest from each other on the map; from the one that is farther on the whole."""
-        names, p_world = self._parts
-        if len(names) < 2:
+        if len(self._parts) < 2:
             return None
+        called, p_world = list(self._parts), np.array([part.center_m for part, _ in self._parts.values()])
         across = p_world[:, None, :2] - p_world[None, :, :2]
         end, start = np.unravel_index(int(np.argmax(np.hypot(across[..., 0], across[..., 1]))), across.shape[:2])
-        way = across[end, start]
-        to_camera = self._T[:, :2, 3] - self.first.objects[0].center()[:2]
-        right_deg = np.degrees(np.arctan2(to_camera[:, 0] * way[1] - to_camera[:, 1] * way[0], to_camera @ way))
-        if np.cos(np.radians(right_deg)).sum() < 0:
-            end, start, right_deg = start, end, wrapped_deg(right_deg + 180.0)
-        if np.hypot(*way) < LEAST_LINE * max(self.first.objects[0].size_m):
+        way: Two = (float(across[end, start, 0]), float(across[end, start, 1]))
+        right_deg = self.both(lambda picture: left_deg(picture.to_camera, way))
+        if sum(math.cos(math.radians(deg)) for deg in right_deg) < 0:
+            end, start, back = start, end, (-way[0], -way[1])
+            right_deg = self.both(lambda picture: left_deg(picture.to_camera, back))
+        if math.hypot(*way) < LEAST_LINE * max(self.views[0].objects[0].size_m):
             return None
-        beside = np.array([float(u[0] - u[1]) for u in (self._columns(view, p_world[[end, start]]) for view in self.views)])
-        return Line(names[end], names[start], right_deg, np.cos(np.radians(right_deg)), beside)
+        names = [self._parts[called[i]][0].name for i in (end, start)]
+        beside = self.both(lambda picture: picture.column(names[0]) - picture.column(names[1]))
+        nearer = math.cos(math.radians(right_deg[0])), math.cos(math.radians(right_deg[1]))
+        return Line(called[end], called[start], right_deg, nearer, beside)
 
     @cached_property
     def depth(self) -> Depth | None:
         """Of the two parts that are farthest behind each other in both pictures."""
-        names, p_world = self._parts
-        if len(names) < 2:
+        if len(self._parts) < 2:
             return None
-        eyes, subject = self._T[:, :3, 3], self.first.objects[0].center()
-        seen = [about_subject(eye, subject, p_world) for eye in eyes]
-        level = np.hypot(*(eyes - subject)[:, :2].T)
-        nearness = np.stack([nearer / distance for (_, nearer), distance in zip(seen, level, strict=True)])
+        called, names = list(self._parts), [part.name for part, _ in self._parts.values()]
+        nearness = np.array([[picture.stands[name].nearer for name in names] for picture in self.pictures])
         gaps = (nearness[:, :, None] - nearness[:, None, :]).min(axis=0)
         near, far = np.unravel_index(int(np.argmax(gaps)), gaps.shape)
-        both = [near, far]
-        right = np.stack([slid[both] / distance for (slid, _), distance in zip(seen, level, strict=True)])
-        up = np.stack([(p_world[both, 2] - eye[2]) / (distance - nearer[both]) for (_, nearer), distance, eye in zip(seen, level, eyes, strict=True)])
-        ranges = np.linalg.norm(p_world[None, both] - eyes[:, None], axis=2)
-        shifted = np.array([float(np.diff(axis[1] - axis[0])[0]) * -1 for axis in (right, up)])
-        return Depth(names[near], names[far], float(gaps[near, far]), np.exp(self.zoom_log) * ranges[0] / ranges[1], shifted)
+        (a1, a2), (b1, b2) = ([picture.stands[names[i]] for picture in self.pictures] for i in (near, far))
+        zoomed = math.exp(self.zoom_log)
+        grown = zoomed * a1.range_m / a2.range_m, zoomed * b1.range_m / b2.range_m
+        shifted = (a2.right - a1.right) - (b2.right - b1.right), (a2.up - a1.up) - (b2.up - b1.up)
+        return Depth(called[near], called[far], float(gaps[near, far]), grown, shifted)
 
     @cached_property
-    def _parts(self) -> tuple[list[str], np.ndarray]:
-        """Names, and centres (n, 3), of the parts that both pictures show."""
-        both = seen_in_both(self.first, self.second, with_shape=True)
-        return list(both), np.array([part.center() for part, _ in both.values()]).reshape(-1, 3)
-
-    @property
-    def _T(self) -> np.ndarray:
-        return np.stack([self.first.camera.pose(), self.second.camera.pose()])
-
-    @property
-    def _height_m(self) -> float:
-        return float(self.first.objects[0].size_m[2])
-
-    @staticmethod
-    def _columns(view: View, p_world: np.ndarray) -> np.ndarray:
-        uv, _ = project(p_world, view.camera.intrinsics(), view.camera.pose())
-        return np.asarray(uv[:, 0] / view.camera.width_px)
+    def _parts(self) -> Both:
+        """The parts that both pictures show."""
+        return seen_in_both(*self.views, with_shape=True)
 
 
-LEAST_LINE = 0.35
-"""The two ends of a way are at least this share of the object's extent apart."""
+measures_of = functools.lru_cache(maxsize=16)(Measures)
+"""The measures of two views; several chains are about the same two."""

@@ -6,6 +6,7 @@ Nothing here, nor in what it calls, is shared with what writes chains. A sentenc
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from actial.mix import verified_conclusions as so
 from actial.mix import verified_evidence as seen
@@ -34,7 +35,7 @@ def check_claims(chain: str, question: Question, scene: Scene) -> None:
     for sentence in sentences_of(chain):
         if facts.answer:
             raise FalseClaim(f"goes on after its answer: {sentence!r}")
-        for pattern, check in _RULES:
+        for pattern, check in _RULES.get(_first_word(sentence), ()):
             if match := pattern.fullmatch(sentence):
                 check(scene, match, facts)
                 break
@@ -209,7 +210,8 @@ _SO: tuple[tuple[str, Check], ...] = (
     (r"So the camera (?P<said>did not tilt)\.", so.tilted),
     (r"Its right side went (?P<rise>up|down), so from behind it rolled (?P<way>clockwise|counter-clockwise)\.", so.rolled),
     (r"With its right side (?P<rise>higher|lower) than before, the camera rolled (?P<way>clockwise|counter-clockwise)\.", so.rolled),
-    (r"Its right side is as high as before, so it did not roll\.|So the camera did not roll\.", so.rolled),
+    (r"Its right side is as high as before, so it did not roll\.", so.rolled),
+    (r"So the camera did not roll\.", so.rolled),
     (rf"So in the world the camera went {_of('way', 'up', 'down')} by {_tenths('by')} object heights\.", so.rose),
     (rf"In the world its eye is {_tenths('by')} object heights {_of('than', 'higher', 'lower')}: the camera went {_of('way', 'up', 'down')}\.", so.rose),
     (r"So the camera (?:came (?P<way>closer) to|went (?P<farther>farther) from) the object\.", so.distance),
@@ -220,20 +222,31 @@ _SO: tuple[tuple[str, Check], ...] = (
         so.went_on,
     ),
     (r"It (?P<how>came nearer to|got farther from) what was ahead of it: in the first camera's frame it went (?P<way>forward|backward)\.", so.went_on),
-    (r"So the camera is at the same distance from the object\.|Measured from the object, the camera kept its distance\.", so.same_distance),
+    (r"So the camera is at the same distance from the object\.", so.same_distance),
+    (r"Measured from the object, the camera kept its distance\.", so.same_distance),
     (r"So the camera stayed in place\.|So the camera did not leave its place\.", so.stayed("stayed", "none")),
-    (
-        r"So as the object sees it, the camera went to neither side\.|From the object's point of view the camera stayed where it was\.",
-        so.stayed("stayed_before", "none"),
-    ),
+    (r"So as the object sees it, the camera went to neither side\.", so.stayed("stayed_before", "none")),
+    (r"From the object's point of view the camera stayed where it was\.", so.stayed("stayed_before", "none")),
     (r"So the camera did not move\.|So the camera kept its place\.", so.stayed("did_not_move", "no")),
     (r"So the camera moved\.|So the camera changed its place\.", so.did_move),
     (r"So the camera turned\.|So the camera was rotated\.", so.did_turn),
-    (
-        r"Slope, lean and heading are all as before, so the camera did not turn\.|As neither slope nor lean nor heading changed, the camera was not rotated\.",
-        so.did_not_turn,
-    ),
+    (r"Slope, lean and heading are all as before, so the camera did not turn\.", so.did_not_turn),
+    (r"As neither slope nor lean nor heading changed, the camera was not rotated\.", so.did_not_turn),
     (rf"Of the angles offered, {_OPTION} is the nearest\.", so.offered),
     (rf"Nearest to that among the options is {_OPTION}\.", so.offered),
 )
-_RULES = [(re.compile(pattern), check) for pattern, check in (*_SEEN, *((pattern, so.reason) for pattern in _TRUE_OF_ANY), *_SO)]
+
+
+def _by_first_word(rules: Iterable[tuple[str, Check]]) -> dict[str, list[tuple[re.Pattern[str], Check]]]:
+    """Every rule under the word that its sentences begin with, of which there is one."""
+    found: dict[str, list[tuple[re.Pattern[str], Check]]] = {}
+    for pattern, check in rules:
+        found.setdefault(_first_word(pattern), []).append((re.compile(pattern), check))
+    return found
+
+
+def _first_word(text: str) -> str:
+    return text[: next((i for i, letter in enumerate(text) if not letter.isalpha()), None)]
+
+
+_RULES = _by_first_word((*_SEEN, *((pattern, so.reason) for pattern in _TRUE_OF_ANY), *_SO))
