@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -65,7 +65,8 @@ class Ask:
     def key(self) -> str:
         """Names everything a reply depends on: model, turns, the pictures' bytes and settings; not the server's address."""
         pictures = [hashlib.sha256(picture).hexdigest() for picture in self.pictures]
-        asked = [self.model, [asdict(m) for m in self.messages], pictures, self.temperature, self.max_tokens]
+        turns = [{"role": m.role, "content": m.content} for m in self.messages]
+        asked = [self.model, turns, pictures, self.temperature, self.max_tokens]
         asked += [] if self.seed is None else [self.seed]
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
@@ -75,10 +76,13 @@ class Ask:
         Args:
             limit_name: what the server calls the limit of tokens.
         """
-        pictures = iter(self.pictures)
-        turns = [{"role": m.role, "content": _content(m.content, pictures)} for m in self.messages]
-        request = {"model": self.model, "messages": turns, "temperature": self.temperature, limit_name: self.max_tokens}
-        return json.dumps(request | ({} if self.seed is None else {"seed": self.seed})).encode()
+        turns = [{"role": m.role, "content": _content(m.content)} for m in self.messages]
+        asked = {"model": self.model, "messages": turns, "temperature": self.temperature, limit_name: self.max_tokens}
+        first, *others = json.dumps(asked | ({} if self.seed is None else {"seed": self.seed})).encode().split(_NO_PICTURE)
+        pieces = [first]
+        for picture, piece in zip(self.pictures, others, strict=True):
+            pieces += (*_data_url(picture), piece)
+        return b"".join(pieces)
 
 
 @dataclass(frozen=True)
@@ -172,18 +176,22 @@ def _checked_url(server: Server) -> str:
     return url.rstrip("/")
 
 
-def _content(text: str, pictures: Any) -> str | list[dict[str, Any]]:
-    parts: list[dict[str, Any]] = []
-    for part in content_parts(text):
-        parts.append({"type": "image_url", "image_url": {"url": _data_url(next(pictures))}} if part["type"] == "image" else dict(part))
-    return text if all(part["type"] == "text" for part in parts) else parts
+_NO_PICTURE = b'{"url": ""}'
+"""In JSON, where a picture goes; within a text its quotes would be escaped. Pictures are put in afterwards: what encodes text would look at every letter."""
 
 
-def _data_url(picture: bytes) -> str:
+def _content(text: str) -> str | list[dict[str, Any]]:
+    parts = content_parts(text)
+    if all(part["type"] == "text" for part in parts):
+        return text
+    return [{"type": "image_url", "image_url": {"url": ""}} if part["type"] == "image" else dict(part) for part in parts]
+
+
+def _data_url(picture: bytes) -> tuple[bytes, bytes, bytes]:
     kind = picture_format(picture)
     if kind is None:
         raise ValueError("only PNG and JPEG pictures are sent")
-    return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
+    return b'{"url": "data:image/%s;base64,' % kind.encode(), base64.b64encode(picture), b'"}'
 
 
 def picture_format(picture: bytes) -> str | None:
