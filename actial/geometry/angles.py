@@ -125,7 +125,7 @@ def level_motion_of(T_world_1: Floats, T_world_2: Floats, object_center: Sequenc
 
 
 def left_deg(a: tuple[float, float], b: tuple[float, float]) -> float:
-    """How far to the left of one way on the map another points, in (-180, 180]."""
+    """How far to the left of one way on the map another points, in [-180, 180]."""
     return math.degrees(math.atan2(a[0] * b[1] - a[1] * b[0], a[0] * b[0] + a[1] * b[1]))
 
 
