@@ -8,11 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from actial.evaluation.benchmarks.camera_moves import CameraMove
 from actial.evaluation.benchmarks.published import Row, published_rows
 from actial.questions.external_rows import RefusedRow
 from actial.records import Question
 from actial.stats import Mean, clustered_mean
+
+if TYPE_CHECKING:
+    from actial.questions.contradictions import Family
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +26,7 @@ class Quantity:
 
     value: float
     unit: str
-    """`m`, `deg`, …; empty for a count."""
+    """As `answers.numbers.Unit` has it: `m`, `cm`, `m2`, `deg`, `count`, …."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +45,14 @@ class Item:
     """What all variants of one question share: its orders of options, its mirror image; the row's own id where there are none."""
     variant: str = ""
     """``, `circular`, `flip` or `flip_circular`."""
-    number: Quantity | None = None
-    """The truth where it is a number."""
+    number: Quantity | CameraMove | None = None
+    """The truth where it is a number, or several."""
     prompt: str | None = None
     """The user turn that the published protocol prescribes, with an `<image>` where each picture goes; None where our `prompt` section's is as good."""
+    scene: str = ""
+    """What other pictures of the same place share, where the benchmark says so: questions about them are not independent."""
+    family: Family | None = None
+    """Where answers to several questions can contradict each other: what each of them claims."""
     strata: Mapping[str, str] = field(default_factory=dict)
     """What metrics group by, such as `{"source": "ADE20K", "task": "Depth"}`, spelled as the benchmark spells it."""
 
@@ -70,6 +79,8 @@ class Scored:
     """0 to 1: whether it was right, or the mean relative accuracy of a number. 0 where nothing could be read."""
     answered: bool
     """Whether an answer could be read."""
+    told: str | float | CameraMove | None = None
+    """What was read: a letter, or a number in the unit asked for."""
 
 
 @dataclass(frozen=True, slots=True)

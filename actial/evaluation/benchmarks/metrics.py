@@ -84,7 +84,7 @@ def all_right(name: str, formula: str, key: Callable[[Item], str], only: Callabl
 
 
 def clusters(scored: Sequence[Scored]) -> dict[str, str]:
-    """By row, what it is not independent of: questions about the same pictures and variants of one question are joined, as far as that reaches."""
+    """By row, what it is not independent of: questions about one picture, one scene, and variants of one question are joined, as far as that reaches."""
     joined: dict[str, str] = {}
 
     def root(name: str) -> str:
@@ -95,4 +95,6 @@ def clusters(scored: Sequence[Scored]) -> dict[str, str]:
 
     for s in scored:
         joined[root(f"group {s.item.group}")] = root(f"scene {s.item.question.scene_id}")
+        if s.item.scene:
+            joined[root(f"group {s.item.group}")] = root(f"place {s.item.scene}")
     return {s.item.row_id: root(f"group {s.item.group}") for s in scored}

@@ -1,4 +1,4 @@
-"""Rows of files as they were published: Parquet, VLMEvalKit's TSV with pictures in base64, JSON lines; one at a time, however large the file."""
+"""Rows of files as they were published: Parquet, VLMEvalKit's TSV with pictures in base64, JSON, JSON lines; one at a time, however large the file."""
 
 from __future__ import annotations
 
@@ -173,4 +173,17 @@ def _refuse_if_lacking(title: str, path: Path, columns: Sequence[str], names: Se
         raise UserError(f"{path} has no column {lacking[0]}{where}, which {title} is published with; it has {', '.join(names)}: fetch it again")
 
 
-_READERS = {".parquet": _parquet, ".tsv": _tsv, ".jsonl": _jsonl}
+def _json(title: str, path: Path, columns: Sequence[str], optional: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+    """A list of objects, read as one."""
+    try:
+        rows = json.loads(path.read_bytes())
+    except (ValueError, OSError) as error:
+        raise UserError(f"{path} is not JSON ({error}): fetch {title} again") from None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise UserError(f"{path} is not a list of JSON objects: fetch {title} again")
+    for number, cells in enumerate(rows):
+        _refuse_if_lacking(title, path, columns, list(cells), f" in row {number}")
+        yield cells
+
+
+_READERS = {".parquet": _parquet, ".tsv": _tsv, ".jsonl": _jsonl, ".json": _json}

@@ -7,14 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actial.errors import UserError
+from actial.evaluation.benchmarks.all_angles import ALL_ANGLES
 from actial.evaluation.benchmarks.benchmark import Benchmark
 from actial.evaluation.benchmarks.blink import BLINK
 from actial.evaluation.benchmarks.cv_bench import CV_BENCH
+from actial.evaluation.benchmarks.mindcube import MINDCUBE, MINDCUBE_TINY
 from actial.evaluation.benchmarks.mmsi_bench import MMSI_BENCH, MMSI_BENCH_CIRCULAR
+from actial.evaluation.benchmarks.ours import OURS
 from actial.evaluation.benchmarks.published import published_files
 from actial.evaluation.benchmarks.sat import SAT_REAL, SAT_VAL
+from actial.evaluation.benchmarks.spar_bench import SPAR_BENCH, SPAR_BENCH_TINY
 from actial.evaluation.benchmarks.three_d_sr_bench import THREE_D_SR_BENCH
+from actial.evaluation.benchmarks.view_spatial import VIEW_SPATIAL
 from actial.evaluation.benchmarks.viewpoint_100k import VIEWPOINT_100K
+from actial.evaluation.benchmarks.vsi_bench import VSI_BENCH, VSI_BENCH_DEBIASED
 from actial.questions.external_files import BENCHMARKS as FOLDER
 from actial.questions.external_files import NotFetched, hub_folder
 
@@ -29,8 +35,17 @@ BENCHMARKS: dict[str, Benchmark] = {
         SAT_REAL,
         SAT_VAL,
         VIEWPOINT_100K,
+        MINDCUBE,
+        MINDCUBE_TINY,
+        VIEW_SPATIAL,
+        VSI_BENCH,
+        VSI_BENCH_DEBIASED,
+        SPAR_BENCH,
+        SPAR_BENCH_TINY,
+        ALL_ANGLES,
     )
 }
+"""Published ones."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +72,9 @@ def named(names: Sequence[str]) -> list[Benchmark]:
         UserError: there is none of that name.
     """
     for name in names:
-        if name not in BENCHMARKS:
-            raise UserError(f"there is no benchmark {name!r}: take one of {', '.join(BENCHMARKS)}")
-    return [BENCHMARKS[name] for name in dict.fromkeys(names)]
+        if name not in BENCHMARKS | OURS:
+            raise UserError(f"there is no benchmark {name!r}: take one of {', '.join(BENCHMARKS | OURS)}")
+    return [(BENCHMARKS | OURS)[name] for name in dict.fromkeys(names)]
 
 
 def find(benchmark: Benchmark, root: Path) -> Found | NotRun:
@@ -81,10 +96,16 @@ def find(benchmark: Benchmark, root: Path) -> Found | NotRun:
     return Found(benchmark, folder)
 
 
+def find_ours(benchmark: Benchmark, outputs: Path) -> Found | NotRun:
+    """The project's own test, in its outputs."""
+    missing = next((outputs / name for name in benchmark.files if not (outputs / name).exists()), None)
+    return Found(benchmark, outputs) if missing is None else NotRun(benchmark.name, f"{missing} does not exist: run build_qa, with the questions that it asks")
+
+
 def _on_hub(benchmark: Benchmark, folder: Path) -> Path | NotRun:
     aid = f"put its files ({', '.join(benchmark.files)}; see {benchmark.url}) into {folder}"
     if benchmark.hub is None or benchmark.revision is None:
-        return NotRun(benchmark.name, f"{folder} does not exist, and no commit of it on the hub is known: {aid}")
+        return NotRun(benchmark.name, f"{folder} does not exist, and the hub has no commit of it, or nothing that can be asked as it is: {aid}")
     try:
         return hub_folder(benchmark.hub, benchmark.revision, benchmark.files)
     except NotFetched as why:

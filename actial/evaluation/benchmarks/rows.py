@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from actial import ids
 from actial.evaluation.benchmarks.benchmark import Item, Quantity
+from actial.evaluation.benchmarks.camera_moves import CameraMove
 from actial.evaluation.benchmarks.published import Row
 from actial.prompts import IMAGE_MARK
-from actial.questions.external_rows import RefusedRow, encoded_pictures, lower_case_words, refuse_chat_marks, refuse_options, right_option, size_px
+from actial.questions.external_rows import RefusedRow, decoded, encoded_pictures, lower_case_words, refuse_chat_marks, refuse_options, right_option, size_px
 from actial.records import LETTERS, Question
 
 MOST_PICTURES = 64
@@ -26,7 +28,8 @@ def item(
     task: str,
     options: Sequence[str] = (),
     truth: str | int = "",
-    number: Quantity | None = None,
+    number: Quantity | CameraMove | None = None,
+    scene: str = "",
     group: str = "",
     variant: str = "",
     prompt: str | None = None,
@@ -42,7 +45,7 @@ def item(
         truth: the right option's letter (`B`, `(B)`), text, or place from 0; unused where the answer is a number.
         number: the truth where there are no options.
         prompt: without any `<image>`: its pictures come before it.
-        group, variant, strata: see `Item`; an empty group is the row's own id.
+        scene, group, variant, strata: see `Item`; an empty group is the row's own id.
 
     Raises:
         RefusedRow: it cannot be asked.
@@ -80,7 +83,22 @@ def item(
         tied_class="",
         source=name,
     )
-    return Item(row_id, question, found, sizes_px, group or row_id, variant, number, prompt, strata or {})
+    return Item(row_id, question, found, sizes_px, group or row_id, variant, number, prompt, scene, strata=strata or {})
+
+
+def number_of(cell: Any) -> float:
+    """A truth that is a number, or the text of one.
+
+    Raises:
+        RefusedRow: it is neither.
+    """
+    try:
+        value = float(cell if isinstance(cell, float) else decoded(cell, "answer"))
+    except ValueError:
+        raise RefusedRow("a truth that is no number") from None
+    if not math.isfinite(value):
+        raise RefusedRow("a truth that is no number")
+    return value
 
 
 def pictures_before(text: str, n: int) -> str:

@@ -1,0 +1,31 @@
+"""What an answer to an item is worth: an option is right or not, a number and a camera move earn what the benchmark's authors give them.
+
+Reading is `answers`; a move is looked for in the part of a completion where that looks for options and numbers. What cannot be read earns 0 and is counted.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from actial.answers import Answer, Unparsed, read_answer
+from actial.answers.numbers import Number, Unit, read_number
+from actial.answers.parts import answering_part
+from actial.evaluation.benchmarks.benchmark import Item, Scored
+from actial.evaluation.benchmarks.camera_moves import CameraMove, read_move, score
+from actial.evaluation.benchmarks.relative_accuracy import mean_relative_accuracy
+
+
+def scored(item: Item, completion: str) -> Scored:
+    """An item with what a completion is worth."""
+    if item.number is None:
+        reading = read_answer(completion, item.question.options)
+        letter = reading.letter if isinstance(reading, Answer) else None
+        return Scored(item.without_pictures(), float(letter == item.question.truth), letter is not None, letter)
+    if isinstance(item.number, CameraMove):
+        part = answering_part(completion)
+        move = None if isinstance(part, Unparsed) else read_move(part.text)
+        return Scored(item.without_pictures(), 0.0 if move is None else score(move, item.number), move is not None, move)
+    number = read_number(completion, cast("Unit", item.number.unit))
+    if not isinstance(number, Number):
+        return Scored(item.without_pictures(), 0.0, answered=False)
+    return Scored(item.without_pictures(), mean_relative_accuracy(number.value, item.number.value), True, number.value)
