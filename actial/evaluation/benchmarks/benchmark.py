@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from actial.evaluation.benchmarks.camera_moves import CameraMove
-from actial.evaluation.benchmarks.published import Row, published_rows
+from actial.evaluation.benchmarks.published import Row, gathered, published_rows
 from actial.questions.external_rows import RefusedRow
 from actial.records import Question
 from actial.stats import Mean, clustered_mean
@@ -156,6 +156,12 @@ class Benchmark:
     """What is asked beside an item, such as its options in other orders."""
     adapted: Callable[[Benchmark, Path], Benchmark] = lambda benchmark, folder: benchmark
     """The benchmark as a folder has it, where that says how its columns are called."""
+    home: str = ""
+    """Name of the benchmark whose folder its files lie in, where that is another's."""
+    beside: tuple[str, ...] = ()
+    """Patterns of further files that are fetched from the hub: the archives that its pictures lie in."""
+    together: Callable[[Row], str] | None = None
+    """Rows of one key are asked one after the other, since it takes long to open what they show; all rows of a file are then in memory at a time."""
     at_least_one: bool = False
     """Whether one of `files` is enough."""
 
@@ -169,7 +175,8 @@ class Benchmark:
             UserError: a file is missing, unreadable, or lacks a column.
         """
         this, seen = self.adapted(self, folder), set[str]()
-        for row in published_rows(this.title, folder, this.files, this.columns, this.optional, at_least_one=this.at_least_one):
+        rows = published_rows(this.title, folder, this.files, this.columns, this.optional, at_least_one=this.at_least_one)
+        for row in rows if this.together is None else gathered(rows, this.together):
             row_id = f"row {row.number}"
             try:
                 row_id = this.row_id(row) or row_id

@@ -5,14 +5,15 @@ Reading is `answers`; a move is looked for in the part of a completion where tha
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import cast
 
-from actial.answers import Answer, Unparsed, read_answer
-from actial.answers.numbers import Number, Unit, read_number
+from actial.answers import Answer, Unparsed, numbers, read_answer
 from actial.answers.parts import answering_part
-from actial.evaluation.benchmarks.benchmark import Item, Scored
+from actial.evaluation.benchmarks.benchmark import Item, Metric, Quantity, Scored, Unit
 from actial.evaluation.benchmarks.camera_moves import CameraMove, read_move, score
-from actial.evaluation.benchmarks.relative_accuracy import mean_relative_accuracy
+from actial.evaluation.benchmarks.relative_accuracy import mean_relative_accuracy, mean_relative_accuracy_as_written
 
 
 def scored(item: Item, completion: str) -> Scored:
@@ -25,7 +26,21 @@ def scored(item: Item, completion: str) -> Scored:
         part = answering_part(completion)
         move = None if isinstance(part, Unparsed) else read_move(part.text)
         return Scored(item.without_pictures(), 0.0 if move is None else score(move, item.number), move is not None, move)
-    number = read_number(completion, cast("Unit", item.number.unit))
-    if not isinstance(number, Number):
+    number = numbers.read_number(completion, cast("numbers.Unit", item.number.unit))
+    if not isinstance(number, numbers.Number):
         return Scored(item.without_pictures(), 0.0, answered=False)
     return Scored(item.without_pictures(), mean_relative_accuracy(number.value, item.number.value), True, number.value)
+
+
+def as_written(metric: Metric, name: str, formula: str) -> Metric:
+    """The same metric of the credits that the formula of the paper gives numbers (see `relative_accuracy`)."""
+
+    def credit(s: Scored) -> float:
+        if isinstance(s.item.number, Quantity) and isinstance(s.told, float):
+            return mean_relative_accuracy_as_written(s.told, s.item.number.value)
+        return s.credit
+
+    def units(scored: Sequence[Scored]) -> list[Unit]:
+        return metric.units([replace(s, credit=credit(s)) for s in scored])
+
+    return Metric(name, formula, units)

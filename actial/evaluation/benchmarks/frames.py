@@ -1,13 +1,19 @@
-"""Frames of a video as pictures: a folder of them that somebody took before, or taken here from the file at evenly spaced times."""
+"""Frames of a video as pictures: a folder of them that somebody took before, or taken here from the file, or out of an archive, at evenly spaced times."""
 
 from __future__ import annotations
 
 import os
 import re
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from actial.evaluation.benchmarks.archives import archived
 from actial.shards import encode_png
+
+if TYPE_CHECKING:
+    import cv2
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
 
@@ -25,42 +31,38 @@ def frame_files(folder: Path) -> list[Path]:
     return sorted(files, key=lambda path: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path.name)])
 
 
-def frames_of(place: Path, wanted: int) -> Sequence[bytes] | None:
-    """Encoded frames of a video: pictures out of the folder `place`, or else frames of `place`.mp4 as PNG; None where there is neither, or it cannot be read.
+def frames_of(folder: Path, name: str, wanted: int) -> Sequence[bytes]:
+    """Encoded frames of the video `name` of a benchmark: the pictures of a folder of that name, or else frames of `name`.mp4 as PNG, without further loss.
 
-    A folder that holds fewer pictures than wanted gives them all.
+    Where there are fewer than wanted, all; none where there is neither, or it cannot be read.
     """
-    if place.is_dir():
-        files = frame_files(place)
-        return [files[i].read_bytes() for i in evenly_spaced(len(files), wanted)] or None
-    return _decoded(place.with_name(f"{place.name}.mp4"), wanted)
+    if (folder / name).is_dir():
+        files = frame_files(folder / name)
+        return [files[i].read_bytes() for i in evenly_spaced(len(files), wanted)]
+    if (video := folder / f"{name}.mp4").exists():
+        return _decoded(video, wanted)
+    if (data := archived(folder, f"{name}.mp4")) is None:
+        return []
+    with tempfile.NamedTemporaryFile(suffix=".mp4") as copy:
+        copy.write(data)
+        copy.flush()
+        return _decoded(Path(copy.name), wanted)
 
 
-def _decoded(video: Path, wanted: int) -> list[bytes] | None:
-    """Read from the start: a seek lands on the nearest key frame in some files."""
-    if not video.exists():
-        return None
+def _decoded(video: Path, wanted: int) -> list[bytes]:
+    """Read from the start: a seek lands on the nearest key frame in some files, and a file's own count of frames is now and then larger than what it holds."""
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # a broken file is our sentence to say
     import cv2
 
-    capture = cv2.VideoCapture(str(video), cv2.CAP_FFMPEG)
-    try:
-        places = evenly_spaced(_count(capture), wanted)
-        capture.open(str(video), cv2.CAP_FFMPEG)
-        found = []
-        for number in range(places[-1] + 1 if places else 0):
-            if not capture.grab():
-                return None
-            if number in places:
-                found.append(encode_png(capture.retrieve()[1][..., ::-1]))
-        return found or None
-    finally:
-        capture.release()
-
-
-def _count(capture: object) -> int:
-    """Frames that can really be read: a file's own count is now and then larger."""
-    n = 0
-    while capture.grab():  # type: ignore[attr-defined]  # cv2.VideoCapture, which is loaded late
+    n, capture = 0, cv2.VideoCapture(str(video), cv2.CAP_FFMPEG)
+    while capture.grab():
         n += 1
-    return n
+    places = set(evenly_spaced(n, wanted))
+    capture.open(str(video), cv2.CAP_FFMPEG)
+    found = [_picture(capture) for i in range(n) if capture.grab() and i in places]
+    capture.release()
+    return found if len(found) == len(places) else []
+
+
+def _picture(capture: cv2.VideoCapture) -> bytes:
+    return encode_png(capture.retrieve()[1][..., ::-1])

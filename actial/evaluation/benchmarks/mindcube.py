@@ -83,6 +83,7 @@ def _benchmark(name: str, title: str, file: str, n: str) -> Benchmark:
             *(micro(setting, f"the share of the questions of the setting {setting} that is right", within("setting", setting)) for setting in SETTINGS),
         ),
         primary="overall",
+        home="mindcube",
     )
 
 

@@ -92,6 +92,7 @@ MMSI_BENCH = Benchmark(
 MMSI_BENCH_CIRCULAR = replace(
     MMSI_BENCH,
     name=f"{NAME}_circular",
+    home=NAME,
     read=_reader(f"{NAME}_circular"),
     title="MMSI-Bench, circular",
     protocol=f"{MMSI_BENCH.protocol} Each question is asked with its options in all rotations.",

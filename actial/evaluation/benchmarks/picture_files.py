@@ -1,35 +1,35 @@
-"""Pictures that a row names by their paths."""
+"""Pictures that a row names by their paths: files below the benchmark's folder, or in an archive there."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from actial.evaluation.benchmarks.archives import archived
 from actial.questions.external_rows import RefusedRow
-
-NOT_THERE = "a picture that is not there"
 
 
 def named_pictures(folder: Path, names: Sequence[str], without: str = "") -> list[bytes]:
     """The encoded pictures below a folder.
 
     Args:
-        without: a folder's name that the archives on the hub do not have, left out where a path begins with it and names no file as it stands.
+        without: a folder's name that the archives do not have, left out where a path begins with it and names no file as it stands.
 
     Raises:
         RefusedRow: there are none, one is not there, or its path leads out of the folder.
     """
     if not names:
         raise RefusedRow("no picture")
-    return [_place(folder, name, without).read_bytes() for name in names]
+    return [_picture(folder, name, without) for name in names]
 
 
-def _place(folder: Path, name: str, without: str) -> Path:
-    parts = PurePosixPath(name.replace("\\", "/"))
-    if parts.is_absolute() or ".." in parts.parts:
+def _picture(folder: Path, name: str, without: str) -> bytes:
+    whole = PurePosixPath(name.replace("\\", "/"))
+    if whole.is_absolute() or ".." in whole.parts:
         raise RefusedRow("a picture outside the benchmark's folder")
-    shorter = parts.relative_to(without) if without and parts.parts[:1] == (without,) else parts
-    found = next((place for place in (folder / parts, folder / shorter) if place.is_file()), None)
-    if found is None:
-        raise RefusedRow(NOT_THERE)
-    return found
+    for place in dict.fromkeys((whole, whole.relative_to(without) if without and whole.parts[:1] == (without,) else whole)):
+        if (folder / place).is_file():
+            return (folder / place).read_bytes()
+        if (found := archived(folder, place.as_posix())) is not None:
+            return found
+    raise RefusedRow("a picture that is not there")

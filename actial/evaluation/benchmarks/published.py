@@ -6,8 +6,9 @@ import ast
 import base64
 import binascii
 import csv
+import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,14 @@ def published_rows(
             number += 1
         if number == first:
             raise UserError(f"{path} holds no rows: fetch {title} again")
+
+
+def gathered(rows: Iterable[Row], key: Callable[[Row], str]) -> Iterator[Row]:
+    """Rows of one key one after the other, keys in the order of their first rows."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(key(row), []).append(row)
+    return itertools.chain.from_iterable(found.values())
 
 
 def published_files(title: str, folder: Path, patterns: Sequence[str], *, at_least_one: bool = False) -> list[Path]:

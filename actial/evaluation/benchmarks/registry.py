@@ -81,18 +81,23 @@ def find(benchmark: Benchmark, root: Path) -> Found | NotRun:
     """Where a benchmark's files are: in its folder where there is one, else in the hub's cache (fetched into it where there is a network).
 
     Args:
-        root: `data/external`; the benchmark's folder is `benchmarks/<name>` in it.
+        root: `data/external`; the benchmark's folder is `benchmarks/<name>` in it, or that of the one it shares its files with.
 
     Raises:
         UserError: its folder is there, but lacks a file.
     """
-    folder = root / FOLDER / benchmark.name
+    folder = root / FOLDER / (benchmark.home or benchmark.name)
     if not folder.exists():
         found = _on_hub(benchmark, folder)
         if isinstance(found, NotRun):
             return found
         folder = found
-    published_files(benchmark.title, folder, benchmark.files, at_least_one=benchmark.at_least_one)
+    try:
+        published_files(benchmark.title, folder, benchmark.files, at_least_one=benchmark.at_least_one)
+    except UserError as why:
+        if not benchmark.home:
+            raise
+        return NotRun(benchmark.name, str(why))  # the folder is there for another's sake
     return Found(benchmark, folder)
 
 
@@ -107,6 +112,6 @@ def _on_hub(benchmark: Benchmark, folder: Path) -> Path | NotRun:
     if benchmark.hub is None or benchmark.revision is None:
         return NotRun(benchmark.name, f"{folder} does not exist, and the hub has no commit of it, or nothing that can be asked as it is: {aid}")
     try:
-        return hub_folder(benchmark.hub, benchmark.revision, benchmark.files)
+        return hub_folder(benchmark.hub, benchmark.revision, (*benchmark.files, *benchmark.beside))
     except NotFetched as why:
         return NotRun(benchmark.name, f"{folder} does not exist, and {benchmark.hub} at {benchmark.revision} {why}: {aid}")

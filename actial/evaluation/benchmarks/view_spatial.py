@@ -76,4 +76,5 @@ VIEW_SPATIAL = Benchmark(
         *(micro(kind, f"the share of the questions of the type {kind} that is right", within("type", kind)) for kind in TYPES),
     ),
     primary="overall",
+    beside=("*.zip",),
 )

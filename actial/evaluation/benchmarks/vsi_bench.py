@@ -26,6 +26,7 @@ import functools
 from pathlib import Path
 
 from actial.evaluation.benchmarks.benchmark import Benchmark, Item, Quantity
+from actial.evaluation.benchmarks.credits import as_written
 from actial.evaluation.benchmarks.frames import frames_of
 from actial.evaluation.benchmarks.metrics import by_strata, equal_strata, micro, within
 from actial.evaluation.benchmarks.published import Row
@@ -44,8 +45,8 @@ SHARES = dict.fromkeys(DIRECTIONS, 1 / 24) | dict.fromkeys((*UNITS, *CHOICES[3:]
 
 
 @functools.lru_cache(maxsize=2)
-def _frames(place: Path) -> tuple[bytes, ...]:
-    return tuple(frames_of(place, N_FRAMES) or ())
+def _frames(folder: Path, name: str) -> tuple[bytes, ...]:
+    return tuple(frames_of(folder, name, N_FRAMES))
 
 
 def _read(name: str, row: Row, row_id: str) -> Item:
@@ -65,7 +66,7 @@ def _read(name: str, row: Row, row_id: str) -> Item:
     else:
         listed = "\n".join(row.texts("options"))
         options, turn = lettered_options(listed)[1], f"{FRAMES}\n{question}\nOptions:\n{listed}\n{DIRECTLY}"
-    frames = _frames(row.folder / data_set / scene)
+    frames = _frames(row.folder, f"{data_set}/{scene}")
     if not frames:
         raise RefusedRow("neither a video nor a folder of frames that can be read")
     return item(
@@ -88,8 +89,8 @@ def _benchmark(name: str, title: str, file: str, n: str) -> Benchmark:
         name=name,
         title=title,
         version=f"{file} of bdcadb3: {n} rows, {N_FRAMES} frames",
-        hub=None,
-        revision=None,
+        hub="nyu-visionx/VSI-Bench",
+        revision="bdcadb3fea447621a828a24911801faba3587c12",
         files=(file,),
         columns=("id", "dataset", "scene_name", "question_type", "question", "options", "ground_truth"),
         licence="Apache-2.0",
@@ -98,11 +99,15 @@ def _benchmark(name: str, title: str, file: str, n: str) -> Benchmark:
         row_id=lambda row: row.text("id"),
         read=functools.partial(_read, name),
         metrics=(
-            by_strata("overall", "the mean of the eight tasks' means, relative direction being the mean over easy, medium and hard", "type", SHARES),
+            overall := by_strata("overall", "the mean of the eight tasks' means, relative direction being the mean over easy, medium and hard", "type", SHARES),
+            as_written(overall, "overall_as_written", "overall, with numbers earning what the paper's formula gives where an error falls on a threshold"),
             *(micro(task, f"the mean over the questions of the task {task}", within("task", task)) for task in TASKS if task != "object_rel_direction"),
             equal_strata("object_rel_direction", "the mean of the accuracies over easy, medium and hard", "type", DIRECTIONS),
         ),
         primary="overall",
+        home="vsi_bench",
+        beside=("*.zip",),
+        together=lambda row: f"{row.cells['dataset']}/{row.cells['scene_name']}",
     )
 
 

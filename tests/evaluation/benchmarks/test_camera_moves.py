@@ -40,7 +40,7 @@ def test_the_score_is_relative_to_the_answer_as_the_authors_have_it() -> None:
 
 def test_reading_takes_time_linear_in_the_length() -> None:
     times_s = []
-    for n in (20_000, 200_000):
+    for n in (5_000, 50_000):
         start = time.process_time()
         read_move("move_right" * n)
         read_move("move_" * n + "move_right : " * n)

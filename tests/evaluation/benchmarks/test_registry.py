@@ -9,7 +9,7 @@ import pytest
 
 from actial.errors import UserError
 from actial.evaluation.benchmarks.benchmark import Benchmark
-from actial.evaluation.benchmarks.registry import BENCHMARKS, Found, NotRun, find, named
+from actial.evaluation.benchmarks.registry import BENCHMARKS, Found, NotRun, find, find_ours, named
 
 
 @pytest.mark.parametrize("benchmark", BENCHMARKS.values(), ids=lambda b: b.name)
@@ -30,7 +30,7 @@ def test_a_benchmark_that_cannot_be_had_is_not_run_for_a_reason(benchmark: Bench
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
     found = find(benchmark, tmp_path)
     assert isinstance(found, NotRun) and found.name == benchmark.name
-    assert str(tmp_path / "benchmarks" / benchmark.name) in found.reason and benchmark.url in found.reason
+    assert str(tmp_path / "benchmarks" / (benchmark.home or benchmark.name)) in found.reason and benchmark.url in found.reason
 
 
 def test_its_folder_is_taken_where_there_is_one(tmp_path: Path) -> None:
@@ -42,6 +42,26 @@ def test_its_folder_is_taken_where_there_is_one(tmp_path: Path) -> None:
     for name in benchmark.files:
         (folder / name).touch()
     assert find(benchmark, tmp_path) == Found(benchmark, folder)
+
+
+def test_benchmarks_that_share_a_folder_are_found_each_by_its_own_files(tmp_path: Path) -> None:
+    folder = tmp_path / "benchmarks" / "mindcube"
+    (folder / "raw").mkdir(parents=True)
+    (folder / "raw" / "MindCube_tinybench.jsonl").touch()
+    assert find(BENCHMARKS["mindcube_tiny"], tmp_path) == Found(BENCHMARKS["mindcube_tiny"], folder)
+    assert find(BENCHMARKS["mindcube"], tmp_path) == NotRun(
+        "mindcube", f"{folder} lacks raw/MindCube.jsonl, which MindCube is published in: put the files there as they are published"
+    )
+
+
+def test_our_own_tests_lie_in_the_outputs(tmp_path: Path) -> None:
+    families = named(["families"])[0]
+    found = find_ours(families, tmp_path)
+    assert isinstance(found, NotRun) and found.reason == f"{tmp_path}/build_qa/test.parquet does not exist: run build_qa, with the questions that it asks"
+    (tmp_path / "build_qa").mkdir()
+    for name in families.files:
+        (tmp_path / name).touch()
+    assert find_ours(families, tmp_path) == Found(families, tmp_path)
 
 
 def test_a_name_that_no_benchmark_has_ends_in_a_sentence() -> None:

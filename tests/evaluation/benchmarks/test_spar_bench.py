@@ -88,7 +88,7 @@ def test_the_score_by_hand(folder: Path) -> None:
     assert [s.credit for s in found] == pytest.approx([0.4, 0.9, 0, 1, 0, (1 + 1 + 1 + 0.1 + 1) / 5])
     assert [s.answered for s in found] == [True, True, False, True, True, True]
     of_tasks = {r["task"]: s.credit for r, s in zip(ROWS, found, strict=True)}
-    assert values(SPAR_BENCH, found) == pytest.approx(dict.fromkeys(("overall", "low", "middle", "high", *TASKS)) | of_tasks)
+    assert values(SPAR_BENCH, found) == pytest.approx(dict.fromkeys(("overall", "overall_as_written", "low", "middle", "high", *TASKS)) | of_tasks)
 
 
 def test_overall_is_the_mean_of_twenty_tasks(tmp_path: Path) -> None:

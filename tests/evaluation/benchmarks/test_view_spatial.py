@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,16 @@ def test_rows_become_questions(folder: Path) -> None:
     assert items[0].question.kind == "viewspatial_camera_perspective_relative_direction"
     assert items[3].pictures == tuple(png(f"{ROOM}/{name}.jpg") for name in (20, 200, 280)) and len(items[3].question.view_ids) == 3
     assert items[3].scene == items[0].scene == "ViewSpatial-Bench/scannetv2_val/scene0011_00" and items[1].scene != items[2].scene
+
+
+def test_pictures_are_read_out_of_the_archives(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    packed = tmp_path_factory.mktemp("packed")
+    write_json(packed / FILE, ROWS)
+    for data_set in ("scannetv2_val", "val2017"):
+        with zipfile.ZipFile(packed / f"{data_set}.zip", "w") as archive:
+            for path in sorted((folder / data_set).rglob("*.jpg")):
+                archive.write(path, path.relative_to(folder))
+    assert [i.pictures for i in asked(VIEW_SPATIAL, packed)[0]] == [i.pictures for i in asked(VIEW_SPATIAL, folder)[0]]
 
 
 def test_the_prompt_is_the_published_one(folder: Path) -> None:
