@@ -50,19 +50,26 @@ def frames_of(folder: Path, name: str, wanted: int) -> Sequence[bytes]:
 
 
 def _decoded(video: Path, wanted: int) -> list[bytes]:
-    """Read from the start: a seek lands on the nearest key frame in some files, and a file's own count of frames is now and then larger than what it holds."""
+    """Read from the start: a seek lands on the nearest key frame in some files. Where a file holds fewer frames than it says, they are counted."""
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # a broken file is our sentence to say
     import cv2
 
-    n, capture = 0, cv2.VideoCapture(str(video), cv2.CAP_FFMPEG)
-    while capture.grab():
-        n += 1
-    places = set(evenly_spaced(n, wanted))
-    capture.open(str(video), cv2.CAP_FFMPEG)
-    found = [_picture(capture) for i in range(n) if capture.grab() and i in places]
-    capture.release()
-    return found if len(found) == len(places) else []
+    n = int(cv2.VideoCapture(str(video), cv2.CAP_FFMPEG).get(cv2.CAP_PROP_FRAME_COUNT))
+    found = _taken(cv2.VideoCapture(str(video), cv2.CAP_FFMPEG), evenly_spaced(n, wanted))
+    if not found:
+        counting, n = cv2.VideoCapture(str(video), cv2.CAP_FFMPEG), 0
+        while counting.grab():
+            n += 1
+        found = _taken(cv2.VideoCapture(str(video), cv2.CAP_FFMPEG), evenly_spaced(n, wanted))
+    return found
 
 
-def _picture(capture: cv2.VideoCapture) -> bytes:
-    return encode_png(capture.retrieve()[1][..., ::-1])
+def _taken(capture: cv2.VideoCapture, places: Sequence[int]) -> list[bytes]:
+    """The frames at some places; none where the last of them is not reached."""
+    found = []
+    for place in range(places[-1] + 1 if places else 0):
+        if not capture.grab():
+            return []
+        if place in places:
+            found.append(encode_png(capture.retrieve()[1][..., ::-1]))
+    return found

@@ -172,6 +172,16 @@ def test_rooms_are_opened_once_and_videos_read_out_of_archives(folder: Path, mon
     assert items[3].question.question_id.endswith("_1")  # its number in the file
 
 
+def test_a_video_that_is_cut_off_gives_the_frames_it_holds(folder: Path) -> None:
+    write_video(folder / "whole.avi", 60)
+    data = (folder / "whole.avi").read_bytes()
+    (folder / "arkitscenes/cut.mp4").write_bytes(data[: len(data) // 2])  # its beginning says 60, and fewer than half are there
+    write_jsonl(folder / "test.jsonl", [row(0, "object_counting", 4, scene="cut")])
+    items, refused = asked(VSI_BENCH, folder)
+    n = len(items[0].pictures)
+    assert refused == {} and 10 < n < N_FRAMES and greys(items[0])[:-1] == pytest.approx([5 * i for i in range(n - 1)], abs=0.5)
+
+
 def test_a_broken_archive_ends_in_a_sentence(folder: Path) -> None:
     (folder / "scannet.zip").write_bytes(b"half of it")
     write_jsonl(folder / "test.jsonl", [row(0, "object_counting", 4, scene="one", dataset="scannet")])
