@@ -1,19 +1,18 @@
 """All-Angles Bench (Yeh et al., arXiv 2504.15280): people and things in two to five simultaneous views of one scene.
 
-Published: ch-chenyu/All-Angles-Bench on the hub, `data.json` (2,132 rows about 90 scenes) and the pictures of the EgoHumans scenes beside it, which are less
-than a tenth of the rows; those of Ego-Exo4D have to be requested from its makers and prepared with the authors' scripts. A full commit of the data set was
-not to be found: its files are read from disk.
-Fields: index, folder (the scene), category (six), pair_idx, image_path (paths in the order that "View 1, 2, …" means), question, A, B, C, answer (a letter),
-sourced_dataset.
+Published: ch-chenyu/All-Angles-Bench on the hub, `data.json` (2,132 rows about 90 scenes) and the pictures of the EgoHumans scenes beside it, which 170 of
+the rows show, as others counted; those of Ego-Exo4D have to be requested from its makers and prepared with the authors' scripts. A full commit of the data
+set was not to be found: its files are read from disk. Fields: index, folder (the scene), category (six), pair_idx, image_path (paths in the order that "View
+1, 2, …" means), question, A, B, C, answer (a letter), sourced_dataset.
 
 Metrics: the share that is right, over all and by category (the authors' fork of VLMEvalKit reports both). `pair_idx` names a row's twin, the same question
-asked otherwise (other words, or seen from another view), which 85 % of the rows have; the paper looks at whether both of a pair are right: `pairs`. A row whose
+asked otherwise (other words, or seen from another view), which most rows have; the paper looks at whether both of a pair are right: `pairs`. A row whose
 twin was not asked is in no pair. Chance: 1/3, of pairs 1/9.
 
 Prompt: the fork's (vlmeval/dataset/image_mcq.py at 0e1d210), after the pictures, its trailing space included.
 
-Traps: rows whose pictures are not there, counted; `index` a number in one row and a text in another; a pair_idx that is empty or names the row itself.
-A conversion of another kit strips the options and all commas out of the question: here it stays as it is.
+Traps: rows whose pictures are not there, counted; `index` a number in one row and a text in another; a pair_idx that is empty or names the row itself. A
+conversion of another kit strips the options and all commas out of the question: here it stays as it is.
 """
 
 from __future__ import annotations

@@ -2,14 +2,13 @@
 
 Published: MLL-Lab/MindCube on the hub, one `data.zip`; unpacked, `raw/MindCube.jsonl` (21,154 rows), `raw/MindCube_tinybench.jsonl` (1,050: 600 among, 250
 around, 200 rotation) and the pictures in `other_all_image/`, all below `data/`, which is the benchmark's folder here. Commit
-9c941b46a6bd65b6914669ef7a579948fc9c8467 is the one after the
-repair of March 2026 (README of github.com/mll-lab-nu/MindCube): results before and after it differ.
-Fields: id, category, type, meta_info, question (with its options behind letters, on one line), images (paths, in the order that "image 1, 2, …" means),
-gt_answer (a letter).
+9c941b46a6bd65b6914669ef7a579948fc9c8467 is the one after the repair of March 2026 (README of github.com/mll-lab-nu/MindCube): results before and after it
+differ. Fields: id, category, type, meta_info, question (with its options behind letters, on one line), images (paths, in the order that "image 1, 2, …"
+means), gt_answer (a letter).
 
 Metric: the share that is right. The setting (among, around, rotation, translation, other) is read out of the id as the authors do, around first; translation
-does not count in the authors' overall (`include_in_overall`), nor here. lmms-eval takes the word before the first `_` instead, which is the same for the ids of
-the tiny set, and counts everything. Chance: 1 / number of options, averaged; the paper says 32.35 % of the whole set.
+does not count in the authors' overall (`include_in_overall`), nor here. lmms-eval goes by the word before the first `_` and counts everything. Chance: 1 /
+number of options, averaged; the paper says 32.35 % of the whole set.
 
 Prompt: the authors' `raw_qa` (src/prompt_generation/templates.py), after the pictures; it asks for `<answer>A. Above</answer>`.
 

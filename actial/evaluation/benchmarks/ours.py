@@ -10,13 +10,12 @@ Files: `build_qa/test.parquet`, for families `build_qa/families.jsonl`, and the 
 about the same views are one bit and weigh as one. Chance: 1 / number of options.
 
 Of families, which are what counts as one: *consistent* is the share that is answered whole and without contradiction, *contradicting* that of those whose
-answers no motion of the cameras makes true together, *all right* that without a wrong answer; beside it the accuracy of their questions, since whoever
+answers no motion of the cameras makes true together, *all_right* that without a wrong answer; beside it the accuracy of their questions, since whoever
 always says that nothing moved hardly contradicts itself. Guessing is consistent now and then, and has no simple formula: compare with blind guesses.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,7 +23,7 @@ from typing import NoReturn
 
 from actial.errors import UserError
 from actial.evaluation.benchmarks.benchmark import Benchmark, Item, Metric, Refused, Scored, Unit
-from actial.evaluation.benchmarks.metrics import all_right, clusters, micro, within
+from actial.evaluation.benchmarks.metrics import all_right, micro, within
 from actial.params_questions import QUESTION_KINDS, THREE_VIEW_KINDS
 from actial.questions.contradictions import FAMILIES, Family, contradicts, read_families
 from actial.questions.external_rows import RefusedRow, refuse_options, size_px
@@ -99,17 +98,6 @@ def _item(question: Question, store: ViewStore) -> Item | Refused:
     return Item(question.question_id, question, pictures, sizes_px, group, strata={"kind": question.kind, "cue": question.cue})
 
 
-def _bits(name: str, formula: str, only: Callable[[Item], bool] = lambda item: True) -> Metric:
-    """The mean over bits: questions of one group share a weight."""
-
-    def units(scored: Sequence[Scored]) -> list[Unit]:
-        counted, cluster_of = [s for s in scored if only(s.item)], clusters(scored)
-        sizes = Counter(s.item.group for s in counted)
-        return [Unit(s.item.row_id, s.credit, 1 / sizes[s.item.group] / len(sizes), cluster_of[s.item.row_id]) for s in counted]
-
-    return Metric(name, formula, units)
-
-
 @dataclass(frozen=True)
 class _OfFamilies(Metric):
     """Of what each family says as a whole: no guess of single questions tells what it comes to."""
@@ -164,7 +152,7 @@ def _test(name: str, title: str, kinds: Sequence[str], asks: Callable[[Question]
         row_id=_unread,
         read=_unread,
         metrics=(
-            _bits("overall", "the share of the questions that is right, those of one tied class about the same views being one"),
+            micro("overall", "the share of the questions that is right, those of one tied class about the same views being one", variants_share=True),
             *(micro(kind, f"the share of the questions of the kind {kind} that is right", within("kind", kind)) for kind in kinds),
         ),
         primary="overall",

@@ -3,7 +3,7 @@
 For each of the ten thresholds θ = .50, .55, …, .95 a relative error |answer - truth| / |truth| earns one tenth where it is at most 1 - θ: 1 for an error of at
 most 5 %, 0 for one beyond 50 %.
 
-*Thresholds.* The authors' code asks for (.95 - .50) / .05 + 2 points and drops the fraction, which both kits took over with a doubt whether that is one too
+*Thresholds.* The authors' code asks for (.95 - .50) / .05 + 2 points and drops the fraction; VLMEvalKit took it over with a doubt whether that is one too
 many. It is not: in floating point the sum is 10.999…, so that ten points are made, those of the paper.
 
 *Ties.* The paper writes "below 1 - θ", the code of its authors and of both kits "at most", in floating point. It matters where an error falls on a threshold:

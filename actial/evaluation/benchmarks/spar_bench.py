@@ -14,7 +14,8 @@ letter.
 
 Traps: a depth that differs by 0, of which no error is a share: there the absolute error counts; options such as "left, , front" whose empty part means
 "cannot be told"; the letters of the last sentence; the authors' reader takes an answer for right that is *part* of the truth, or begins with it ("c" of
-"chair"), reads the first number of a completion about one picture and the last about several, and never a minus; both kits let a model write 100 tokens.
+"chair"), reads the first number of a completion about one picture and the last about several, and never a minus; the authors and lmms-eval let a model write
+100 tokens; the authors' reader of camera moves takes nothing but the list itself.
 """
 
 from __future__ import annotations

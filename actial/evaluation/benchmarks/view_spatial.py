@@ -1,17 +1,17 @@
 """ViewSpatial-Bench (Li et al., arXiv 2505.21500): directions from the camera's and from a person's point of view, in ScanNet rooms and COCO pictures.
 
 Published: lidingm/ViewSpatial-Bench on the hub, `ViewSpatial-Bench.json` (5,712 rows, also in github.com/ZJU-REAL/ViewSpatial-Bench at 2e85a5e, `eval/`) and
-two archives, to be unpacked beside it: `scannetv2_val.zip` and `val2017.zip`. A full commit of the data set was not to be found: its files are read from disk.
-Fields: question_type, image_path (1 to 32 paths), question, answer (`A. right`), choices (one text, a line a choice, each behind its letter). No id: a row's
-number is its id.
+two archives beside it, `scannetv2_val.zip` and `val2017.zip`, which need not be unpacked. A full commit of the data set was not to be found: its files are
+read from disk. Fields: question_type, image_path (1 to 32 paths), question, answer (`A. right`), choices (one text, a line a choice, each behind its
+letter). No id: a row's number is its id.
 
-Metric: the share that is right, over all and over each of five types. Chance over the file: 25.76 % (173 rows have two choices), where the authors' README says
-26.33 %.
+Metric: the share that is right, over all and over each of five types. Chance over the file: 25.76 % (173 rows have two choices), where the authors' README
+says 26.33 %.
 
 Prompt: as both kits have it, after the pictures. (The authors' evaluate.py writes the choices right behind the question, without even a space between.)
 
-Traps: image_path begins with `ViewSpatial-Bench/`, which the archives do not have; the authors' reader takes the first lone letter a to d of the last line, so
-that "a chair to the left" is A.
+Traps: image_path begins with `ViewSpatial-Bench/`, which the archives do not have; the authors' reader takes the first lone letter a to d of the last line,
+so that "a chair to the left" is A.
 """
 
 from __future__ import annotations

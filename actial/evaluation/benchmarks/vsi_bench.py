@@ -10,13 +10,12 @@ a folder `<dataset>/<scene_name>/` of pictures. Published numbers are of 8 to 12
 
 Metrics: overall is the mean of eight tasks; the task relative direction is the mean of its accuracies over easy, medium and hard. Six question types are
 multiple choice, four are numbers, which earn their mean relative accuracy (see relative_accuracy). Where a task was not asked there is no overall (the
-authors' code then averages fewer tasks under the same name). Chance: 1 / number of options; none for numbers, hence none overall (the paper has 25.0 to 36.1
-% by task, and compares with the most frequent answer).
+authors' code then averages fewer tasks under the same name). Chance: 1 / number of options; none for numbers, hence none overall.
 
 Prompt: the authors' (lmms_eval/tasks/vsibench/utils.py at 51e089c), after the frames. VLMEvalKit asks "Answer briefly and directly in one float number."
 instead and leaves out the line "Options:".
 
-Traps: both kits let a model write 16 tokens by default; the authors' reader takes the text before the first blank, so that "The answer is B" is "The", and
+Traps: the authors and lmms-eval let a model write 16 tokens; the authors' reader takes the text before the first blank, so that "The answer is B" is "The", and
 "about 3 metres" is no number; a number told in another unit than asked earned nothing there, and is converted here.
 """
 

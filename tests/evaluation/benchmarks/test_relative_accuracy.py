@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,6 +42,14 @@ def test_the_two_differ_by_at_most_one_threshold_and_are_symmetric_in_scale(answ
     assert 0 <= coded <= 1 and abs(coded - mean_relative_accuracy_as_written(answer, truth)) <= 0.1 + 1e-9
     assert mean_relative_accuracy(8 * answer, 8 * truth) == coded  # a power of two: no rounding
     assert mean_relative_accuracy(truth + 2 * (answer - truth), truth) <= coded  # farther is never better
+
+
+@given(numbers, numbers, st.sampled_from([0.05 * i for i in range(1, 11)]))
+def test_it_is_what_the_authors_write_point_by_point(answer: float, truth: float, error: float) -> None:
+    points = np.linspace(0.5, 0.95, int((0.95 - 0.5) / 0.05 + 2))
+    assert len(points) == 10
+    for told in (answer, truth * (1 + error), truth * (1 - error)):
+        assert mean_relative_accuracy(told, truth) == np.mean([abs(told - truth) / truth <= 1 - point for point in points])
 
 
 def test_what_is_no_number_earns_nothing() -> None:
