@@ -16,8 +16,8 @@ always says that nothing moved hardly contradicts itself. Guessing is consistent
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -29,7 +29,7 @@ from actial.questions.contradictions import FAMILIES, Family, contradicts, read_
 from actial.questions.external_rows import RefusedRow, refuse_options, size_px
 from actial.records import LETTERS, SAT_KINDS, Question
 from actial.shards import ViewStore, view_folders
-from actial.tables import read_questions, stream_questions
+from actial.tables import count_questions, read_questions, stream_questions
 
 TEST = "build_qa/test.parquet"
 CONSISTENCY = ("consistency", "alteration")
@@ -39,50 +39,61 @@ CONSISTENCY = ("consistency", "alteration")
 class OurTest(Benchmark):
     """Questions of the project's own test. The folder that is asked for is its outputs."""
 
-    asks: Callable[[Question], bool] = field(default=lambda question: True, kw_only=True)
-    """Which questions of the test are the benchmark's."""
+    kinds: frozenset[str] = frozenset()
+    """Of the questions that are the benchmark's."""
+    setting: str = ""
+    """What makes them in params."""
+
+    def lacking(self, outputs: Path) -> str | None:
+        """Why it cannot be asked, a sentence; None where it can.
+
+        Raises:
+            UserError: a file is there, but not readable.
+        """
+        if missing := [outputs / name for name in self.files if not (outputs / name).exists()]:
+            return f"{missing[0]} does not exist: run build_qa, with the questions that {self.title} asks"
+        if not self._asks_something(outputs):
+            return f"{outputs / self.files[-1]} holds nothing that {self.title} asks: give {self.setting} a value that makes some"
+        return None
+
+    def _asks_something(self, outputs: Path) -> bool:
+        return any(kind in self.kinds for kind, _ in count_questions(outputs / TEST))
 
     def items(self, folder: Path) -> Iterator[Item | Refused]:
         """The questions in the order of the test.
 
         Raises:
-            UserError: there is no test, no view, or a question that is the benchmark's.
+            UserError: there is no test, no view, or nothing that it asks.
         """
-        store, n = ViewStore(*view_folders(folder)), 0
-        for question in stream_questions(folder / TEST):
-            if self.asks(question):
-                n += 1
-                yield _item(question, store)
-        if not n:
-            raise UserError(f"{folder / TEST} holds no question that {self.title} asks: give build_qa.kinds some of them")
+        if why := self.lacking(folder):
+            raise UserError(why)
+        return self._items(folder, ViewStore(*view_folders(folder)))
+
+    def _items(self, outputs: Path, store: ViewStore) -> Iterator[Item | Refused]:
+        return (_item(question, store) for question in stream_questions(outputs / TEST) if question.kind in self.kinds)
 
 
 @dataclass(frozen=True)
-class FamiliesTest(Benchmark):
-    """Families of questions. A question of several families is asked in each: what is asked once is not asked again."""
+class FamiliesTest(OurTest):
+    """Families of questions, one after the other. A question of several families is asked in each: what is asked once is not asked again."""
 
-    def items(self, folder: Path) -> Iterator[Item | Refused]:
-        """The questions of each family, one family after the other.
+    def _asks_something(self, outputs: Path) -> bool:
+        return bool(read_families(outputs / self.files[-1]))
 
-        Raises:
-            UserError: there is no family, no view, or a family names a question that is not in the test.
-        """
-        store, families = ViewStore(*view_folders(folder)), read_families(folder / "build_qa" / FAMILIES)
-        questions = {question.question_id: question for question in read_questions(folder / TEST)}
-        if not families:
-            raise UserError(f"{folder / 'build_qa' / FAMILIES} holds no family: give build_qa.n_families a value above 0")
-        for family in families:
+    def _items(self, outputs: Path, store: ViewStore) -> Iterator[Item | Refused]:
+        questions = {question.question_id: question for question in read_questions(outputs / TEST)}
+        for family in read_families(outputs / self.files[-1]):
             for question_id in family.claims:
                 if question_id not in questions:
-                    raise UserError(f"{folder / 'build_qa' / FAMILIES} names {question_id}, which is not in {TEST}: rebuild the questions with build_qa")
-                item = _item(questions[question_id], store)
-                yield (
-                    item
-                    if isinstance(item, Refused)
-                    else replace(
-                        item, row_id=f"{family.family_id}/{question_id}", group=family.family_id, family=family, strata={**item.strata, "sort": family.sort}
-                    )
-                )
+                    raise UserError(f"{outputs / self.files[-1]} names {question_id}, which is not in {TEST}: rebuild the questions with build_qa")
+                yield _of_family(family, _item(questions[question_id], store))
+
+
+def _of_family(family: Family, item: Item | Refused) -> Item | Refused:
+    if isinstance(item, Refused):
+        return item
+    strata = {**item.strata, "sort": family.sort}
+    return replace(item, row_id=f"{family.family_id}/{item.row_id}", group=family.family_id, family=family, strata=strata)
 
 
 def _item(question: Question, store: ViewStore) -> Item | Refused:
@@ -137,7 +148,7 @@ def _accuracy_of_families() -> Metric:
     return Metric(of_all.name, of_all.formula, units)
 
 
-def _test(name: str, title: str, kinds: Sequence[str], asks: Callable[[Question], bool]) -> OurTest:
+def _test(name: str, title: str, kinds: Sequence[str]) -> OurTest:
     return OurTest(
         name=name,
         title=title,
@@ -156,7 +167,8 @@ def _test(name: str, title: str, kinds: Sequence[str], asks: Callable[[Question]
             *(micro(kind, f"the share of the questions of the kind {kind} that is right", within("kind", kind)) for kind in kinds),
         ),
         primary="overall",
-        asks=asks,
+        kinds=frozenset(kinds),
+        setting="build_qa.kinds",
     )
 
 
@@ -164,14 +176,9 @@ def _unread(*_: object) -> NoReturn:
     raise NotImplementedError("its rows are questions already")
 
 
-VIEWPOINT = _test(
-    "viewpoint",
-    "our viewpoint test",
-    tuple(kind for kind in (*QUESTION_KINDS, *THREE_VIEW_KINDS) if kind not in CONSISTENCY),
-    lambda question: question.kind in (*QUESTION_KINDS, *THREE_VIEW_KINDS) and question.kind not in CONSISTENCY,
-)
-SAT_STYLE = _test("sat_style", "our SAT-style test", SAT_KINDS, lambda question: question.kind in SAT_KINDS)
-CONSISTENCY_3D = _test("consistency_3d", "our 3D-consistency test", CONSISTENCY, lambda question: question.kind in CONSISTENCY)
+VIEWPOINT = _test("viewpoint", "our viewpoint test", tuple(kind for kind in (*QUESTION_KINDS, *THREE_VIEW_KINDS) if kind not in CONSISTENCY))
+SAT_STYLE = _test("sat_style", "our SAT-style test", SAT_KINDS)
+CONSISTENCY_3D = _test("consistency_3d", "our 3D-consistency test", CONSISTENCY)
 FAMILIES_TEST = FamiliesTest(
     name="families",
     title="our cross-view-consistency test",
@@ -194,5 +201,6 @@ FAMILIES_TEST = FamiliesTest(
         *(_of_families(f"consistent {sort}s", f"the same as consistent, of the {sort}s", False, sort) for sort in ("pair", "cycle")),
     ),
     primary="consistent",
+    setting="build_qa.n_families",
 )
-OURS = {benchmark.name: benchmark for benchmark in (VIEWPOINT, SAT_STYLE, CONSISTENCY_3D, FAMILIES_TEST)}
+OURS: dict[str, OurTest] = {benchmark.name: benchmark for benchmark in (VIEWPOINT, SAT_STYLE, CONSISTENCY_3D, FAMILIES_TEST)}

@@ -13,7 +13,7 @@ from actial.evaluation.benchmarks.blink import BLINK
 from actial.evaluation.benchmarks.cv_bench import CV_BENCH
 from actial.evaluation.benchmarks.mindcube import MINDCUBE, MINDCUBE_TINY
 from actial.evaluation.benchmarks.mmsi_bench import MMSI_BENCH, MMSI_BENCH_CIRCULAR
-from actial.evaluation.benchmarks.ours import OURS
+from actial.evaluation.benchmarks.ours import OURS, OurTest
 from actial.evaluation.benchmarks.published import published_files
 from actial.evaluation.benchmarks.sat import SAT_REAL, SAT_VAL
 from actial.evaluation.benchmarks.spar_bench import SPAR_BENCH, SPAR_BENCH_TINY
@@ -101,10 +101,14 @@ def find(benchmark: Benchmark, root: Path) -> Found | NotRun:
     return Found(benchmark, folder)
 
 
-def find_ours(benchmark: Benchmark, outputs: Path) -> Found | NotRun:
-    """The project's own test, in its outputs."""
-    missing = next((outputs / name for name in benchmark.files if not (outputs / name).exists()), None)
-    return Found(benchmark, outputs) if missing is None else NotRun(benchmark.name, f"{missing} does not exist: run build_qa, with the questions that it asks")
+def find_ours(benchmark: OurTest, outputs: Path) -> Found | NotRun:
+    """The project's own test, in its outputs.
+
+    Raises:
+        UserError: a file is there, but not readable.
+    """
+    why = benchmark.lacking(outputs)
+    return Found(benchmark, outputs) if why is None else NotRun(benchmark.name, why)
 
 
 def _on_hub(benchmark: Benchmark, folder: Path) -> Path | NotRun:

@@ -111,13 +111,13 @@ def test_sides_that_cannot_both_be_contradict_each_other(outputs: Path) -> None:
 
 def test_what_is_not_there_ends_in_a_sentence(outputs: Path, built: tuple[Path, list[Question]]) -> None:
     write_questions(outputs / "build_qa" / "test.parquet", built[1][:1])
-    with pytest.raises(UserError, match=r"test.parquet holds no question that our SAT-style test asks: give build_qa.kinds some of them"):
+    with pytest.raises(UserError, match=r"test.parquet holds nothing that our SAT-style test asks: give build_qa.kinds a value that makes some"):
         asked(SAT_STYLE, outputs)
     with pytest.raises(UserError, match=r"families.jsonl names .*, which is not in build_qa/test.parquet: rebuild the questions"):
         asked(FAMILIES_TEST, outputs)
     (outputs / "build_qa" / FAMILIES).unlink()
     (outputs / "build_qa" / FAMILIES).write_text("")
-    with pytest.raises(UserError, match=r"holds no family: give build_qa.n_families a value above 0"):
+    with pytest.raises(UserError, match=r"holds nothing that our cross-view-consistency test asks: give build_qa.n_families a value"):
         asked(FAMILIES_TEST, outputs)
     (outputs / "build_qa" / "test.parquet").unlink()
     with pytest.raises(UserError, match="does not exist"):

@@ -6,10 +6,13 @@ import re
 from pathlib import Path
 
 import pytest
+from toy_evaluation import toy_questions
 
 from actial.errors import UserError
 from actial.evaluation.benchmarks.benchmark import Benchmark
+from actial.evaluation.benchmarks.ours import OURS
 from actial.evaluation.benchmarks.registry import BENCHMARKS, Found, NotRun, find, find_ours, named
+from actial.tables import write_questions
 
 
 @pytest.mark.parametrize("benchmark", BENCHMARKS.values(), ids=lambda b: b.name)
@@ -55,13 +58,16 @@ def test_benchmarks_that_share_a_folder_are_found_each_by_its_own_files(tmp_path
 
 
 def test_our_own_tests_lie_in_the_outputs(tmp_path: Path) -> None:
-    families = named(["families"])[0]
+    sat, families = OURS["sat_style"], OURS["families"]
+    assert named(["sat_style", "families"]) == [sat, families]
+    test = tmp_path / "build_qa" / "test.parquet"
+    assert find_ours(sat, tmp_path) == NotRun("sat_style", f"{test} does not exist: run build_qa, with the questions that our SAT-style test asks")
+    write_questions(test, toy_questions(1))
+    said = f"{test} holds nothing that our SAT-style test asks: give build_qa.kinds a value that makes some"
+    assert find_ours(sat, tmp_path) == NotRun("sat_style", said) and find_ours(OURS["viewpoint"], tmp_path) == Found(OURS["viewpoint"], tmp_path)
+    (tmp_path / "build_qa" / "families.jsonl").touch()
     found = find_ours(families, tmp_path)
-    assert isinstance(found, NotRun) and found.reason == f"{tmp_path}/build_qa/test.parquet does not exist: run build_qa, with the questions that it asks"
-    (tmp_path / "build_qa").mkdir()
-    for name in families.files:
-        (tmp_path / name).touch()
-    assert find_ours(families, tmp_path) == Found(families, tmp_path)
+    assert isinstance(found, NotRun) and found.reason.endswith("give build_qa.n_families a value that makes some")
 
 
 def test_a_name_that_no_benchmark_has_ends_in_a_sentence() -> None:
