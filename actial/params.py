@@ -12,6 +12,7 @@ from actial.errors import UserError
 from actial.params_external import check_external
 from actial.params_questions import AUDIT_PROBES, BANDS, KINDS_OF_TWO_SIDES, KINDS_WITH_CHAINS, Band, BuildQA
 from actial.params_views import RenderViews
+from actial.records import SAT_KINDS
 from actial.typed_yaml import load_typed, setting
 
 STAGES = ("render_views", "build_qa", "cold_start_mix", "sft", "grpo", "evaluate")
@@ -282,6 +283,16 @@ def _named_once(params: Params) -> None:
         )
 
 
+def _asked_in_some_split(params: Params) -> None:
+    qa = params.build_qa
+    of_things = [name for name in qa.kinds if name in SAT_KINDS]
+    if of_things and not qa.sat_splits:
+        raise UserError(f"build_qa.kinds names {of_things[0]}, and build_qa.sat_splits is empty; name the splits in which it is asked, or leave out the kind")
+    empty = [name for name, share in qa.splits.items() if share > 0 and name not in qa.sat_splits]
+    if len(of_things) == len(qa.kinds) and empty:
+        raise UserError(f"build_qa.sat_splits leaves out {empty[0]}, and build_qa.kinds names nothing else to ask there: add {empty[0]}, or another kind")
+
+
 def _audited_by_known_probes(params: Params) -> None:
     for name in params.build_qa.audit.probes:
         if name not in AUDIT_PROBES:
@@ -373,6 +384,7 @@ _CROSS_FIELD_RULES = (
     _shares_sum_to_one,
     _bands_in_order,
     _named_once,
+    _asked_in_some_split,
     _thinks_of_something,
     _taught_by_somebody,
     _enough_2d,

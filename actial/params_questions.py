@@ -81,6 +81,10 @@ class BuildQA:
         "Kinds of questions (`questions.kinds`, `questions.three_views`; `questions.sat_kinds`, which need rendered views).",
         choices=QUESTION_KINDS + THREE_VIEW_KINDS + SAT_KINDS,
     )
+    sat_splits: tuple[str, ...] = setting(
+        "Splits in which the kinds about things (`questions.sat_kinds`) are asked, such as [rl, test] for GRPO's fresh prompts and for what was never taught.",
+        choices=("train", "rl", "val", "test"),
+    )
     pairs_per_kind: int = setting(
         'Most pairs of views of a scene that a kind asks about, each in both orders; a third of them are "none", where there are two sides.', ge=3
     )

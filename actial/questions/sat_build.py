@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -41,7 +41,7 @@ class _Found:
 
 
 def questions_about_things(store: ViewStore, split_of: Mapping[str, str], held_out: frozenset[str], settings: BuildQA, seed: int) -> AboutThings:
-    """The questions of every kind of `sat_kinds` that the settings name.
+    """The questions of every kind of `sat_kinds` that the settings name, in the splits that they name.
 
     A kind asks once about a view, or an ordered pair of views, of at most `pairs_per_kind` views or pairs of a scene. Which things it asks about is drawn:
     the answer first, then a case that has it. Within a split each kind is then thinned (`evenly`).
@@ -52,7 +52,8 @@ def questions_about_things(store: ViewStore, split_of: Mapping[str, str], held_o
     """
     made, kinds = AboutThings(), sat_kinds_of(settings)
     found: dict[tuple[str, str], list[_Found]] = {}
-    for scene_id, seen in _scenes(store, made.refused) if kinds else ():
+    asked_of = {scene_id for scene_id, split in split_of.items() if kinds and split in settings.sat_splits}
+    for scene_id, seen in _scenes(store, asked_of, made.refused):
         for kind in kinds:
             found.setdefault((split_of[scene_id], kind.name), []).extend(_of_scene(kind, scene_id, seen, settings, seed, made.refused))
     for (split, name), of_kind in found.items():
@@ -96,9 +97,11 @@ def evenly(candidates: Sequence[Candidate], seed: int, name: str) -> list[tuple[
     return sorted(kept)
 
 
-def _scenes(store: ViewStore, refused: Counter[str]) -> Iterator[tuple[str, list[Scenery]]]:
-    """Each scene's views with a camera, a readable picture and a mask."""
-    for scene_id, views in itertools.groupby(store, key=lambda view: view.scene_id):
+def _scenes(store: ViewStore, asked_of: Set[str], refused: Counter[str]) -> Iterator[tuple[str, list[Scenery]]]:
+    """The views with a camera, a readable picture and a mask of each scene that is asked about."""
+    for scene_id, views in itertools.groupby(store, key=lambda view: view.scene_id) if asked_of else ():
+        if scene_id not in asked_of:
+            continue
         seen = []
         for view in views:
             mask = store.picture_bytes(view.view_id, "mask")

@@ -59,6 +59,16 @@ def questions(folder: Path, store: ViewStore) -> list[Question]:
     return read_questions(folder / "out/train.parquet")
 
 
+def test_kinds_about_things_are_asked_in_the_splits_named(folder: Path, store: ViewStore) -> None:
+    every = replace(SETTINGS, kinds=("turn", "left_of", "count"), none="never", splits={"train": 0.5, "rl": 0.25, "val": 0.0, "test": 0.25})
+    asked = {}
+    for name, settings in (("every", every), ("some", replace(every, sat_splits=("rl", "test")))):
+        build_questions(scan_scenes(folder / "views"), folder / name, settings, SEED, store)
+        asked[name] = {split: read_questions(folder / f"{name}/{split}.parquet") for split in ("train", "rl", "test")}
+    assert {q.kind for q in asked["every"]["train"]} == set(every.kinds) and {q.kind for q in asked["some"]["train"]} == {"turn"}
+    assert all(asked["some"][split] == asked["every"][split] for split in ("rl", "test"))
+
+
 # ------------------------------------------------------------------------------------------------ another route to every truth
 
 
