@@ -47,6 +47,9 @@ BENCHMARKS: dict[str, Benchmark] = {
 }
 """Published ones."""
 
+FILES_LISTED = 3
+"""Patterns of files that a sentence names."""
+
 
 @dataclass(frozen=True)
 class Found:
@@ -88,10 +91,7 @@ def find(benchmark: Benchmark, root: Path) -> Found | NotRun:
     """
     folder = root / FOLDER / (benchmark.home or benchmark.name)
     if not folder.exists():
-        found = _on_hub(benchmark, folder)
-        if isinstance(found, NotRun):
-            return found
-        folder = found
+        return _on_hub(benchmark, folder)
     try:
         published_files(benchmark.title, folder, benchmark.files, at_least_one=benchmark.at_least_one)
     except UserError as why:
@@ -111,11 +111,16 @@ def find_ours(benchmark: OurTest, outputs: Path) -> Found | NotRun:
     return Found(benchmark, outputs) if why is None else NotRun(benchmark.name, why)
 
 
-def _on_hub(benchmark: Benchmark, folder: Path) -> Path | NotRun:
-    aid = f"put its files ({', '.join(benchmark.files)}; see {benchmark.url}) into {folder}"
+def _on_hub(benchmark: Benchmark, folder: Path) -> Found | NotRun:
+    listed = ", ".join(benchmark.files[:FILES_LISTED]) + (f" and {len(benchmark.files) - FILES_LISTED} more" if len(benchmark.files) > FILES_LISTED else "")
+    aid = f"put its files ({listed}; see {benchmark.url}) into {folder}"
     if benchmark.hub is None or benchmark.revision is None:
         return NotRun(benchmark.name, f"{folder} does not exist, and the hub has no commit of it, or nothing that can be asked as it is: {aid}")
     try:
-        return hub_folder(benchmark.hub, benchmark.revision, (*benchmark.files, *benchmark.beside))
+        cached = hub_folder(benchmark.hub, benchmark.revision, (*benchmark.files, *benchmark.beside))
+        published_files(benchmark.title, cached, benchmark.files, at_least_one=benchmark.at_least_one)
     except NotFetched as why:
         return NotRun(benchmark.name, f"{folder} does not exist, and {benchmark.hub} at {benchmark.revision} {why}: {aid}")
+    except UserError:
+        return NotRun(benchmark.name, f"{folder} does not exist, and of {benchmark.hub} at {benchmark.revision} this machine's cache has not every file: {aid}")
+    return Found(benchmark, cached)

@@ -36,6 +36,19 @@ def test_a_benchmark_that_cannot_be_had_is_not_run_for_a_reason(benchmark: Bench
     assert str(tmp_path / "benchmarks" / (benchmark.home or benchmark.name)) in found.reason and benchmark.url in found.reason
 
 
+def test_the_hubs_cache_is_taken_where_it_has_every_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    benchmark = BENCHMARKS["cv_bench"]
+    snapshot = tmp_path / "cache" / "datasets--nyu-visionx--CV-Bench" / "snapshots" / str(benchmark.revision)
+    snapshot.mkdir(parents=True)
+    (snapshot / "test_2d.parquet").touch()
+    found = find(benchmark, tmp_path)
+    assert isinstance(found, NotRun) and "this machine's cache has not every file: put its files (test_2d.parquet, test_3d.parquet; see" in found.reason
+    (snapshot / "test_3d.parquet").touch()
+    assert find(benchmark, tmp_path) == Found(benchmark, snapshot)
+
+
 def test_its_folder_is_taken_where_there_is_one(tmp_path: Path) -> None:
     benchmark = BENCHMARKS["cv_bench"]
     folder = tmp_path / "benchmarks" / "cv_bench"
