@@ -91,6 +91,9 @@ OPPOSITE: dict[str, Label] = MIRRORED | {a: b for one, other in _WAYS for a, b i
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 SUFFIX_2D = "_2d"
 """Every kind of question about the pictures alone ends with it; see `is_viewpoint`."""
+STRICT_RULES = frozenset({"tag_letter", "tag_text", "tag_number"})
+"""Rules of `answers` that accept only what the prompt asked for: the bare capital letter, the option's text to the character, or bare digits, in a closed
+tag. All others are lenient."""
 SAT_KINDS = (
     *("left_of", "above", "in_front", "depth", "distance", "count", "goal_aim", "from_object", "action_step", "action_turn"),
     *("ego_movement", "object_moved", "goal_out_of_sight"),

@@ -23,7 +23,6 @@ from actial.answers import (
     EMPTY_TAG,
     NOT_AN_OPTION,
     NOT_FOUND,
-    STRICT_RULES,
     UNFINISHED,
     Answer,
     Unparsed,
@@ -31,7 +30,7 @@ from actial.answers import (
     read_answer,
 )
 from actial.prompts import completion_text
-from actial.records import LETTERS
+from actial.records import LETTERS, STRICT_RULES
 
 TABLES = Path(__file__).parent / "answers"
 ROWS = [json.loads(line) for path in sorted(TABLES.glob("options_*.jsonl")) for line in path.read_text().splitlines()]

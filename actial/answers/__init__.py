@@ -3,7 +3,7 @@
 Rules have names and an order, and what they do not read is `Unparsed` with a reason: a value, never a guess.
 """
 
-from actial.answers.options import DISAGREE, NOT_AN_OPTION, STRICT_RULES, Answer, is_well_formed, read_answer
+from actial.answers.options import DISAGREE, NOT_AN_OPTION, Answer, is_well_formed, read_answer
 from actial.answers.parts import AMBIGUOUS, EMPTY, EMPTY_TAG, NOT_FOUND, UNFINISHED, Unparsed
 
 __all__ = [
@@ -13,7 +13,6 @@ __all__ = [
     "EMPTY_TAG",
     "NOT_AN_OPTION",
     "NOT_FOUND",
-    "STRICT_RULES",
     "UNFINISHED",
     "Answer",
     "Unparsed",

@@ -31,10 +31,6 @@ from actial.answers.parts import (
 from actial.prompts import ANSWER_CLOSE, ANSWER_OPEN, THINK_CLOSE, THINK_OPEN
 from actial.records import LETTERS, Mode
 
-STRICT_RULES = frozenset({"tag_letter", "tag_text", "tag_number"})
-"""Rules that accept only what the prompt asked for: the bare capital letter, the option's text to the character, or bare digits, in a closed tag. All others
-are lenient."""
-
 
 @dataclass(frozen=True, slots=True)
 class Answer:

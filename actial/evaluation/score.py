@@ -36,14 +36,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from actial.answers import STRICT_RULES, Answer, is_well_formed, read_answer
+from actial.answers import Answer, is_well_formed, read_answer
 from actial.evaluation.conditions import PLAIN, SAMPLED
 from actial.evaluation.gains import gain, gains_of_stages, judge_against_chance, judge_gains
 from actial.evaluation.groups import DIRECTIONAL, OVERALL, Group, groups_of
 from actial.evaluation.standins import STANDINS, majority_labels
 from actial.ids import question_of
 from actial.params import Evaluate
-from actial.records import Mode, Question, Verdict, is_viewpoint
+from actial.records import STRICT_RULES, Mode, Question, Verdict, is_viewpoint
 from actial.stats import chance_test, wilson_interval
 
 STRATA = ("aligned", "conflict")

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from actial.answers import STRICT_RULES
-from actial.records import Verdict
+from actial.records import STRICT_RULES, Verdict
 from actial.report.outputs import STAND_INS, Outputs, in_order
 from actial.report.page import Html, join, missing, table, tag
 

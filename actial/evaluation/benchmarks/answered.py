@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from actial.answers import STRICT_RULES, Answer, is_well_formed, read_answer
+from actial.answers import Answer, is_well_formed, read_answer
 from actial.evaluation.benchmarks.benchmark import Item, Metric, Scored
 from actial.evaluation.benchmarks.stored import Stored
 from actial.evaluation.completions import Ask, Completion, Sampling, ask
 from actial.params import Prompt
 from actial.prompts import prompt_messages
-from actial.records import Message, Mode
+from actial.records import STRICT_RULES, Message, Mode
 from actial.rng import seed_for
 from actial.shards import ViewStore
 
