@@ -176,6 +176,7 @@ class ViewStore:
             self.files += found
         self._rows: dict[str, int] = {}
         self._shards: list[pq.ParquetFile] = []
+        self._columns: list[tuple[str, ...]] = []
         self._groups: list[tuple[int, int]] = []
         """File and number in it of each row group."""
         self._starts: list[int] = []
@@ -213,7 +214,7 @@ class ViewStore:
     def picture_bytes(self, view_id: str, column: str = "image") -> bytes | None:
         """Encoded bytes of a view's picture, or of its `mask`, `depth` or `normals` (None where it has none), as they are stored; of mirror images none are."""
         group, row = self._place(view_id)
-        if column not in self._columns_of(group):
+        if column not in self._columns[self._groups[group][0]]:
             return None
         cell = self._row_group(group, (column,)).column(0)[row]
         return cell["bytes"].as_py() if cell.is_valid else None
@@ -243,9 +244,6 @@ class ViewStore:
         group = bisect.bisect_right(self._starts, row) - 1
         return group, row - self._starts[group]
 
-    def _columns_of(self, group: int) -> list[str]:
-        return list(self._shards[self._groups[group][0]].schema_arrow.names)
-
     def _read_view(self, view_id: str) -> View:
         if original := self._mirrored_from(view_id):
             return mirrored_view(self[original])
@@ -272,7 +270,8 @@ class ViewStore:
 
         with _readable(path):
             shard = pq.ParquetFile(path)
-            missing = [name for name in _view_schema().names if name not in shard.schema_arrow.names]
+            columns = tuple(shard.schema_arrow.names)
+            missing = [name for name in _view_schema().names if name not in columns]
             if missing:
                 raise UserError(f"{path} is not a readable shard of views: it lacks the column {missing[0]}")
             view_ids = shard.read(columns=["view_id"], use_threads=False)["view_id"].to_pylist()
@@ -286,6 +285,7 @@ class ViewStore:
                 raise UserError(f"{path}: view {view_id} stands in the folder twice")
             self._rows[view_id] = len(self._rows)
         self._shards.append(shard)
+        self._columns.append(columns)
 
 
 @contextlib.contextmanager
