@@ -74,7 +74,7 @@ def evaluate(wish: Wish) -> int:
     posed = posed_by_benchmark(benchmarks, manner)
     asks = [p.ask for of_benchmark in posed.values() for p in of_benchmark]
     known = set(CompletionLog(LOGS / f"{subject.fingerprint}.jsonl").known)
-    log, refused = subject.ask(asks, list(dict.fromkeys(b.views for b in benchmarks)), LOGS, load_machine())
+    log, refused = subject.ask(asks, list(dict.fromkeys(folder for b in benchmarks for folder in b.views)), LOGS, load_machine())
     judged = judged_by_benchmark(posed, log, refused)
     _refuse_many(judged, params.evaluate.max_refused_share, log.path)
     scores = benchmark_scores(benchmarks, {subject.name: judged}, not_run) | {"model": subject.name, "fingerprint": subject.fingerprint}
@@ -146,6 +146,6 @@ def _refuse_many(judged: Mapping[str, Sequence[Judged]], allowed: float, log: Pa
     lacking = [j for j in every if j.completion is None]
     if len(lacking) > allowed * len(every):
         raise UserError(
-            f"{len(lacking)} of {len(every)} requests got no reply ({lacking[0].rule}), more than evaluate.max_refused_share ({allowed:g}) allows: what came "
-            f"is kept in {log}, run again and only the rest is asked, or raise the share"
+            f"{len(lacking)} of {len(every)} requests got no reply ({lacking[0].scored.rule}), more than evaluate.max_refused_share ({allowed:g}) allows: "
+            f"what came is kept in {log}, run again and only the rest is asked, or raise the share"
         )

@@ -92,7 +92,7 @@ def test_a_served_model_is_scored_on_benchmarks_and_every_number_can_be_opened(p
         assert ours[kind]["value"] == pytest.approx(sum(of_kind) / 4)
     tied = [(a + b) / 2 for a, b in zip(right["lateral"], right["orbit"], strict=True)]
     assert ours["overall"]["value"] == pytest.approx((sum(tied) + sum(right["turn"])) / 8)
-    assert "holds no questions about the things in a scene" in found["not_run"]["sat_style"]
+    assert "holds nothing that our SAT-style test asks" in found["not_run"]["sat_style"]
     told = capsys.readouterr().out
     assert "profile tiny" in told and "Not run:" in told and "1 rows of CV-Bench (an answer that is no option)" in told
 
@@ -185,12 +185,15 @@ def test_samples_are_asked_with_seeds_of_their_own_and_averaged(project: Path) -
     assert micro == pytest.approx(sum(sum(of) / 3 for of in of_row.values()) / 7)
 
 
-def test_n_draws_the_same_questions_every_time(project: Path) -> None:
-    _, first = at_server(always_a, "--benchmarks", "viewpoint", "--modes", "think", "--n", "5")
-    assert len(first.asked) == 5
-    _, then = at_server(always_a, "--benchmarks", "viewpoint", "--modes", "think", "--n", "7", "--out", "elsewhere")
-    assert len(then.asked) == 2, "the first five are among the seven"
-    assert scores(Path("elsewhere"))["asked"]["viewpoint"]["n"] == 7
+def test_n_draws_the_same_questions_every_time_and_variants_together(project: Path) -> None:
+    _, first = at_server(always_a, "--benchmarks", "cv_bench", "--modes", "think", "--n", "3")
+    assert len(first.asked) == 3
+    _, then = at_server(always_a, "--benchmarks", "cv_bench", "--modes", "think", "--n", "5", "--out", "elsewhere")
+    assert len(then.asked) == 2, "the first three are among the five"
+    assert scores(Path("elsewhere"))["asked"]["cv_bench"]["n"] == 5
+    at_server(always_a, "--benchmarks", "viewpoint", "--modes", "think", "--n", "5")
+    groups = [r["group"] for r in records(RESULTS)["viewpoint-think"]]
+    assert all(groups.count(group) == (1 if group.endswith("turn") else 2) for group in groups), "lateral and orbit ask one bit"
 
 
 @pytest.mark.parametrize(

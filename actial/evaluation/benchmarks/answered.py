@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from actial.answers import Answer, is_well_formed, read_answer
+from actial.answers import is_well_formed
 from actial.evaluation.benchmarks.benchmark import Item, Metric, Scored
+from actial.evaluation.benchmarks.camera_moves import CameraMove
+from actial.evaluation.benchmarks.credits import scored
 from actial.evaluation.benchmarks.stored import Stored
 from actial.evaluation.completions import Ask, Completion, Sampling, ask
 from actial.params import Prompt
@@ -17,6 +19,7 @@ from actial.prompts import prompt_messages
 from actial.records import STRICT_RULES, Message, Mode
 from actial.rng import seed_for
 from actial.shards import ViewStore
+from actial.stats import Mean, clustered_mean
 
 CUT_OFF = "length"
 """How a completion ends that reached the limit of tokens."""
@@ -60,12 +63,7 @@ class Judged:
     posed: Posed
     completion: Completion | None
     """None where a server gave none."""
-    answer: str | None
-    """The letter that was read; None where none could be."""
-    rule: str
-    """The rule that read it, or the reason why none did."""
-    credit: float
-    """0 to 1; 0 where nothing could be read."""
+    scored: Scored
     strict: bool
     """Whether the answer stands exactly where and how the prompt asked for it."""
 
@@ -110,19 +108,15 @@ def judge(posed: Posed, completion: Completion | None, refused: str = "") -> Jud
         refused: why there is none.
     """
     if completion is None:
-        return Judged(posed, None, None, f"no reply: {refused}", 0.0, strict=False)
-    question = posed.item.question
-    reading = read_answer(completion.text, question.options)
-    if not isinstance(reading, Answer):
-        return Judged(posed, completion, None, reading.reason, 0.0, strict=False)
-    strict = reading.rule in STRICT_RULES and is_well_formed(completion.text, posed.mode)
-    return Judged(posed, completion, reading.letter, reading.rule, float(reading.letter == question.truth), strict)
+        return Judged(posed, None, Scored(posed.item, 0.0, answered=False, rule=f"no reply: {refused}"), strict=False)
+    found = scored(posed.item, completion.text)
+    return Judged(posed, completion, found, found.rule in STRICT_RULES and is_well_formed(completion.text, posed.mode))
 
 
 def record(judged: Judged, benchmark: str, model: str, fingerprint: str) -> dict[str, Any]:
     """All that a person needs to open a number: what was asked, what is right, what was written, how it was read and what it was worth."""
     item, asked, written = judged.posed.item, judged.posed.ask, judged.completion
-    question, sampling = item.question, asked.sampling
+    question, sampling, found = item.question, asked.sampling, judged.scored
     return {
         "benchmark": benchmark,
         "row_id": item.row_id,
@@ -145,10 +139,10 @@ def record(judged: Judged, benchmark: str, model: str, fingerprint: str) -> dict
         "completion": None if written is None else written.text,
         "finish": None if written is None else written.finish,
         "n_tokens": None if written is None else written.n_tokens,
-        "answer": judged.answer,
-        "rule": judged.rule,
-        "correct": judged.credit == 1,
-        "credit": judged.credit,
+        "answer": asdict(found.told) if isinstance(found.told, CameraMove) else found.told,
+        "rule": found.rule,
+        "correct": found.credit == 1,
+        "credit": found.credit,
         "strict": judged.strict,
     }
 
@@ -159,8 +153,8 @@ def facts_of(benchmark: Stored, judged: Sequence[Judged]) -> dict[str, Any]:
     Args:
         judged: of one model and mode.
     """
-    scored = _scored(judged)
-    metrics = {m.name: {"formula": m.formula, "n": len(m.units(scored)), "chance": m.chance(scored)} for m in benchmark.metrics}
+    first = _runs(judged)[0]
+    metrics = {m.name: {"formula": m.formula, "n": len(m.units(first)), "chance": m.chance(first)} for m in benchmark.metrics}
     return {
         "title": benchmark.title,
         "version": benchmark.version,
@@ -169,7 +163,7 @@ def facts_of(benchmark: Stored, judged: Sequence[Judged]) -> dict[str, Any]:
         "primary": benchmark.primary,
         "n_rows": len(benchmark.items) + sum(benchmark.refused.values()),
         "refused": benchmark.refused,
-        "n": len(scored),
+        "n": len(first),
         "metrics": metrics,
     }
 
@@ -179,13 +173,13 @@ def scores_of(benchmark: Stored, judged: Sequence[Judged]) -> dict[str, Any]:
 
     Shares lie between 0 and 1; of several samples of a question the mean counts.
     """
-    lenient, strict = _scored(judged), _scored([replace(j, credit=j.credit if j.strict else 0.0) for j in judged])
+    lenient, strict = _runs(judged), _runs([j if j.strict else replace(j, scored=replace(j.scored, credit=0.0, told=None)) for j in judged])
     written = [j.completion for j in judged if j.completion is not None]
     share = lambda n: n / len(judged)
     return {
-        "n": len(lenient),
+        "n": len(lenient[0]),
         "n_completions": len(written),
-        "unparsed": share(sum(j.answer is None for j in judged)),
+        "unparsed": share(sum(not j.scored.answered for j in judged)),
         "no_reply": len(judged) - len(written),
         "cut_off": share(sum(c.finish == CUT_OFF for c in written)),
         "mean_tokens": sum(c.n_tokens for c in written) / len(written) if written else None,
@@ -193,14 +187,25 @@ def scores_of(benchmark: Stored, judged: Sequence[Judged]) -> dict[str, Any]:
     }
 
 
-def _metric(metric: Metric, lenient: Sequence[Scored], strict: Sequence[Scored]) -> dict[str, Any]:
-    mean = metric.mean(lenient)
-    return {"value": mean.mean, "stderr": mean.stderr, "n_clusters": mean.n_clusters, "strict": metric.value(strict)}
+def _metric(metric: Metric, lenient: Sequence[Sequence[Scored]], strict: Sequence[Sequence[Scored]]) -> dict[str, Any]:
+    mean = _mean(metric, lenient)
+    return {"value": mean.mean, "stderr": mean.stderr, "n_clusters": mean.n_clusters, "strict": _mean(metric, strict).mean}
 
 
-def _scored(judged: Sequence[Judged]) -> list[Scored]:
-    """One a question, the mean over its samples."""
-    of_item: dict[str, list[Judged]] = {}
+def _mean(metric: Metric, runs: Sequence[Sequence[Scored]]) -> Mean:
+    """Of a metric over samples: of each of its units the mean counts."""
+    units = [unit for run in runs for unit in metric.units(run)]
+    first = metric.units(runs[0])
+    credits: dict[str, float] = {}
+    for unit in units:
+        credits[unit.key] = credits.get(unit.key, 0.0) + unit.credit / len(runs)
+    return clustered_mean([credits[u.key] for u in first], [u.cluster for u in first], [u.weight for u in first])
+
+
+def _runs(judged: Sequence[Judged]) -> list[list[Scored]]:
+    """The first sample of every question, the second of every question, and so on."""
+    runs: dict[int, list[Scored]] = {}
     for j in judged:
-        of_item.setdefault(j.posed.item.row_id, []).append(j)
-    return [Scored(of[0].posed.item, sum(j.credit for j in of) / len(of), any(j.answer is not None for j in of)) for of in of_item.values()]
+        sampling = j.posed.ask.sampling
+        runs.setdefault(0 if sampling is None else sampling.number, []).append(j.scored)
+    return [runs[number] for number in sorted(runs)]

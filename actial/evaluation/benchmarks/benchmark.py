@@ -81,6 +81,8 @@ class Scored:
     """Whether an answer could be read."""
     told: str | float | CameraMove | None = None
     """What was read: a letter, or a number in the unit asked for."""
+    rule: str = ""
+    """The rule of `answers` that read it, or the reason why none did."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,21 +15,30 @@ from actial.evaluation.benchmarks.benchmark import Item, Metric, Quantity, Score
 from actial.evaluation.benchmarks.camera_moves import CameraMove, read_move, score
 from actial.evaluation.benchmarks.relative_accuracy import mean_relative_accuracy, mean_relative_accuracy_as_written
 
+NO_MOVE = Unparsed("no camera move")
+
 
 def scored(item: Item, completion: str) -> Scored:
     """An item with what a completion is worth."""
     if item.number is None:
         reading = read_answer(completion, item.question.options)
-        letter = reading.letter if isinstance(reading, Answer) else None
-        return Scored(item.without_pictures(), float(letter == item.question.truth), letter is not None, letter)
+        if not isinstance(reading, Answer):
+            return _unread(item, reading)
+        return Scored(item.without_pictures(), float(reading.letter == item.question.truth), True, reading.letter, reading.rule)
     if isinstance(item.number, CameraMove):
         part = answering_part(completion)
-        move = None if isinstance(part, Unparsed) else read_move(part.text)
-        return Scored(item.without_pictures(), 0.0 if move is None else score(move, item.number), move is not None, move)
+        if isinstance(part, Unparsed):
+            return _unread(item, part)
+        move = read_move(part.text)
+        return _unread(item, NO_MOVE) if move is None else Scored(item.without_pictures(), score(move, item.number), True, move, part.rule("move"))
     number = numbers.read_number(completion, cast("numbers.Unit", item.number.unit))
     if not isinstance(number, numbers.Number):
-        return Scored(item.without_pictures(), 0.0, answered=False)
-    return Scored(item.without_pictures(), mean_relative_accuracy(number.value, item.number.value), True, number.value)
+        return _unread(item, number)
+    return Scored(item.without_pictures(), mean_relative_accuracy(number.value, item.number.value), True, number.value, number.rule)
+
+
+def _unread(item: Item, why: Unparsed) -> Scored:
+    return Scored(item.without_pictures(), 0.0, answered=False, rule=why.reason)
 
 
 def as_written(metric: Metric, name: str, formula: str) -> Metric:

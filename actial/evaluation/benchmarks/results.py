@@ -18,15 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from actial.errors import UserError
 from actial.evaluation.benchmarks.answered import Judged, Manner, Posed, facts_of, judge, pose, record, scores_of
-from actial.evaluation.benchmarks.own import OWN, own
-from actial.evaluation.benchmarks.registry import BENCHMARKS, NotRun, find
-from actial.evaluation.benchmarks.stored import Stored, stored
+from actial.evaluation.benchmarks.ours import OURS, OurTest
+from actial.evaluation.benchmarks.registry import BENCHMARKS, NotRun, find, find_ours, named
+from actial.evaluation.benchmarks.stored import Stored, stored, stored_as_it_is
 from actial.evaluation.completions import CompletionLog
 from actial.shards import ViewStore
 
-KNOWN = (*OWN, *BENCHMARKS)
+KNOWN = (*OURS, *BENCHMARKS)
 """Names of all benchmarks, our own test questions first."""
 
 
@@ -48,26 +47,20 @@ def gather(names: Sequence[str], places: Places) -> tuple[list[Stored], dict[str
     Raises:
         UserError: there is no benchmark of a name, or its files are not as published.
     """
-    if unknown := [name for name in names if name not in KNOWN]:
-        raise UserError(f"there is no benchmark {unknown[0]!r}: take one of {', '.join(KNOWN)}")
     there: list[Stored] = []
     not_run: dict[str, str] = {}
-    for name in dict.fromkeys(names):
-        found = own(name, places.outputs) if name in OWN else find(BENCHMARKS[name], places.data)
+    for benchmark in named(names):
+        found = find_ours(benchmark, places.outputs) if isinstance(benchmark, OurTest) else find(benchmark, places.data)
         if isinstance(found, NotRun):
-            not_run[name] = found.reason
-            continue
-        benchmark = found if isinstance(found, Stored) else stored(found, places.store)
-        if any(item.number for item in benchmark.items):
-            not_run[name] = "its answers are numbers, which are not read yet"
+            not_run[found.name] = found.reason
         else:
-            there.append(benchmark)
+            there.append(stored_as_it_is(found) if isinstance(benchmark, OurTest) else stored(found, places.store))
     return there, not_run
 
 
 def posed_by_benchmark(benchmarks: Sequence[Stored], manner: Manner) -> dict[str, list[Posed]]:
     """What a model is asked, by benchmark."""
-    return {benchmark.name: pose(benchmark, manner, ViewStore(benchmark.views)) for benchmark in benchmarks}
+    return {benchmark.name: pose(benchmark, manner, ViewStore(*benchmark.views)) for benchmark in benchmarks}
 
 
 def judged_by_benchmark(posed: Mapping[str, Sequence[Posed]], log: CompletionLog, refused: Mapping[str, str]) -> dict[str, list[Judged]]:

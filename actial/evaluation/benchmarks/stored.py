@@ -16,11 +16,12 @@ from tqdm import tqdm
 from actial import ids
 from actial.errors import UserError
 from actial.evaluation.benchmarks.benchmark import Benchmark, Item, Metric, Quantity, Refused
+from actial.evaluation.benchmarks.camera_moves import CameraMove
 from actial.evaluation.benchmarks.published import published_files
 from actial.evaluation.benchmarks.registry import Found
 from actial.questions import external_files, external_rows
 from actial.records import Camera, Question, View
-from actial.shards import ViewWriter
+from actial.shards import ViewWriter, view_folders
 
 SHARD_MB = 256
 VIEWS, ITEMS, REFUSED = "views", "items.jsonl", "refused.json"
@@ -38,8 +39,8 @@ class Stored:
     """Of the files they were read from, and of the code that read them."""
     items: tuple[Item, ...]
     """Without the bytes of their pictures."""
-    views: Path
-    """Folder of shards with the pictures."""
+    views: tuple[Path, ...]
+    """Folders of shards with the pictures."""
     refused: dict[str, int]
     """Rows that cannot be asked, by reason."""
     metrics: tuple[Metric, ...]
@@ -58,12 +59,32 @@ def stored(found: Found, folder: Path) -> Stored:
     if not place.exists():
         unfinished = place.with_name(f".{fingerprint}.unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
-        _store(benchmark, found.folder, unfinished)
+        _store(found, unfinished)
         unfinished.rename(place)
     items = tuple(_item_of(json.loads(line)) for line in (place / ITEMS).read_text(encoding="utf-8").splitlines())
     refused = json.loads((place / REFUSED).read_text(encoding="utf-8"))
+    return _stored(benchmark, fingerprint, items, refused, (place / VIEWS,))
+
+
+def stored_as_it_is(found: Found) -> Stored:
+    """The questions of the project's own test, whose pictures lie in shards already.
+
+    Raises:
+        UserError: a file is unreadable, or no question can be asked.
+    """
+    items, refused = list[Item](), Counter[str]()
+    for row in found.benchmark.items(found.folder):
+        if isinstance(row, Refused):
+            refused[row.reason] += 1
+        else:
+            items.append(row.without_pictures())
+    _refuse_nothing(found, len(items), refused)
+    return _stored(found.benchmark, _fingerprint(found), tuple(items), dict(sorted(refused.items())), view_folders(found.folder))
+
+
+def _stored(benchmark: Benchmark, fingerprint: str, items: tuple[Item, ...], refused: dict[str, int], views: tuple[Path, ...]) -> Stored:
     about = (benchmark.name, benchmark.title, benchmark.version, benchmark.protocol)
-    return Stored(*about, fingerprint, items, place / VIEWS, refused, benchmark.metrics, benchmark.primary)
+    return Stored(*about, fingerprint, items, views, refused, benchmark.metrics, benchmark.primary)
 
 
 def _fingerprint(found: Found) -> str:
@@ -74,19 +95,25 @@ def _fingerprint(found: Found) -> str:
     for path in [*sorted(code), *published_files(benchmark.title, found.folder, benchmark.files, at_least_one=benchmark.at_least_one)]:
         with path.open("rb") as data:
             digest.update(f"{path.name}\0{hashlib.file_digest(data, 'sha256').hexdigest()}\n".encode())
+    for path in sorted(path for pattern in benchmark.beside for path in found.folder.glob(pattern)):  # gigabytes: not read for this
+        digest.update(f"{path.name}\0{path.stat().st_size} {path.stat().st_mtime_ns}\n".encode())
     return f"{benchmark.name}-{digest.hexdigest()[:16]}"
 
 
-def _store(benchmark: Benchmark, files: Path, folder: Path) -> None:
+def _store(found: Found, folder: Path) -> None:
     refused: Counter[str] = Counter()
     folder.mkdir(parents=True)
-    rows = tqdm(benchmark.items(files), unit="row", desc=f"read {benchmark.title}", mininterval=1)
+    rows = tqdm(found.benchmark.items(found.folder), unit="row", desc=f"read {found.benchmark.title}", mininterval=1)
     with (folder / ITEMS).open("w", encoding="utf-8") as lines, ViewWriter(folder / VIEWS, SHARD_MB) as writer:
-        n_items = _write(rows, benchmark, lines, writer, refused)
+        n_items = _write(rows, found.benchmark, lines, writer, refused)
+    _refuse_nothing(found, n_items, refused)
+    (folder / REFUSED).write_text(json.dumps(dict(sorted(refused.items()))), encoding="utf-8")
+
+
+def _refuse_nothing(found: Found, n_items: int, refused: Counter[str]) -> None:
     if not n_items:
         said = ", ".join(f"{n:,} with {reason}" for reason, n in refused.most_common(3))
-        raise UserError(f"not one of {refused.total():,} rows of {benchmark.title} in {files} can be asked ({said}): fetch it again, as published")
-    (folder / REFUSED).write_text(json.dumps(dict(sorted(refused.items()))), encoding="utf-8")
+        raise UserError(f"not one of {refused.total():,} rows of {found.benchmark.title} in {found.folder} can be asked ({said}): make or fetch it again")
 
 
 def _write(rows: Iterable[Item | Refused], benchmark: Benchmark, lines: Any, writer: ViewWriter, refused: Counter[str]) -> int:
@@ -107,6 +134,7 @@ def _write(rows: Iterable[Item | Refused], benchmark: Benchmark, lines: Any, wri
 
 def _item_of(row: dict[str, Any]) -> Item:
     asked: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in row["question"].items()}
-    number = None if row["number"] is None else Quantity(**row["number"])
+    written = row["number"]
+    number = None if written is None else CameraMove(tuple(written["amounts"])) if "amounts" in written else Quantity(**written)
     sizes_px = tuple((width, height) for width, height in row["sizes_px"])
     return Item(**row | {"question": Question(**asked), "number": number, "pictures": (), "sizes_px": sizes_px})

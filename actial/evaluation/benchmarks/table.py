@@ -45,6 +45,7 @@ def _metrics(name: str, of: Mapping[str, Any]) -> str:
     rows = [
         [metric, *(_with_error(of["models"][model][mode]["metrics"][metric]) for model, mode in columns), percent(about["chance"]), f"{about['n']:,}"]
         for metric, about in of["metrics"].items()
+        if about["n"] or metric == of["primary"]
     ]
     return f"{of['title']} ({name}; {of['version']}):\n\n" + markdown_table(head, rows, text=[0])
 
