@@ -299,7 +299,7 @@ _VERSIONED = {  # what the bytes of a stage's output depend on
     "build_qa": ("numpy", "pyarrow", "scikit-learn", "scipy"),
     "sft": ("torch", "transformers", "trl", "peft", "accelerate"),
     "grpo": ("torch", "transformers", "trl", "peft", "accelerate"),
-    "evaluate": ("torch", "transformers"),
+    "evaluate": ("numpy", "scikit-learn", "scipy", "torch", "transformers"),
 }
 
 

@@ -166,7 +166,9 @@ def write_toy_records(outputs: Path, questions: list[Question]) -> None:
         path = outputs / "evaluate" / "records" / f"{name}.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("".join(json.dumps(asdict(v), sort_keys=True, ensure_ascii=False) + "\n" for v in found), encoding="utf-8")
-    asked = Asked(verdicts, {of: found for of, found in controls.items() if found}, {}, samples, temperature=1.0)
+    baselines = {name: {q.question_id: LETTERS[i % n] for i, q in enumerate(questions)} for name, n in (("text only", 1), ("2D probe", 3))}
+    angles_deg = {q.question_id: 25.0 + i % 50 for i, q in enumerate(questions)}
+    asked = Asked(verdicts, {of: found for of, found in controls.items() if found}, {}, samples, 1.0, baselines, angles_deg)
     write_json(outputs / "evaluate" / "scores.json", score(questions, asked, {"questions with an unreadable picture": 1}, toy_params().evaluate, root_seed=7))
     _manifest(outputs, "evaluate", Made({"questions": len(questions), "verdicts": len(questions) * 6}, {}, "scores.json"))
 

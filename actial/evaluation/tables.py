@@ -10,7 +10,7 @@ from actial.evaluation.families import SORTS
 from actial.evaluation.gains import MODELS, MODES
 from actial.evaluation.groups import DIRECTIONAL, NEW, OVERALL, SAT, TWO_D
 from actial.evaluation.markdown import markdown_table
-from actial.evaluation.score import STRATA
+from actial.evaluation.score import RANGES, STRATA
 from actial.evaluation.standins import STANDINS
 from actial.stats import ABOVE, AT_CHANCE, BELOW, LEVEL, UNDECIDED
 
@@ -32,6 +32,7 @@ def score_table(scores: Mapping[str, Any]) -> str:
         _by_kind(scores),
         _comparisons(scores),
         _cue(scores),
+        _angles(scores),
         _sampled(scores),
         _families(scores),
         _controls(scores),
@@ -54,12 +55,21 @@ def _headline(scores: Mapping[str, Any]) -> str:
         rows.append(row + ([" / ".join(_percent(by_mode[mode][TWO_D]["accuracy"]) for mode in modes)] if has_2d else []))
     for name in ("chance", "majority"):
         rows.append([name, *[_percent(overall[name]), ""] * len(modes), "", *([_percent(facts[TWO_D][name])] if has_2d else [])])
+    for name, of in _baselines(scores):
+        cell = of["groups"][OVERALL]
+        verdict = "n/a" if cell["accuracy"] is None else cell["versus_chance"]["verdict"]
+        rows.append([name, *[_cell(cell), verdict] * len(modes), "", *([_percent(of["groups"][TWO_D]["accuracy"])] if has_2d else [])])
     said = (
         f"Right answers in % ± standard error (clustered by scene): {overall['n']:,} held-out questions about {overall['n_scenes']:,} scenes.\n"
         f"think: reasons, then answers; direct: answers at once; at chance: shown to lie within {100 * scores['chance_bound']:g} points of guessing."
     )
     if has_2d:
         said += f"\n2D test: {facts[TWO_D]['n']:,} questions about the same pictures that need no depth; who fails them cannot read pictures, or cannot answer."
+    if scores["baselines"]:
+        said += (
+            "\nOther rows: learners trained on the training questions and asked these; text only reads words and options, first and second picture where\n"
+            "things are in it, 2D probe how they move and grow from picture to picture. Who scores no more than these has shown nothing beyond them."
+        )
     return said + "\n\n" + markdown_table(head, rows, text=[0, *range(2, 2 * len(modes) + 1, 2)])
 
 
@@ -72,6 +82,7 @@ def _by_kind(scores: Mapping[str, Any]) -> str:
         for mode, by_group in by_mode.items()
     ]
     rows += [[row, "", *(f"{_percent(facts[g][row])}  " for g in groups), ""] for row in ("chance", "majority")]
+    rows += [[name, "", *(_marked(of["groups"][g]) for g in groups), ""] for name, of in _baselines(scores)]
     rows.append(["questions", "", *(f"{facts[g]['n']:,}  " for g in groups), ""])
     said = (
         "By kind (= at chance, + above, - below, ? undecided, by false discovery rate over all of them; directional: truth has an opposite, as left or up;\n"
@@ -93,7 +104,7 @@ def _comparisons(scores: Mapping[str, Any]) -> str:
     said = (
         "What each stage of training added, in points, on the same questions (95 % interval by cluster bootstrap, p by scene-level sign flips;\n"
         f"p of those marked ! is adjusted by Holm: params declare them as primary; of all others by false discovery rate; * adjusted p < {LEVEL:g}).\n"
-        f"equal, no worse: shown, at 5 %, to differ or to lose by less than {100 * scores['margin']:g} points; "
+        f"equal, no worse: shown, at 5 %, to differ or to lose by less than {100 * scores['margin']:g} points;\n"
         f"detectable: the smallest true difference that so many questions would find in 80 % of experiments."
     )
     if missing := [f"{e['gain']}, {e['mode']}, {e['group']}" for e in scores["primary"] if e["group"] not in compared.get(e["gain"], {}).get(e["mode"], {})]:
@@ -113,18 +124,30 @@ def _gain(cell: Mapping[str, Any]) -> list[str]:
 
 
 def _cue(scores: Mapping[str, Any]) -> str:
-    rows = []
-    for model, by_mode in _ordered(scores["cue"]).items():
-        for mode in _in_order(set(by_mode), first=MODES):
-            kinds = _in_order(set(by_mode[mode]), first=(OVERALL,))
-            pairs = [" / ".join(_percent(by_mode[mode][kind][stratum]["accuracy"]) for stratum in STRATA) for kind in kinds[1:]]
-            rows.append([model, mode, *(_marked(by_mode[mode][OVERALL][stratum]) for stratum in STRATA), *pairs])
-    if not rows:
-        return ""
-    counts = {kind: [f"{by_mode[mode][kind][stratum]['n']:,}" for stratum in STRATA] for kind in kinds}
-    rows.append(["questions", "", *(f"{n}  " for n in counts[OVERALL]), *(" / ".join(counts[kind]) for kind in kinds[1:])])
     said = "Does it follow the flat picture? Questions whose 2D cue agrees with the truth (aligned), or misleads whoever ignores depth (conflict):"
-    return said + "\n\n" + markdown_table(["model", "mode", *STRATA, *kinds[1:]], rows, text=[0, 1])
+    return _by_stratum(scores, "cue", STRATA, said)
+
+
+def _angles(scores: Mapping[str, Any]) -> str:
+    said = "Is it harder the more the view changes? By the angle between the cameras, degrees:"
+    return _by_stratum(scores, "angles", RANGES, said)
+
+
+def _by_stratum(scores: Mapping[str, Any], name: str, strata: Sequence[str], said: str) -> str:
+    """A column for each stratum that has questions, over all kinds, and one for each kind; nothing where there are no such questions."""
+    rows = []
+    some: Mapping[str, Any] = next((of for by_mode in scores[name].values() for of in by_mode.values()), {})
+    strata = [stratum for stratum in strata if some and some[OVERALL][stratum]["n"]]
+    kinds = _in_order(set(some), first=(OVERALL,))[1:]
+    if not strata:
+        return ""
+    every = [(model, mode, by_mode[mode]) for model, by_mode in _ordered(scores[name]).items() for mode in _in_order(set(by_mode), first=MODES)]
+    for model, mode, of in [*every, *((baseline, "", found[name]) for baseline, found in _baselines(scores))]:
+        shares = [" / ".join(_percent(of[kind][stratum]["accuracy"]) for stratum in strata) for kind in kinds]
+        rows.append([model, mode, *(_marked(of[OVERALL][stratum]) for stratum in strata), *shares])
+    counts = {kind: [f"{some[kind][stratum]['n']:,}" for stratum in strata] for kind in (OVERALL, *kinds)}
+    rows.append(["questions", "", *(f"{n}  " for n in counts[OVERALL]), *(" / ".join(counts[kind]) for kind in kinds)])
+    return said + "\n\n" + markdown_table(["model", "mode", *strata, *kinds], rows, text=[0, 1])
 
 
 def _sampled(scores: Mapping[str, Any]) -> str:
@@ -153,13 +176,15 @@ def _families(scores: Mapping[str, Any]) -> str:
         for mode in _in_order(set(by_mode), first=MODES):
             for sort in (sort for sort in SORTS if sort in by_mode[mode]):
                 of = by_mode[mode][sort]
+                excess = [_percent(of["expected"]), _points({"difference": of["excess"]}), _interval(of)]
                 shares = [_percent(of[name]) for name in ("contradicting", "unanswered", "accuracy", "all_right")]
-                rows.append([model, mode, sort, _cell({"accuracy": of["consistent"], "stderr": of["stderr"]}), *shares, f"{of['n']:,}"])
+                rows.append([model, mode, sort, _cell({"accuracy": of["consistent"], "stderr": of["stderr"]}), *excess, *shares, f"{of['n']:,}"])
     said = (
         "Do its answers agree with each other? Families of questions about two or three views, answered without a contradiction, which no motion of the "
-        f"cameras makes true ({GUESSES}: blind guesses):"
+        f"cameras makes true ({GUESSES}: blind guesses).\nExpected: of answers that are as often right, and wrong in the same ways, but know nothing of each "
+        "other; excess: consistent - expected, in points (95 % interval by cluster bootstrap):"
     )
-    head = ["model", "mode", "family", "consistent", "contradicting", "unanswered", "right", "all right", "families"]
+    head = ["model", "mode", "family", "consistent", "expected", "excess", "95 %", "contradicting", "unanswered", "right", "all right", "families"]
     return said + "\n\n" + markdown_table(head, rows, text=[0, 1, 2])
 
 
@@ -190,7 +215,7 @@ def _controls(scores: Mapping[str, Any]) -> str:
 
 
 def _standins(scores: Mapping[str, Any]) -> str:
-    found = {name: next(iter(scores["models"][name].values())) for name in STANDINS if name in scores["models"]}
+    found = {name: of[_in_order(set(of), first=MODES)[0]] for name in STANDINS if (of := scores["models"].get(name))}
     if not found:
         return ""
     rows = [
@@ -224,6 +249,12 @@ def accuracy_rows(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
         for mode, by_group in by_mode.items()
         for group, cell in by_group.items()
     ]
+
+
+def _baselines(scores: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Those who read less than the pictures show, what needs less first."""
+    first = ("text only", "first picture", "second picture")
+    return [(name, scores["baselines"][name]) for name in _in_order(set(scores["baselines"]), first=first)]
 
 
 def _models(scores: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,6 +27,11 @@ _GAINS = (
     "by Holm over these, of all others by false discovery rate. Equal and no worse are shown, not assumed: that it differs, or loses, by {margin:g} points or "
     "more is rejected at 5 %. Detectable: the smallest true difference that so many questions would find in 80 % of experiments."
 )
+_BASELINES = (
+    "Below majority stand learners trained on the training questions and asked these: text only reads words and options, first and second picture where "
+    "things are in that picture, 2D probe how they move and grow from picture to picture. A model that scores no more than these has shown nothing beyond them."
+)
+_ANGLES = "By the angle between the two cameras, in degrees; of three cameras the largest."
 _CUE = (
     "Some questions can be answered without depth: what slides left means that the camera went right, what stands higher counts as farther. Where this "
     "2D cue agrees with the truth a question is aligned, where it misleads it is a conflict. A model that only follows the cue gets all aligned "
@@ -40,13 +45,19 @@ _SAMPLED = (
 _FAMILIES = (
     "Test questions about the same two or three views, asked in families: from A to B and back, by several kinds, around a cycle of three. Consistent: all are "
     "answered, and some motion of the cameras makes all answers true; contradicting: none does. Consistent answers may be wrong, and blind guesses are so now "
-    "and then (row random); one that always says that nothing changed never contradicts itself, so look at the accuracy beside it."
+    "and then (row random); one that always says that nothing changed never contradicts itself, so look at the accuracy beside it. Expected: the share of "
+    "consistent families after the answers were exchanged among questions of one kind with the same truth, so that accuracy stays; excess: how many points "
+    "above that, and its 95 % interval. Above 0 the answers hang together as if they came from one idea of where the cameras stand."
 )
 _CONTROLS = (
     "The same questions with something taken away or turned round, in mode think. With one picture gray, more than chance would mean that one picture "
     "gives answers away. With the first picture twice, right is always that nothing changed. In the other order, with its own truth, it "
     "should do as well as plainly."
 )
+_STRATA = {
+    "cue": ("2D cue", "Accuracy where the 2D cue agrees and where it misleads"),
+    "angles": ("angle, degrees", "Accuracy by the angle between the cameras"),
+}
 _CONTROL_NAMES = {"first_only": "second gray", "second_only": "first gray", "same_twice": "first twice", "swapped": "other order"}
 
 
@@ -61,10 +72,14 @@ def score_section(outputs: Outputs) -> Html:
     parts.append(tag("p", _HOW_TO_READ, " ", _AGAINST_CHANCE.format(bound=100 * scores["chance_bound"]), class_="faint"))
     if said := ", ".join(f"{reason} ({n:,})" for reason, n in scores["set_aside"].items() if n):
         parts.append(tag("p", f"Not asked: {said}."))
+    if scores["baselines"]:
+        parts.append(tag("p", _BASELINES, class_="faint"))
     if scores["comparisons"]:
         parts += [tag("h3", "What each stage added"), tag("p", _GAINS.format(margin=100 * scores["margin"]), class_="faint"), _gain_table(scores)]
     if any(of["overall"][s]["n"] for by_mode in scores["cue"].values() for of in by_mode.values() for s in ("aligned", "conflict")):
-        parts += [tag("h3", "Does it follow the flat picture?"), tag("p", _CUE, class_="faint"), _cue_table(scores)]
+        parts += [tag("h3", "Does it follow the flat picture?"), tag("p", _CUE, class_="faint"), _stratum_table(scores, "cue")]
+    if any(cell["n"] for by_mode in scores["angles"].values() for of in by_mode.values() for cell in of["overall"].values()):
+        parts += [tag("h3", "Is it harder the more the view changes?"), tag("p", _ANGLES, class_="faint"), _stratum_table(scores, "angles")]
     if scores["sampled"] is not None:
         n, temperature = scores["sampled"]["n"], scores["sampled"]["temperature"]
         parts += [tag("h3", "Teach or sharpen?"), tag("p", _SAMPLED.format(n=n, temperature=temperature), class_="faint"), _sampled_table(scores)]
@@ -97,6 +112,8 @@ def _score_table(scores: Mapping[str, Any], models: Mapping[str, Any], caption: 
         rows.append([tag("strong", model), mode, *cells, percent(by_group["overall"]["unparsed"]), percent(by_group["overall"]["strict"])])
     for baseline in ("chance", "majority"):
         rows.append([tag("em", baseline), "", *(percent(facts[g][baseline]) for g in groups), "", ""])
+    for baseline, found in _baselines(scores):
+        rows.append([tag("em", baseline), "", *(_against_chance(found["groups"][g]) for g in groups), "", ""])
     overall = facts["overall"]
     caption = f"{caption}: {overall['n']:,} held-out questions about {overall['n_scenes']:,} scenes"
     return table(header, rows, caption=caption, numeric=range(2, len(header)), class_="scores")
@@ -125,23 +142,31 @@ def _gain(cell: Mapping[str, Any]) -> Html:
     return join([part for line in lines for part in (line, tag("br"))][:-1])
 
 
-def _cue_table(scores: Mapping[str, Any]) -> Html:
-    found = _by_model(scores["cue"])
+def _stratum_table(scores: Mapping[str, Any], name: str) -> Html:
+    """Accuracy by stratum (`cue` or `angles`) and kind, a row for each stratum that has questions."""
+    found = _by_model(scores[name])
     kinds = _overall_first(found[0][2])
+    counts = found[0][2]
+    strata = [stratum for stratum in counts["overall"] if counts["overall"][stratum]["n"]]
     rows = [
-        [tag("strong", model), mode, stratum, *(with_error(by_kind[kind][stratum]["accuracy"], by_kind[kind][stratum]["stderr"]) for kind in kinds)]
-        for model, mode, by_kind in found
-        for stratum in ("aligned", "conflict")
+        [
+            tag("strong" if mode else "em", model),
+            mode,
+            stratum,
+            *(with_error(by_kind[kind][stratum]["accuracy"], by_kind[kind][stratum]["stderr"]) for kind in kinds),
+        ]
+        for model, mode, by_kind in [*found, *((baseline, "", of[name]) for baseline, of in _baselines(scores))]
+        for stratum in strata
     ]
-    for stratum in ("aligned", "conflict"):
-        rows.append([tag("em", "questions"), "", stratum, *(f"{found[0][2][kind][stratum]['n']:,}" for kind in kinds)])
-    return table(
-        ["model", "mode", "2D cue", *kinds],
-        rows,
-        caption="Accuracy where the 2D cue agrees and where it misleads",
-        numeric=range(3, len(kinds) + 3),
-        class_="scores",
-    )
+    rows += [[tag("em", "questions"), "", stratum, *(f"{counts[kind][stratum]['n']:,}" for kind in kinds)] for stratum in strata]
+    title, caption = _STRATA[name]
+    return table(["model", "mode", title, *kinds], rows, caption=caption, numeric=range(3, len(kinds) + 3), class_="scores")
+
+
+def _baselines(scores: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Those who read less than the pictures show, what needs less first."""
+    first = ("text only", "first picture", "second picture")
+    return sorted(scores["baselines"].items(), key=lambda entry: (entry[0] not in first, first.index(entry[0]) if entry[0] in first else 0, entry[0]))
 
 
 def _sampled_table(scores: Mapping[str, Any]) -> Html:
@@ -162,13 +187,18 @@ def _sampled_table(scores: Mapping[str, Any]) -> Html:
 def _family_table(scores: Mapping[str, Any]) -> Html:
     found = [entry for entry in _by_model(scores["families"]) if entry[0] not in STAND_INS or entry[0] == "random"]
     rows = [
-        [tag("strong", model), mode, sort, f"{of['n']:,}", with_error(of["consistent"], of["stderr"])]
+        [tag("strong", model), mode, sort, f"{of['n']:,}", with_error(of["consistent"], of["stderr"]), percent(of["expected"]), _excess(of)]
         + [percent(of[name]) for name in ("contradicting", "unanswered", "accuracy", "all_right")]
         for model, mode, by_sort in found
         for sort, of in sorted(by_sort.items())
     ]
-    header = ["model", "mode", "family", "families", "consistent", "contradicting", "unanswered", "right answers", "all right"]
+    header = ["model", "mode", "family", "families", "consistent", "expected", "excess", "contradicting", "unanswered", "right answers", "all right"]
     return table(header, rows, caption="Families of questions whose answers constrain each other", numeric=range(3, len(header)), class_="scores")
+
+
+def _excess(of: Mapping[str, Any]) -> Html:
+    interval = "" if of["low"] is None else f"[{100 * of['low']:+.1f}, {100 * of['high']:+.1f}]"
+    return join([f"{100 * of['excess']:+.1f}", tag("br"), tag("small", interval, class_="faint")])
 
 
 def _control_table(scores: Mapping[str, Any]) -> Html:
@@ -186,7 +216,8 @@ def _control_table(scores: Mapping[str, Any]) -> Html:
 
 
 def _control_cell(cell: Mapping[str, Any]) -> Html:
-    return join([_against_chance(cell), tag("br"), tag("small", f"plain {percent(cell['plain'])}", class_="faint")])
+    verdict = cell["versus_plain"]["verdict"]
+    return join([_against_chance(cell), tag("br"), tag("small", f"plain {percent(cell['plain'])}: {verdict}", class_="faint")])
 
 
 def _against_chance(cell: Mapping[str, Any]) -> Html:

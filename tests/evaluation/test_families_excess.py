@@ -13,7 +13,7 @@ from actial.evaluation.score import verdict_of
 from actial.records import Question
 from actial.rng import generator_for
 
-N = 400
+N = 240
 OTHER = {"left": "right", "right": "left"}
 
 
@@ -47,7 +47,7 @@ def test_one_idea_of_the_scene_shows_though_it_is_often_wrong(asked) -> None:
     """Right about seven families of ten, and always of one mind. Without it, both would agree in 0.7 x 0.7 + 0.3 x 0.3 of families."""
     sure = generator_for(2, "ideas").random(N) < 0.7
     found = scored(asked, lambda i, q: q.label_of(q.truth) if sure[i] else OTHER[q.label_of(q.truth)])
-    assert found["consistent"] == 1 and found["accuracy"] == pytest.approx(0.7, abs=0.06)
+    assert found["consistent"] == 1 and found["accuracy"] == pytest.approx(0.7, abs=0.08)
     p = found["accuracy"]
     assert found["expected"] == pytest.approx(p**2 + (1 - p) ** 2, abs=0.03)
     assert found["excess"] == pytest.approx(1 - found["expected"]) and found["low"] > 0.3
@@ -56,7 +56,7 @@ def test_one_idea_of_the_scene_shows_though_it_is_often_wrong(asked) -> None:
 def test_answers_that_know_nothing_of_each_other_have_no_excess(asked) -> None:
     generator = generator_for(3, "independent")
     found = scored(asked, lambda i, q: q.label_of(q.truth) if generator.random() < 0.7 else OTHER[q.label_of(q.truth)])
-    assert found["low"] < 0 < found["high"] and abs(found["excess"]) < 0.06
+    assert found["low"] < 0 < found["high"] and abs(found["excess"]) < 0.09
 
 
 def test_a_bias_that_makes_answers_agree_is_no_understanding(asked) -> None:
@@ -83,4 +83,4 @@ def test_options_that_differ_from_question_to_question_are_exchanged_by_rank(ask
     ]
     sure = generator_for(2, "ideas").random(N) < 0.7
     found = scored((right(families), named), lambda i, q: q.label_of(q.truth) if sure[i] else next(x for x in q.labels if x != q.label_of(q.truth)))
-    assert found["expected"] == pytest.approx(0.58, abs=0.06) and found["low"] > 0.3
+    assert found["expected"] == pytest.approx(0.58, abs=0.08) and found["low"] > 0.3

@@ -8,7 +8,7 @@ import pytest
 from toy_evaluation import ROOT, toy_questions
 
 from actial.evaluation.groups import DIRECTIONAL, OVERALL, TWO_D
-from actial.evaluation.score import Asked, majority_of, score, verdict_of
+from actial.evaluation.score import RANGES, Asked, majority_of, score, verdict_of
 from actial.evaluation.standins import STANDINS, majority_labels, standin_completions
 from actial.evaluation.tables import accuracy_rows, score_table, summary
 from actial.params import Endpoint, load_params
@@ -268,7 +268,8 @@ def test_the_whole_table_says_what_was_asked_and_nothing_else():
     scores = scored(HAND, plain, samples=samples, temperature=1.0, controls={("grpo", "first_only"): control})
     table = score_table(json.loads(json.dumps(scores, sort_keys=True)))
     assert table == score_table(scores)
-    for said in ("sft - base", "grpo - sft", "| grpo  | first_only", "majority of 3", "conflict", "is that chance?", "| oracle "):
+    assert "conflict" not in table, "no question has a 2D cue"
+    for said in ("sft - base", "grpo - sft", "| grpo  | first_only", "majority of 3", "is that chance?", "| oracle "):
         assert said in table, said
     assert table.count("\n\n") == 2 * 7 - 1, "seven blocks of a sentence and a table"
 
@@ -290,3 +291,32 @@ def test_where_nothing_tells_the_error_the_table_gives_an_interval():
     scores = scores_of(pairs, ["<answer>A</answer>"] * 3)
     assert scores["models"]["sft"]["direct"]["turn"]["low"] == pytest.approx(3 / (3 + 1.959964**2))
     assert "100.0 (44-100)" in score_table(scores)
+
+
+def test_who_reads_less_stands_beside_chance_and_has_no_data_where_it_knows_nothing():
+    letters = {q.question_id: q.truth for q in HAND if q.kind == "turn"}
+    scores = scored(HAND, written_by_sft(HAND), baselines={"text only": letters})
+    groups = scores["baselines"]["text only"]["groups"]
+    assert (groups["turn"]["accuracy"], groups["turn"]["n"]) == (1.0, 3)
+    for name in ("lateral", OVERALL, DIRECTIONAL):
+        assert (groups[name]["accuracy"], groups[name]["n"]) == (None, 0), "one question without an answer, and nothing is said of the group"
+    assert scores["baselines"]["text only"]["cue"]["lateral"]["aligned"]["n"] == 0
+    table = score_table(scores)
+    headline, by_kind = (line for line in table.splitlines() if line.startswith("| text only"))
+    assert "n/a" in headline and "100.0 (" in by_kind and "n/a" in by_kind
+
+
+def test_answers_are_sorted_by_the_angle_between_the_cameras():
+    angles_deg = dict(zip((q.question_id for q in HAND), (0.0, 29.9, 30.0, 90.0, 180.0), strict=False))  # q6: not known
+    scores = scored(HAND, written_by_sft(HAND), angles_deg=angles_deg)
+    overall, turn = (scores["angles"]["sft"]["direct"][name] for name in (OVERALL, "turn"))
+    assert [overall[name]["n"] for name in RANGES] == [2, 1, 0, 2]
+    assert [turn[name]["n"] for name in RANGES] == [0, 1, 0, 1]
+    assert [overall[name]["accuracy"] for name in RANGES] == [0.5, 1.0, None, 1.0]  # right: q1, q3, q4, q5; q1 and q2 are one bit
+    (head,) = (line for line in score_table(scores).splitlines() if "0-30" in line)
+    assert "60-90" not in head, "a range without questions has no column"
+    assert "angle between" not in score_table(scored(HAND, written_by_sft(HAND)))
+
+
+def written_by_sft(questions):
+    return {("sft", "direct"): [verdict_of(q, "sft", "direct", text, 3, "sha") for q, text in zip(questions, WRITTEN, strict=True)]}

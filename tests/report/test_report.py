@@ -61,8 +61,9 @@ def test_every_number_of_scores_json_is_in_the_table(project: Path, report: Path
             for cell in by_group.values():
                 assert f"{100 * cell['accuracy']:.1f} " in row[1]
                 assert f"± {100 * cell['stderr']:.1f}" in row[1]
-    for row in ("chance", "majority"):
+    for row in ("chance", "majority", "text only", "2D probe"):
         assert f"<em>{row}</em>" in text
+    assert "<h3>Is it harder the more the view changes?</h3>" in text and "<td>30-60</td>" in text and "<td>90-180</td>" not in text
 
 
 def test_every_other_number_of_scores_json_is_there_under_its_own_heading(project: Path, report: Path) -> None:
@@ -74,6 +75,8 @@ def test_every_other_number_of_scores_json_is_there_under_its_own_heading(projec
             for cell in by_group.values():
                 assert f"{100 * cell['difference']:+.1f}<br>" in part["What each stage added"]
                 assert f"[{100 * cell['low']:+.1f}, {100 * cell['high']:+.1f}] p " in part["What each stage added"]
+                assert f"<small>{cell['verdict']}</small>" in part["What each stage added"]
+                assert f"detectable {100 * cell['detectable']:.1f}" in part["What each stage added"]
     shares = [("Does it follow the flat picture?", c) for m in scores["cue"].values() for k in m.values() for s in k.values() for c in s.values()]
     sampled = scores["sampled"]["models"]
     shares += [("Teach or sharpen?", g[name]) for m in sampled.values() for g in m.values() for name in ("greedy", "mean", "majority", "best")]
