@@ -271,7 +271,7 @@ def test_the_whole_table_says_what_was_asked_and_nothing_else():
     assert "conflict" not in table, "no question has a 2D cue"
     for said in ("sft - base", "grpo - sft", "| grpo  | first_only", "majority of 3", "is that chance?", "| oracle "):
         assert said in table, said
-    assert table.count("\n\n") == 2 * 7 - 1, "seven blocks of a sentence and a table"
+    assert table.count("\n\n") == 2 * 6 - 1, "six blocks of a sentence and a table"
 
 
 def test_a_gain_that_params_declare_is_primary_and_one_that_was_not_asked_is_named():
