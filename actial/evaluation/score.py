@@ -13,7 +13,7 @@ scores.json:
     angles       as cue, by the angle between the cameras instead (`RANGES`, degrees)
     controls     by model and condition (see `conditions`): left_out, and by group: n, accuracy, stderr, low, high, versus_chance, plain (the same questions
                  asked plainly), versus_plain (see `gains`)
-    sampled      n, temperature, and by model and group: n, greedy, mean, majority, best (each accuracy and stderr), chance_best, unparsed
+    sampled      n, temperature, and by model and group: n, greedy, mean, majority, best (each accuracy and stderr), votes, chance_best, unparsed
     families     where build_qa made any: see `families`
     set_aside    test questions that were not asked, by reason
     chance_bound see `stats.chance_test`, which makes versus_chance: verdict, low, high, p; above and below by false discovery rate over all of them
@@ -26,6 +26,7 @@ sum of the weights of a group's questions.
 
 Of n sampled completions of a question, *mean* is the share that is right, *best* whether any is, and *majority* whether the answer given most
 often is; unparsed ones do not vote, and of k answers given equally often each is taken to win 1/k of the time, as a drawn lot would have it.
+*Votes* is the `calibration` of the majority's answer by the share of completions that give it: no other confidences are recorded.
 Guessing finds the right one of m options at least once in n tries with probability 1 - (1 - 1/m)^n (`chance_best`).
 """
 
@@ -37,6 +38,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from actial.answers import Answer, is_well_formed, read_answer
+from actial.evaluation.calibration import calibration
 from actial.evaluation.conditions import PLAIN, SAMPLED
 from actial.evaluation.gains import gain, gains_of_stages, judge_against_chance, judge_gains
 from actial.evaluation.groups import DIRECTIONAL, OVERALL, Group, groups_of
@@ -268,10 +270,12 @@ def _sampled_group(questions: Sequence[Question], group: Group, samples: Sequenc
         "best": [float(any(v.correct for v in of_question)) for of_question in inside],
     }
     found = {name: group.clustered(of_name) for name, of_name in values.items()}
+    votes = calibration([confidence_of(of_question) for of_question in inside], values["majority"], group.weights)
     chance_best = [1 - (1 - 1 / len(questions[i].options)) ** len(samples[i]) for i in group.places]
     return {
         "n": len(inside),
         **{name: {"accuracy": mean.mean, "stderr": mean.stderr} for name, mean in found.items()},
+        "votes": asdict(votes),
         "chance_best": group.mean(chance_best),
         "unparsed": group.mean([_mean([v.answer is None for v in of_question]) for of_question in inside]),
     }
@@ -282,6 +286,11 @@ def majority_of(samples: Sequence[Verdict]) -> float:
     votes = Counter(v.answer for v in samples if v.answer is not None)
     winners = [answer for answer, n in votes.items() if n == max(votes.values())]
     return 1 / len(winners) if samples[0].truth in winners else 0.0
+
+
+def confidence_of(samples: Sequence[Verdict]) -> float:
+    """The share of a question's sampled completions that give the answer given most often; 0 where none could be read."""
+    return max(Counter(v.answer for v in samples if v.answer is not None).values(), default=0) / len(samples)
 
 
 def _mean(values: Sequence[bool]) -> float:

@@ -155,15 +155,21 @@ def _sampled(scores: Mapping[str, Any]) -> str:
     if sampled is None:
         return ""
     n, models = sampled["n"], _ordered(sampled["models"])
-    rows = [[model, *(_cell(by_group[OVERALL][name]) for name in ("greedy", "mean", "majority", "best"))] for model, by_group in models.items()]
+    rows = []
+    for model, by_group in models.items():
+        of = by_group[OVERALL]
+        rows.append(
+            [model, *(_cell(of[name]) for name in ("greedy", "mean", "majority", "best")), *(_percent(of["votes"][name]) for name in ("confidence", "ece"))]
+        )
     last = next(reversed(models.values()))[OVERALL]
     chance = scores["questions"][OVERALL]["chance"]
-    rows.append(["chance", *[_percent(chance)] * 3, _percent(last["chance_best"])])
+    rows.append(["chance", *[_percent(chance)] * 3, _percent(last["chance_best"]), "", ""])
     said = (
         f"Teach or sharpen? {n} answers a question at temperature {sampled['temperature']:g}, mode think, {last['n']:,} questions "
-        f"(best: any of the {n} is right):"
+        f"(best: any of the {n} is right).\nDoes it know when it is right? Agreeing: the share that gives the majority's answer; "
+        "ECE: how far that is from how often it is right, in points (expected calibration error, 10 bins):"
     )
-    return said + "\n\n" + markdown_table(["model", "greedy", f"mean of {n}", f"majority of {n}", f"best of {n}"], rows, text=[0])
+    return said + "\n\n" + markdown_table(["model", "greedy", f"mean of {n}", f"majority of {n}", f"best of {n}", "agreeing", "ECE"], rows, text=[0])
 
 
 def _families(scores: Mapping[str, Any]) -> str:

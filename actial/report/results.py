@@ -40,7 +40,8 @@ _CUE = (
 _SAMPLED = (
     "{n} answers to each question, sampled at temperature {temperature:g} in mode think. Greedy: the one answer it would give. Mean: a sampled answer. "
     "Majority: the answer given most often; a tie is won by lot, unparsed answers do not vote. Best: any of the {n} is right, which "
-    "guessing often is too (chance row). Training that only sharpens lifts greedy and mean towards majority; training that teaches lifts them all."
+    "guessing often is too (chance row). Training that only sharpens lifts greedy and mean towards majority; training that teaches lifts them all. "
+    "Agreeing: the share of answers that agree with the majority; ECE: how far that is from how often the majority is right (expected calibration error)."
 )
 _FAMILIES = (
     "Test questions about the same two or three views, asked in families: from A to B and back, by several kinds, around a cycle of three. Consistent: all are "
@@ -176,11 +177,19 @@ def _sampled_table(scores: Mapping[str, Any]) -> Html:
     for model in sorted(sampled["models"], key=lambda m: in_order((m, ""))):
         for group in _overall_first(sampled["models"][model]):
             cell = sampled["models"][model][group]
-            rows.append([tag("strong", model), group, *(with_error(cell[c]["accuracy"], cell[c]["stderr"]) for c in columns), percent(cell["unparsed"])])
+            rows.append(
+                [
+                    tag("strong", model),
+                    group,
+                    *(with_error(cell[c]["accuracy"], cell[c]["stderr"]) for c in columns),
+                    *(percent(cell["votes"][name]) for name in ("confidence", "ece")),
+                    percent(cell["unparsed"]),
+                ]
+            )
     overall = sampled["models"][model]["overall"]
     chance = percent(scores["questions"]["overall"]["chance"])
-    rows.append([tag("em", "chance"), "overall", chance, chance, chance, percent(overall["chance_best"]), ""])
-    header = ["model", "questions", "greedy", f"mean of {n}", f"majority of {n}", f"best of {n}", "unparsed"]
+    rows.append([tag("em", "chance"), "overall", chance, chance, chance, percent(overall["chance_best"]), "", "", ""])
+    header = ["model", "questions", "greedy", f"mean of {n}", f"majority of {n}", f"best of {n}", "agreeing", "ECE", "unparsed"]
     return table(header, rows, caption=f"Sampled answers to {overall['n']:,} questions", numeric=range(2, len(header)), class_="scores")
 
 

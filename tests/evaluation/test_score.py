@@ -206,6 +206,9 @@ def test_sampled_answers_recomputed_by_hand():
     assert shares == pytest.approx({"greedy": 1.0, "mean": (1 / 2 + 0 + 1) / 3, "majority": 2 / 3, "best": 2 / 3})
     assert cell["unparsed"] == pytest.approx(1 / 12)
     assert cell["chance_best"] == pytest.approx((2 * (1 - (2 / 3) ** 4) + 1 - (3 / 4) ** 4) / 3)
+    # two of four agree on A, which is right; two on A and two on B, both wrong; all on B, which is right
+    votes = {"confidence": (1 / 2 + 1 / 2 + 1) / 3, "ece": (abs((1 + 0) - (1 / 2 + 1 / 2)) + 0) / 3, "brier": (1 / 4 + 1 / 4 + 0) / 3}
+    assert cell["votes"] == pytest.approx(votes)
     m = 1 / 2
     assert cell["mean"]["stderr"] == pytest.approx((2 * ((1 / 2 - m + 0 - m) ** 2 + (1 - m) ** 2)) ** 0.5 / 3)
     assert sampled["models"]["sft"]["turn"]["n"] == 2
