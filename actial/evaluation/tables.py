@@ -93,8 +93,10 @@ def _by_kind(scores: Mapping[str, Any]) -> str:
 
 def _comparisons(scores: Mapping[str, Any]) -> str:
     compared = scores["comparisons"]
+    missing = [f"{e['gain']}, {e['mode']}, {e['group']}" for e in scores["primary"] if e["group"] not in compared.get(e["gain"], {}).get(e["mode"], {})]
+    not_asked = f"Primary, but not asked: {'; '.join(missing)}." if missing else ""
     if not compared:
-        return ""
+        return not_asked
     groups = _in_order(set(scores["questions"]), first=(OVERALL,), last=(DIRECTIONAL, NEW, SAT, TWO_D))[1:]
     rows = []
     for name in (name for name in (f"{b} - {a}" for i, a in enumerate(MODELS) for b in MODELS[i + 1 :]) if name in compared):
@@ -107,8 +109,7 @@ def _comparisons(scores: Mapping[str, Any]) -> str:
         f"equal, no worse: shown, at 5 %, to differ or to lose by less than {100 * scores['margin']:g} points;\n"
         f"detectable: the smallest true difference that so many questions would find in 80 % of experiments."
     )
-    if missing := [f"{e['gain']}, {e['mode']}, {e['group']}" for e in scores["primary"] if e["group"] not in compared.get(e["gain"], {}).get(e["mode"], {})]:
-        said += f"\nPrimary, but not asked: {'; '.join(missing)}."
+    said += f"\n{not_asked}" if not_asked else ""
     return said + "\n\n" + markdown_table(["gain", "mode", OVERALL, "95 %", "p", "verdict", "detectable", *groups], rows, text=[0, 1, 5])
 
 

@@ -30,6 +30,7 @@ RIVALS = ("continued", "rejection", "rejection_gentle")
 VARIANTS = ("auxiliary", "after", "filler", "shuffled")
 ARMS = (*PIPELINE, *RIVALS, *VARIANTS)
 
+SAMPLED = ("greedy", "mean", "majority", "best")
 CURVE_POINTS = {"sft": 6, "grpo": 4}
 CURVE_QUESTIONS = 240
 CHAIN_QUESTIONS = 400
@@ -195,7 +196,7 @@ def _measured(shop: Workshop, project: Project, seed: int, arm: str, model: str)
         "params_sha": shop.params_sha,
         "unparsed": {mode: groups["overall"]["unparsed"] for mode, groups in scores["models"][model].items()},
         "controls": {name: _shown(found["groups"]["overall"]) for name, found in scores["controls"].get(model, {}).items()},
-        "sampled": None if sampled is None else {name: cell["accuracy"] for name, cell in sampled["overall"].items() if isinstance(cell, dict)},
+        "sampled": None if sampled is None else {name: cell["accuracy"] for name, cell in sampled["overall"].items() if name in SAMPLED},
         **project.made_inside(f"scenes-{model}"),
     }
 
