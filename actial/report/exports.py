@@ -36,7 +36,7 @@ class ShownTable:
 
     def title(self) -> str:
         """Its heading and caption."""
-        return f"{self.heading}: {self.caption}" if self.caption and self.caption != self.heading else self.heading
+        return self.caption if self.caption.startswith(self.heading) else f"{self.heading}: {self.caption}" if self.caption else self.heading
 
     def columns(self) -> list[str]:
         """Names of the columns, each with what stands over it."""
@@ -50,7 +50,7 @@ class _Reader(HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.tables: list[ShownTable] = []
-        self._section = self._heading = self._caption = ""
+        self._section = self._heading = self._caption = self._above = ""
         self._text: list[str] | None = None
         self._row: list[tuple[str, int]] = []
         self._in_head, self._span = False, 1
@@ -73,6 +73,8 @@ class _Reader(HTMLParser):
             self._text = []
         elif tag in ("h2", "h3", "summary") or (tag == "p" and given.get("class") == "caption"):
             self._text = []
+        elif tag == "details":
+            self._above = self._heading
         elif tag in ("br", "small") and self._text is not None:
             self._text.append(" ")
 
@@ -83,6 +85,8 @@ class _Reader(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag == "tr":
             self._end_row()
+        elif tag == "details":
+            self._heading = self._above
         if self._text is None or tag not in ("th", "td", "h2", "h3", "summary", "p"):
             return
         text, self._text = " ".join("".join(self._text).split()), None

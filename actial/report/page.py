@@ -68,7 +68,7 @@ def table(
         head.insert(0, tag("tr", *over, class_="groups"))
     body = [tag("tr", *(tag("td", cell, class_=side(i)) for i, cell in enumerate(row))) for row in rows]
     body_of_table = tag("table", tag("thead", *head), tag("tbody", *body), class_=class_)
-    scroll = tag("div", body_of_table, class_="scroll", tabindex="0", role="region", aria_label=caption or "table")
+    scroll = tag("div", body_of_table, class_="scroll", tabindex="0", role="group", aria_label=caption or "table")
     return join([tag("p", caption, class_="caption") if caption else None, scroll])
 
 

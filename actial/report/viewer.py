@@ -69,7 +69,7 @@ def question_browser(shown: Shown, test: Sequence[Question], note: str = "") -> 
             _filters(shown, asked),
             tag(
                 "div",
-                tag("div", tag("ol", aria_label="Questions"), class_="roll", tabindex="0", role="region", aria_label="List of questions"),
+                tag("div", tag("ol", aria_label="Questions"), class_="roll", tabindex="0", role="group", aria_label="List of questions"),
                 tag("div", class_="shown", id="shown", aria_live="polite"),
                 class_="browser",
             ),
