@@ -72,9 +72,9 @@ def parser() -> argparse.ArgumentParser:
     review.add_argument("--seed", type=int, default=0, metavar="N", help="draws them; people with one seed are asked the same (default: 0)")
     review.add_argument("--reviewer", default="reviewer", metavar="NAME", help="who answers, as the dataset card will name them (default: reviewer)")
     review.add_argument("--port", type=int, default=0, metavar="PORT", help="of 127.0.0.1 (default: any that is free)")
-    compare = commands.add_parser("compare", help="params, scores and changed answers of two MLflow runs")
-    compare.add_argument("first", metavar="A", help="id of a run, or its beginning")
-    compare.add_argument("second", metavar="B", help="id of a run, or its beginning")
+    compare = commands.add_parser("compare", help="params, curves, scores and changed answers of two or more MLflow runs")
+    compare.add_argument("first", metavar="A", help="id of a run, or its beginning; the others are held against it")
+    compare.add_argument("others", nargs="+", metavar="B", help="ids of runs, or their beginnings")
     commands.add_parser("doctor", help="what this machine lacks, with the remedy")
     return actial
 
@@ -190,7 +190,7 @@ def dispatch(options: argparse.Namespace) -> int:
         case "compare":
             from flows.compare import compare
 
-            compare(options.first, options.second)
+            compare(options.first, *options.others)
         case "doctor":
             from flows import doctor
 

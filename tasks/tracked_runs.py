@@ -8,9 +8,12 @@ import sqlite3
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from actial.errors import UserError
 from tasks import run_facts, run_log
+
+CURVE = "curve.csv"
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,8 @@ class TrackedRun:
     """Evaluation records, a JSON-lines text a model and mode; none where nothing was evaluated."""
     tested_on: str
     """Digest of the test questions."""
+    curves: dict[str, str]
+    """The text of curve.csv of each training stage; of those that were not trained, or whose run is not in this database, none."""
 
 
 def read_run(prefix: str) -> TrackedRun:
@@ -62,9 +67,22 @@ def read_run(prefix: str) -> TrackedRun:
             if packed:
                 scores = Path(client.download_artifacts(evaluated.info.run_id, "scores.json", temporary)).read_text(encoding="utf-8")
                 metrics |= run_facts.kind_metrics(json.loads(scores))
+            curves = _curves(client, run, temporary)
             records = tuple(gzip.decompress(Path(path).read_bytes()).decode() for path in packed)
         except (OSError, EOFError) as error:
             raise UserError(f"what MLflow run {run.info.run_id} logged is gone or damaged: {error}") from None
     started = run_facts.local_minute(run.info.start_time)
     tested_on = digests.get("build_qa/test.parquet", "")
-    return TrackedRun(run.info.run_id, run.info.run_name, started, commit, params, metrics, records, tested_on)
+    return TrackedRun(run.info.run_id, run.info.run_name, started, commit, params, metrics, records, tested_on, curves)
+
+
+def _curves(client: Any, run: Any, folder: str) -> dict[str, str]:
+    """Of a pipeline those of the runs that trained for it, of a stage its own."""
+    tags, curves = run.data.tags, {}
+    for stage in ("sft", "grpo"):
+        trained = run.info.run_id if tags.get("stage") == stage else tags.get(f"run.{stage}")
+        if trained is not None and any(a.path == CURVE for a in client.list_artifacts(trained)):
+            into = Path(folder) / stage
+            into.mkdir()
+            curves[stage] = Path(client.download_artifacts(trained, CURVE, str(into))).read_text(encoding="utf-8")
+    return curves

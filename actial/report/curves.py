@@ -10,6 +10,8 @@ from actial.report.outputs import Outputs
 from actial.report.page import Html, join, missing, tag
 
 SHARE = (0.0, 1.0)
+Rows = Sequence[Mapping[str, float | None]]
+"""What a trainer logged, step by step."""
 
 
 @dataclass(frozen=True)
@@ -89,9 +91,33 @@ def curves_section(outputs: Outputs) -> Html:
     return join(parts)
 
 
-def _chart(chart: CurveChart, rows: Sequence[Mapping[str, float | None]]) -> Html | None:
+def _chart(chart: CurveChart, rows: Rows) -> Html | None:
     logged = {column: name for column, name in chart.columns.items() if any(row.get(column) is not None for row in rows)}
     if not logged:
         return None
     series = [Series(name, [row["step"] or 0.0 for row in rows], [row.get(column) for row in rows]) for column, name in logged.items()]
     return line_chart(chart.title, series, "optimizer step", chart.unit, reading=chart.reading, y_limits=chart.limits)
+
+
+def compared_curves(runs: Mapping[str, Mapping[str, Rows]]) -> Html | None:
+    """Every chart with the first of its columns in each run; None where no run has curves.
+
+    Args:
+        runs: by the run's letter, curves by stage.
+    """
+    parts: list[Html] = []
+    for stage, (heading, charts) in _STAGES.items():
+        found = {letter: of_run[stage] for letter, of_run in runs.items() if of_run.get(stage)}
+        drawn = [_compared(chart, found) for chart in charts]
+        if any(drawn):
+            parts += [tag("h3", heading), tag("div", *drawn, class_="charts")]
+    return join(parts) if parts else None
+
+
+def _compared(chart: CurveChart, runs: Mapping[str, Rows]) -> Html | None:
+    for column, name in chart.columns.items():
+        logged = {letter: rows for letter, rows in runs.items() if any(row.get(column) is not None for row in rows)}
+        if logged:
+            series = [Series(letter, [row["step"] or 0.0 for row in rows], [row.get(column) for row in rows]) for letter, rows in logged.items()]
+            return line_chart(f"{chart.title}: {name}", series, "optimizer step", chart.unit, reading=chart.reading, y_limits=chart.limits)
+    return None

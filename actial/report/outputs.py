@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -113,7 +114,12 @@ class Outputs:
         if not path.exists():
             return []
         with path.open(encoding="utf-8", newline="") as lines:
-            return [{k: float(v) if v else None for k, v in row.items()} for row in csv.DictReader(lines)]
+            return curve_rows(lines)
+
+
+def curve_rows(lines: Iterable[str]) -> list[dict[str, float | None]]:
+    """The rows of a curve.csv."""
+    return [{k: float(v) if v else None for k, v in row.items()} for row in csv.DictReader(lines)]
 
 
 def _read_json(path: Path) -> Any:

@@ -68,6 +68,19 @@ def test_the_difference_is_paired_and_weighted_as_the_scores_are(two: tuple[str,
     assert unchanged.split("|")[4].strip() == "+0.0 ± 0.0"
 
 
+def test_three_runs_stand_side_by_side(two: tuple[str, str]) -> None:
+    folder = compare(two[0], two[1], two[0])
+    text = (folder / "compare.md").read_text()
+    header = next(line for line in text.splitlines() if "B − A" in line)
+    assert [cell.strip() for cell in header.strip("|").split("|")] == ["what", "A", "B", "C", "B − A", "C − A"]
+    row = [cell.strip() for cell in next(line for line in text.splitlines() if line.startswith("| grpo direct")).strip("|").split("|")]
+    assert row[1] == row[3] != row[2] and row[5] == "+0.0 ± 0.0"
+    (changed, *_) = changed_rows(folder)
+    assert (changed["answer_a"], changed["answer_b"], changed["answer_c"]) == ("", "C", "")
+    with pytest.raises(UserError, match="1 runs were named: name 2 to 26"):
+        compare(two[0])
+
+
 def test_a_stage_can_be_compared_with_a_stage(shared_project: Project, two: tuple[str, str]) -> None:
     first, second = (run.info.run_id for run in shared_project.runs("tags.stage = 'evaluate'")[:2])
     assert len(changed_rows(compare(first, second))) == 2
@@ -105,11 +118,12 @@ def test_lost_records_are_said(shared_project: Project, two: tuple[str, str]) ->
 
 
 def test_stages_without_records_are_compared_by_their_numbers(project: Project) -> None:
-    project.run_stage("sft", counts={"steps": 10})
-    project.run_stage("sft", counts={"steps": 20})
+    for steps in (10, 20):
+        project.run_stage("sft", lambda out: (out / "curve.csv").write_text("step,loss\n1,3.0\n2,2.5\n"), counts={"steps": steps})
     a, b = (run.info.run_id for run in project.runs("tags.stage = 'sft'"))
     text = (compare(a, b) / "compare.md").read_text()
     assert "| made/steps" in text and "has no evaluation records" in text
+    assert "<figcaption>Loss: training</figcaption>" in (Path("runs/compare") / f"{a[:8]}-{b[:8]}" / "index.html").read_text()
 
 
 def test_an_empty_database_says_so(project: Project) -> None:
