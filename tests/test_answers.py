@@ -1,4 +1,5 @@
-"""Reading answers: tables of completions with their right reading, properties, and time.
+"""Reading answers: tables of completions with their right reading, and properties. For speed and hostile strings see
+tests/benchmarks/test_fuzz.py.
 
 The tables are `tests/answers/*.jsonl`. A row's origin is `constructed`, or `observed` with where: a model of this project wrote it, or it has the pattern
 that a bug thread of another harness reports.
@@ -8,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -117,48 +117,6 @@ def test_the_order_of_the_options_moves_the_letter_and_nothing_else(before, opti
     assert isinstance(reading, Answer)
     assert reading.letter == "ABC"[list(options).index("It did not move.")]
     assert reading.rule in ("tag_text", "thought_tag_text")
-
-
-ADVERSARIAL = {
-    "open tags": "<answer>",
-    "closed tags": "<answer></answer>",
-    "closing tags": "</answer></think>",
-    "brackets": "<",
-    "brackets and spaces": "<  / ",
-    "spaces": " ",
-    "lines": "\n",
-    "letters": "A ",
-    "options": "A. left\n",
-    "declarations": "the answer is ",
-    "declared letters": "the answer is B or ",
-    "declared choices": "I'd go with option ",
-    "correct options": "option B is correct ",
-    "boxes": "\\boxed{",
-    "full boxes": "\\boxed{B}",
-    "stars": "**_`",
-    "signs": "+-1.1",
-    "apostrophes": "a'b",
-    "words": "left right none ",
-    "no spaces": "left",
-    "clauses": "if not. ",
-}
-
-
-@pytest.mark.parametrize("unit", ADVERSARIAL.values(), ids=ADVERSARIAL.keys())
-@pytest.mark.parametrize("frame", ["{}", "<answer>{}</answer>", "B. {}", "<answer>{}"])
-def test_reading_time_is_linear_on_adversarial_texts(unit, frame):
-    def seconds(n_chars: int) -> float:
-        text = frame.format(unit * (n_chars // len(unit)))
-        best = float("inf")
-        for _ in range(2):
-            start = time.process_time()
-            read_answer(text, WORDS)
-            is_well_formed(text, "think")
-            best = min(best, time.process_time() - start)
-        return best
-
-    small, large = seconds(5_000), seconds(40_000)
-    assert large < 25 * max(small, 0.0004), f"8 times the text took {large / small:.0f} times as long"
 
 
 @pytest.mark.parametrize(

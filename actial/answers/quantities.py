@@ -209,7 +209,7 @@ def _named(text: str, read: list[Quantity]) -> list[Quantity]:
     for q in read:
         listed = found and found[-1].is_name and _ALSO.fullmatch(text, found[-1].end, q.start)
         is_name = q.sort is None and bool(listed or _LABEL.search(text, max(0, q.start - 12), q.start))
-        found.append(replace(q, is_name=is_name))
+        found.append(replace(q, is_name=True) if is_name else q)
     return found
 
 
