@@ -86,5 +86,5 @@ def _rules(plain: list[Verdict]) -> Html:
         share = "" if unread else f"{100 * right[key] / found[key].total():.1f}"
         rows.append([tag("code", rule), sort, *(f"{found[key][m]:,}" for m in models), share])
     header = ["rule", "form", *(" ".join(m) for m in models), "right, %"]
-    caption = "Rules that read the answers (actial/answers.py, tried in order), and how many completions each read"
+    caption = "Rules that read the answers (actial/answers, tried in order), and how many completions each read"
     return table(header, rows, caption=caption, numeric=range(2, len(header)))
