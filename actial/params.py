@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actial.errors import UserError
-from actial.params_external import check_external
+from actial.params_external import PUBLISHED_BENCHMARKS, check_external
 from actial.params_questions import AUDIT_PROBES, BANDS, KINDS_OF_TWO_SIDES, KINDS_WITH_CHAINS, Band, BuildQA
 from actial.params_views import RenderViews
 from actial.records import SAT_KINDS
@@ -220,6 +220,7 @@ class Evaluate:
     primary: tuple[Endpoint, ...] = setting("Gains tested for their own sake, p-values by Holm over them; all others by false discovery rate. [] for none.")
     controls: Controls = setting("Controls.")
     sampled: Sampled = setting("Sampled completions.")
+    benchmarks: tuple[str, ...] = setting("Asked, too; where there are no files in data/external/benchmarks: not run. [] for none.", choices=PUBLISHED_BENCHMARKS)
     max_refused_share: float = setting("Share of test questions that may be set aside for unreadable pictures before the stage fails.", ge=0, le=1)
 
 

@@ -16,6 +16,25 @@ NEEDED = {"sat": (), "options": ("images", "question", "options", "answer"), "le
 OPTIONAL = ("kind", "id", "scene")
 SAT_COLUMNS = {"images": "image_bytes", "question": "question", "options": "answers", "answer": "correct_answer", "kind": "question_type"}
 SPLITS_FROM_OUTSIDE = ("train", "rl")
+PUBLISHED_BENCHMARKS = (
+    "cv_bench",
+    "3dsrbench",
+    "blink",
+    "mmsi_bench",
+    "mmsi_bench_circular",
+    "sat_real",
+    "sat_val",
+    "viewpoint_100k",
+    "mindcube",
+    "mindcube_tiny",
+    "viewspatial",
+    "vsi_bench",
+    "vsi_bench_debiased",
+    "spar_bench",
+    "spar_bench_tiny",
+    "all_angles",
+)
+"""What `evaluate.benchmarks` may name: those of `actial.evaluation.benchmarks.registry`."""
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from actial.answers import read_answer
 from actial.errors import UnreadablePicture, UserError
+from actial.evaluation.benchmarks.answered import Manner
+from actial.evaluation.benchmarks.results import Places, benchmark_scores, gather, judged_by_benchmark, posed_by_benchmark, write_benchmark_records
 from actial.evaluation.completions import Ask, CompletionLog, Sampling, ask, log_name
 from actial.evaluation.conditions import FAMILY, PLAIN, SAMPLED, posed
 from actial.evaluation.families import AskedFamily, family_scores
@@ -36,6 +38,10 @@ from tasks.body import RUNS, Job, Made, main
 TEST, TEST_2D = "test.parquet", "test_2d.parquet"
 LOGS = RUNS / "evaluate" / "records"
 """Completions by model content and settings, shared by all runs of the stage: a new GRPO checkpoint never re-asks the base model."""
+
+
+STORE = RUNS / "evaluate" / "benchmarks"
+"""Benchmarks' questions and pictures, by the content of their files."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +80,13 @@ def make(job: Job) -> Made:
     standins = judge_standins(questions, modes, params)
     check_oracle(standins, questions, test)
     families, of_families, n_broken = asked_families(test.with_name(FAMILIES), every, views)
+    benchmarks, not_run = gather(params.evaluate.benchmarks, Places(job.inputs["external"], Path("outputs"), STORE, hub=False))
+    posed_too = posed_by_benchmark(benchmarks, Manner(params.prompt, {mode: params.evaluate.max_new_tokens[mode] for mode in modes}, params.seed))
     items, left_out = plan_items(params, questions, of_families, {q.question_id: q for q in every}, modes, views)
-    verdicts = judge_models(job, items)
+    of_benchmarks = [p.ask for posed_items in posed_too.values() for p in posed_items]
+    pictures = [views.folders[0], *(folder for benchmark in benchmarks for folder in benchmark.views)]
+    logs = ask_models(job, {name: [*(i.ask for i in of_model), *of_benchmarks] for name, of_model in items.items()}, pictures)
+    verdicts = judge_models(items, logs, prompt_sha(params.prompt))
     baselines = baseline_answers(test.with_name("train.parquet"), [*questions, *of_families], views, params.seed)
     asked = replace(
         sorted_out(verdicts, standins, left_out, params.evaluate.sampled.temperature), baselines=baselines, angles_deg=rotations_deg(questions, views)
@@ -87,9 +98,15 @@ def make(job: Job) -> Made:
         answered = {(model, mode): found for (model, mode, condition), found in verdicts.items() if condition == FAMILY}
         guessed |= judge_baselines(baselines, of_families)
         scores["families"] = family_scores(families, {q.question_id: q for q in of_families}, answered | guessed, params.seed)
+    if params.evaluate.benchmarks:
+        judged = {name: judged_by_benchmark(posed_too, log, {}) for name, log in logs.items()}
+        for name, log in logs.items():
+            write_benchmark_records(job.out / "benchmarks", judged[name], name, log.path.stem, f"{name}-")
+        scores["benchmarks"] = benchmark_scores(benchmarks, judged, not_run)
     write_scores(job.out, scores)
     print(score_table(scores), flush=True)
     refused = {"questions with an unreadable picture": n_unreadable}
+    refused |= {f"rows of {benchmark.title} with {reason}": n for benchmark in benchmarks for reason, n in benchmark.refused.items()}
     refused |= {"families with an unreadable picture": n_broken} if n_broken else {}
     refused |= {f"questions under {condition}, whose truth is not known there": n for condition, n in left_out.items() if n}
     return Made({"questions": len(questions), "verdicts": sum(map(len, verdicts.values()))}, refused, "scores.md")
@@ -222,22 +239,34 @@ def plan_items(
     return items, left_out
 
 
-def judge_models(job: Job, items: dict[str, list[Item]]) -> dict[tuple[str, Mode, str], list[Verdict]]:
-    """Ask every checkpoint what is not yet on disk, and judge all of it; by model, mode and condition."""
-    params, sha = job.params, prompt_sha(job.params.prompt)
-    sources = {name: params.model.base if name == "base" else str(job.inputs[name] / "model") for name in items}
+def ask_models(job: Job, asks: Mapping[str, list[Ask]], views: list[Path]) -> dict[str, CompletionLog]:
+    """Ask every checkpoint what is not yet on disk.
+
+    Args:
+        asks: by model.
+        views: folders of shards.
+
+    Returns:
+        The log of each model.
+    """
+    params = job.params
+    sources = {name: params.model.base if name == "base" else str(job.inputs[name] / "model") for name in asks}
     paths = {name: LOGS / f"{log_name(source, params.model)}.jsonl" for name, source in sources.items()}  # checks all before any is asked
-    missing = {name: CompletionLog(paths[name]).missing(i.ask for i in of_model) for name, of_model in items.items()}
+    missing = {name: CompletionLog(paths[name]).missing(of_model) for name, of_model in asks.items()}
     if any(missing.values()):
         from actial.evaluation.generate import Interview, hold  # torch: only where there is something to ask
 
-        interviews = [Interview(name, sources[name], paths[name], asks) for name, asks in missing.items()]
-        hold(interviews, params.model, job.machine, [job.inputs["render_views"] / "views"])
+        interviews = [Interview(name, sources[name], paths[name], of_model) for name, of_model in missing.items()]
+        hold(interviews, params.model, job.machine, views)
+    return {name: CompletionLog(path) for name, path in paths.items()}
+
+
+def judge_models(items: Mapping[str, list[Item]], logs: Mapping[str, CompletionLog], sha: str) -> dict[tuple[str, Mode, str], list[Verdict]]:
+    """What the models wrote, judged; by model, mode and condition."""
     verdicts: dict[tuple[str, Mode, str], list[Verdict]] = {}
     for name, of_model in items.items():
-        known = CompletionLog(paths[name]).known
         for i in of_model:
-            written, sampling = known[i.ask.key], i.ask.sampling
+            written, sampling = logs[name].known[i.ask.key], i.ask.sampling
             number = None if sampling is None else sampling.number
             verdict = verdict_of(i.question, name, i.mode, written.text, written.n_tokens, sha, i.condition, number)
             verdicts.setdefault((name, i.mode, i.condition), []).append(verdict)

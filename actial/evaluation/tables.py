@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from actial.evaluation.benchmarks.table import benchmark_table
 from actial.evaluation.conditions import CONTROLS
 from actial.evaluation.families import SORTS
 from actial.evaluation.gains import MODELS, MODES
@@ -37,6 +38,7 @@ def score_table(scores: Mapping[str, Any]) -> str:
         _families(scores),
         _controls(scores),
         _standins(scores),
+        benchmark_table(scores["benchmarks"]).rstrip() if "benchmarks" in scores else "",
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
 

@@ -16,6 +16,10 @@ import pytest
 import yaml
 from toy_evaluation import evaluate, make_project, program_environment, toy_questions, with_other_truth, write_views
 
+sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
+from test_cv_bench import ROWS_2D, ROWS_3D, SCHEMA
+from toy_benchmarks import write_parquet
+
 from actial.answers import Answer, read_answer
 from actial.evaluation.standins import STANDINS
 from actial.records import Question
@@ -245,3 +249,36 @@ def test_options_that_cannot_be_told_apart_are_refused():
     questions = [replace(toy_questions(1)[0], options=("It moved.", "it MOVED", "It stayed."), truth="A", labels=("left", "right", "none"))]
     with pytest.raises(UserError, match="cannot be told apart"):
         check_oracle(judge_standins(questions, ["think"], params), questions, Path("test.parquet"))
+
+
+@pytest.mark.slow
+def test_benchmarks_are_asked_of_every_model_and_what_is_not_there_is_listed(finished, checkpoints, tmp_path):
+    plain, _ = finished
+    project = make_project(tmp_path / "project", checkpoints["base"], {"sft": checkpoints["sft"]}, benchmarks=["cv_bench", "blink"])
+    shutil.copytree(plain / "runs" / "evaluate" / "records", project / "runs" / "evaluate" / "records")
+    folder = project / "data" / "external" / "benchmarks" / "cv_bench"
+    write_parquet(folder / "test_2d.parquet", SCHEMA, [*ROWS_2D, ROWS_2D[0]])
+    write_parquet(folder / "test_3d.parquet", SCHEMA, ROWS_3D)
+    run = evaluate(project)
+    assert run.returncode == 0, run.stderr
+    assert asked(run) == {"base": 2 * 7, "sft": 2 * 7}, "nothing else is asked again"
+    out = project / "outputs" / "evaluate"
+    scores = json.loads((out / "scores.json").read_text())
+    cv = scores.pop("benchmarks")
+    assert scores == json.loads((plain / "outputs" / "evaluate" / "scores.json").read_text())
+    assert cv["asked"]["cv_bench"]["refused"] == {"an id that stood before": 1}
+    assert list(cv["not_run"]) == ["blink"] and "data/external/benchmarks/blink does not exist" in cv["not_run"]["blink"]
+    names = {f"{model}-cv_bench-{mode}" for model in ("base", "sft") for mode in ("think", "direct")}
+    assert {p.stem for p in (out / "benchmarks").iterdir()} == names
+    for model in ("base", "sft"):
+        for mode in ("think", "direct"):
+            credits = [row["credit"] for row in lines(out / "benchmarks" / f"{model}-cv_bench-{mode}.jsonl")]
+            assert cv["asked"]["cv_bench"]["models"][model][mode]["metrics"]["micro"]["value"] == pytest.approx(sum(credits) / 7)
+    assert "| CV-Bench" in run.stdout and "- blink:" in (out / "scores.md").read_text()
+
+
+def test_params_name_every_published_benchmark():
+    from actial.evaluation.benchmarks.registry import BENCHMARKS
+    from actial.params_external import PUBLISHED_BENCHMARKS
+
+    assert tuple(BENCHMARKS) == PUBLISHED_BENCHMARKS

@@ -88,12 +88,14 @@ def make_project(folder: Path, base: Path, checkpoints: Mapping[str, Path], ques
         "chance_bound": 0.05,
         "margin": 0.05,
         "primary": [],
+        "benchmarks": [],
         "max_refused_share": 0.2,
     }
     params["evaluate"] = plain | {"controls": NO_CONTROLS, "sampled": NO_SAMPLES} | evaluate
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     write_views(folder / "outputs" / "render_views" / "views")
     write_questions(folder / "outputs" / "build_qa" / "test.parquet", toy_questions() if questions is None else questions)
+    (folder / "data" / "external").mkdir(parents=True)
     for stage in ("sft", "grpo"):
         (folder / "outputs" / stage).mkdir()
         if stage in checkpoints:

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from actial.evaluation.benchmarks.answered import Judged, Manner, Posed, facts_of, judge, pose, record, scores_of
+from actial.evaluation.benchmarks.benchmark import Benchmark
 from actial.evaluation.benchmarks.ours import OURS, OurTest
-from actial.evaluation.benchmarks.registry import BENCHMARKS, NotRun, find, find_ours, named
+from actial.evaluation.benchmarks.registry import BENCHMARKS, FOLDER, Found, NotRun, find, find_ours, named
 from actial.evaluation.benchmarks.stored import Stored, stored, stored_as_it_is
 from actial.evaluation.completions import CompletionLog
 from actial.shards import ViewStore
@@ -39,6 +40,8 @@ class Places:
     """Of the stages: our own test questions."""
     store: Path
     """Checked questions and pictures, by fingerprint."""
+    hub: bool = True
+    """Whether benchmarks come from the hub where their folder is not there."""
 
 
 def gather(names: Sequence[str], places: Places) -> tuple[list[Stored], dict[str, str]]:
@@ -50,12 +53,19 @@ def gather(names: Sequence[str], places: Places) -> tuple[list[Stored], dict[str
     there: list[Stored] = []
     not_run: dict[str, str] = {}
     for benchmark in named(names):
-        found = find_ours(benchmark, places.outputs) if isinstance(benchmark, OurTest) else find(benchmark, places.data)
+        found = find_ours(benchmark, places.outputs) if isinstance(benchmark, OurTest) else _found(benchmark, places)
         if isinstance(found, NotRun):
             not_run[found.name] = found.reason
         else:
             there.append(stored_as_it_is(found) if isinstance(benchmark, OurTest) else stored(found, places.store))
     return there, not_run
+
+
+def _found(benchmark: Benchmark, places: Places) -> Found | NotRun:
+    folder = places.data / FOLDER / (benchmark.home or benchmark.name)
+    if places.hub or folder.exists():
+        return find(benchmark, places.data)
+    return NotRun(benchmark.name, f"{folder} does not exist: put its files ({', '.join(benchmark.files)}; see {benchmark.url}) there")
 
 
 def posed_by_benchmark(benchmarks: Sequence[Stored], manner: Manner) -> dict[str, list[Posed]]:
