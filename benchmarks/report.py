@@ -76,7 +76,7 @@ def measure_score(outputs: Path, n_records: int) -> dict[str, float]:
         (name, mode): [verdict_of(q, name, mode, text, 20, sha) for q, text in zip(questions, written, strict=True)] for (name, mode), written in texts.items()
     }
     read_s = time.process_time() - start_s
-    score(questions, Asked(verdicts), {}, chance_bound=0.05, root_seed=7)
+    score(questions, Asked(verdicts), {}, toy_params().evaluate, root_seed=7)
     return {"records": sum(map(len, verdicts.values())), "read_s": read_s, "cpu_s": time.process_time() - start_s}
 
 

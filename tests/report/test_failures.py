@@ -24,7 +24,7 @@ from actial.report.viewer import Shown
 @pytest.fixture(scope="module")
 def outputs(tmp_path_factory: pytest.TempPathFactory) -> Outputs:
     folder = tmp_path_factory.mktemp("failures") / "outputs"
-    write_toy_outputs(folder, n_asked=1000)
+    write_toy_outputs(folder, n_asked=60)
     return Outputs(folder)
 
 
