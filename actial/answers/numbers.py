@@ -90,11 +90,11 @@ class _Text:
         return self._read_alone(0, len(self.text), f"{where}_{'number' if _BARE.fullmatch(self.written) else 'quantity'}")
 
     def _read_declared(self) -> Number | Unparsed | None:
-        """The last box, or else the last declaration ("the answer is about 2 m") that is neither a question nor taken back."""
-        boxes = [match.span(1) for match in BOXED.finditer(self.text)]
-        if boxes:
-            return self._read(*boxes[-1], "boxed") or NOT_A_NUMBER
-        for match in reversed([*DECLARED.finditer(self.text)]):
+        """The last box or declaration ("the answer is about 2 m") that is neither a question nor taken back."""
+        declarations = [*BOXED.finditer(self.text), *DECLARED.finditer(self.text)]
+        for match in sorted(declarations, key=lambda m: m.start(), reverse=True):
+            if match.re is BOXED:
+                return self._read(*match.span(1), "boxed") or NOT_A_NUMBER
             if is_asserted(self.text, match.start(), match.end()):
                 longest = min(len(self.text), match.end() + 400)
                 stop = CLAUSE_END.search(self.text, match.end(), longest)

@@ -108,9 +108,9 @@ _ONE_THAT = re.compile(r" (?:of|is|that|which|on|by|in|at|with|another)\b", re.I
 _MINUS = re.compile(r"\b(?:minus|negative) $", re.IGNORECASE)
 
 _AREA = re.compile(
-    r"(?P<cm>sq\.? ?cm|square (?:cm|centimet(?:er|re)s?)|(?:cm|centimet(?:er|re)s?) ?(?:\^ ?2|2|squared))(?![A-Za-z0-9])"
-    r"|(?P<ft>sq\.? ?(?:ft|feet|foot)|square (?:ft|feet|foot)|(?:ft|feet|foot) ?(?:\^ ?2|2|squared))(?![A-Za-z0-9])"
-    r"|(?P<m>sq\.? ?(?:m|met(?:er|re)s?)|sqm|square (?:m|met(?:er|re)s?)|(?:m|met(?:er|re)s?) ?(?:\^ ?2|2|squared))(?![A-Za-z0-9])",
+    r"(?P<cm>sq\.? ?cm|square (?:cm|centimet(?:er|re)s?)|(?:cm|centimet(?:er|re)s?)(?: ?\^ ?2|2| squared))(?![A-Za-z0-9])"
+    r"|(?P<ft>sq\.? ?(?:ft|feet|foot)|square (?:ft|feet|foot)|(?:ft|feet|foot)(?: ?\^ ?2|2| squared))(?![A-Za-z0-9])"
+    r"|(?P<m>sq\.? ?(?:m|met(?:er|re)s?)|sqm|square (?:m|met(?:er|re)s?)|(?:m|met(?:er|re)s?)(?: ?\^ ?2|2| squared))(?![A-Za-z0-9])",
     re.IGNORECASE,
 )
 _GAP = re.compile(r"[ \-]?")
@@ -182,6 +182,7 @@ _AND = re.compile(r" ?(?:and )?")
 _ALSO = re.compile(r" ?(?:,|-|and|or|to|&) ?", re.IGNORECASE)
 JOINED = re.compile(r" ?(?:-|~|to|or|and|/|,|:|±|\+/-|x|×|\*|\^|by|out of|of) ?", re.IGNORECASE)
 """What stands between two numbers that belong together: a range, a choice, a fraction, a size."""
+_OR = re.compile(r" ?(?:-|~|to|or|/|±|\+/-|x|×|\*|by) ?", re.IGNORECASE)
 _LABEL = re.compile(r"\b(?:pictures?|images?|photos?|frames?|views?|cameras?|steps?|figures?|fig\.|videos?|scenes?|questions?|options?) ?#?$", re.IGNORECASE)
 
 
@@ -214,13 +215,18 @@ def _named(text: str, read: list[Quantity]) -> list[Quantity]:
 
 
 def _shared(text: str, read: list[Quantity]) -> list[Quantity]:
-    """With the unit that numbers joined share: 2 to 3 m."""
+    """With the unit that numbers joined share: 2 to 3 m, 2 m or 3."""
     found = list(read)
-    for order in (range(len(found) - 2, -1, -1), range(1, len(found))):
-        step = 1 if order.step < 0 else -1
-        for i in order:
-            q, other = found[i], found[i + step]
-            left, right = (q, other) if step > 0 else (other, q)
-            if q.sort is None and not q.is_name and other.sort and JOINED.fullmatch(text, left.end, right.start):
-                found[i] = replace(q, value=q.value * other.factor, sort=other.sort, factor=other.factor, half_step=q.half_step * other.factor)
+    for i in range(len(found) - 2, -1, -1):
+        if found[i].sort is None and found[i + 1].sort and JOINED.fullmatch(text, found[i].end, found[i + 1].start):
+            found[i] = _in_unit_of(found[i], found[i + 1])
+    for i in range(1, len(found)):
+        if found[i].sort is None and found[i - 1].sort and _OR.fullmatch(text, found[i - 1].end, found[i].start):
+            found[i] = _in_unit_of(found[i], found[i - 1])
     return found
+
+
+def _in_unit_of(q: Quantity, other: Quantity) -> Quantity:
+    if q.is_name:
+        return q
+    return replace(q, value=q.value * other.factor, sort=other.sort, factor=other.factor, half_step=q.half_step * other.factor)
