@@ -70,14 +70,13 @@ def test_replies_come_in_order_with_no_more_at_once_than_allowed(tmp_path: Path)
 
 
 def test_what_is_sent_is_what_openai_compatible_servers_read(tmp_path: Path) -> None:
-    pictured = ask(
-        f"one {IMAGE_MARK} two {IMAGE_MARK}", messages=(Message("system", "S"), Message("user", f"one {IMAGE_MARK} two {IMAGE_MARK}")), pictures=(PNG, PNG)
-    )
+    like_json = 'S {"url": ""}'
+    pictured = ask("one", messages=(Message("system", like_json), Message("user", f"one {IMAGE_MARK} two {IMAGE_MARK}")), pictures=(PNG, PNG))
     _, running, _ = ask_all(echo, [pictured], tmp_path, key=KEY)
     url = f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
     picture = {"type": "image_url", "image_url": {"url": url}}
     content = [{"type": "text", "text": "one "}, picture, {"type": "text", "text": " two "}, picture]
-    turns = [{"role": "system", "content": "S"}, {"role": "user", "content": content}]
+    turns = [{"role": "system", "content": like_json}, {"role": "user", "content": content}]
     assert running.asked == [{"model": "m", "messages": turns, "temperature": 0.5, "max_tokens": 256}]
     assert set(running.keys) == {f"Bearer {KEY}"}
 

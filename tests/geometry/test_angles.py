@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from actial.geometry.angles import Motion, motion_between, wrapped_deg
+from actial.geometry.angles import Motion, level_motion_of, motion_between, wrapped_deg
 from actial.geometry.conventions import blender_from_opencv, opencv_from_blender
 from actial.geometry.poses import inverse, is_rigid, look_at, rotated_about, transformed, unit
 from actial.geometry.projection import intrinsics, project
@@ -39,7 +39,7 @@ def close(a: np.ndarray, b: np.ndarray | float) -> bool:
     return bool(np.allclose(a, b, atol=1e-6))
 
 
-def same_angle(a_deg: np.ndarray, b_deg: np.ndarray) -> bool:
+def same_angle(a_deg: np.ndarray, b_deg: np.ndarray | float) -> bool:
     return close(np.sin(np.radians((a_deg - b_deg) / 2)), 0.0)
 
 
@@ -60,6 +60,13 @@ def test_swapping_the_pair_mirrors_what_is_mirrored(T1: np.ndarray, T2: np.ndarr
     assert close(there.rotation_deg, back.rotation_deg) and close(there.front_r * np.exp(-there.radial_log), -back.front_r)
     stretch = np.exp(back.radial_log)  # r is each order's own
     assert close(there.distance_r * np.exp(-there.radial_log), back.distance_r) and close(there.up_r * stretch, -back.up_r)
+
+
+@given(poses(), poses())
+def test_a_single_pair_in_plain_numbers_is_measured_alike(T1: np.ndarray, T2: np.ndarray) -> None:
+    there, back, single = motion(T1, T2), motion(T2, T1), level_motion_of(tuple(T1.ravel()), tuple(T2.ravel()), tuple(CENTER))
+    assert same_angle(there.orbit_deg, single.orbit_deg) and same_angle(there.turn_deg, single.turn_deg)
+    assert same_angle(np.concatenate([there.bearing_deg, back.bearing_deg]), np.array(single.bearing_deg))
 
 
 @given(poses(), poses(), st.floats(0, 2 * np.pi), points)
