@@ -110,8 +110,9 @@ class BuildQA:
     moved: Band = setting("Whole movement, r: no below none_below, yes from asked_from on.")
     turned: Band = setting("Angle of the whole rotation, degrees: no below none_below, yes from asked_from on.")
     caliper: float | None = setting(
-        "Keep only pairs that have a twin: the same answer with the coarse layouts of the two pictures exchanged, so that no layout tells left from right. "
-        "Largest distance between twins; 1 is 0.06 picture widths in where the subject sits. null: keep all.",
+        "Keep only pairs that have a twin: the same answer with the coarse layouts of the two pictures exchanged, so that no layout tells left from right "
+        "(nor up from down, forward from back). Largest distance between twins; 1 is 0.06 picture widths in where the subject sits. Triples and pairs that may "
+        "have been altered are evened out by such layouts, too. null: keep all.",
         gt=0,
         le=10,
     )

@@ -55,10 +55,13 @@ def rotated_about(axis: np.ndarray, angle_rad: float) -> np.ndarray:
     return np.eye(3) + np.sin(angle_rad) * k + (1 - np.cos(angle_rad)) * (k @ k)
 
 
+CORNERS = np.array([[x, y, z] for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)])
+"""Of a unit cube around the origin."""
+
+
 def box_corners(T_world_obj: np.ndarray, size_m: tuple[float, ...]) -> np.ndarray:
     """(8, 3) corners of a box that is centred on an object's origin, world, metres."""
-    signs = np.array([[x, y, z] for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)])
-    return transformed(T_world_obj, signs * size_m)
+    return transformed(T_world_obj, CORNERS * size_m)
 
 
 def passes_through_box(eye: np.ndarray, p_world: np.ndarray, T_world_obj: np.ndarray, size_m: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ import numpy as np
 
 from actial.geometry.angles import motion_between
 from actial.geometry.conventions import opencv_from_blender
-from actial.geometry.poses import inverse, passes_through_box
+from actial.geometry.poses import CORNERS, inverse, passes_through_box
 from actial.geometry.two_views import Matches, residuals_px, smallest_residual_px
 from actial.params_questions import BuildQA
 from actial.questions.kinds import Kind
@@ -35,16 +35,15 @@ MOTION_UNITS = (12.0, 0.15, 12.0, 0.12)
 """Pairs within one unit of each other moved much the same: angle at the subject and whole rotation, degrees; distance, r; |ln| of the ratio of distances."""
 LEAST_SEEN = 0.5
 """Of a thing's points: with fewer unhidden it is not seen."""
-_CORNERS = np.array([[x, y, z] for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)])
 _AXIS = np.array([[0.0, 0, -0.5], [0.0, 0, 0.5]])
-_POINTS = {"box": _CORNERS, MESH: _CORNERS, "cylinder": _AXIS, "cone": _AXIS}
+_POINTS = {"box": CORNERS, MESH: CORNERS, "cylinder": _AXIS, "cone": _AXIS}
 """Of a unit cube, by shape: what can be told apart from everywhere. Of any other shape, its middle."""
 _TURNS = [np.array([[a, 0], [0, b]]) for a in (1, -1) for b in (1, -1)] + [np.array([[0, a], [b, 0]]) for a in (1, -1) for b in (1, -1)]
-WAYS = np.array([[int(np.argmin(np.abs(_CORNERS - [*(turn @ c[:2]), c[2]]).sum(axis=1))) for c in _CORNERS] for turn in _TURNS])
+WAYS = np.array([[int(np.argmin(np.abs(CORNERS - [*(turn @ c[:2]), c[2]]).sum(axis=1))) for c in CORNERS] for turn in _TURNS])
 """(8, 8) the corners of a box in the orders in which it looks the same: four for any, and four more where its base is square."""
 SQUARE_TO = 0.1
 """A base is square whose sides differ by less than this share."""
-N_POINTS = len(_CORNERS)
+N_POINTS = len(CORNERS)
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,30 @@ def _of_three(labels: np.ndarray, shuffled: np.ndarray) -> np.ndarray:
     return np.concatenate([flipping[: most - 2 * c], lefts[:c], rights[:c], none[: most // 2]])
 
 
+def evenly_ranked(ranks: np.ndarray, n_values: int, seed: int, name: str) -> np.ndarray:
+    """Places, ascending, of the largest choice of rows in which every value of a column is as frequent as any other of that column.
+
+    Args:
+        ranks: (n, f) int: below `n_values`; -1 for a row that does not count for a column.
+        seed: root seed.
+        name: what is chosen from, for the generator.
+    """
+    shuffled = generator_for(seed, f"{name}/ranks").permutation(len(ranks))
+    if not len(shuffled):
+        return shuffled
+    from scipy.optimize import LinearConstraint, milp
+
+    cells, cell, available = np.unique(ranks[shuffled], axis=0, return_inverse=True, return_counts=True)
+    n_columns = ranks.shape[1]
+    often = -np.repeat(np.eye(n_columns), n_values, axis=0)  # the last unknowns are how often each column's values stand
+    counts = np.hstack([np.array([cells[:, column] == value for column in range(n_columns) for value in range(n_values)]), often])
+    most = np.append(available, np.full(n_columns, len(ranks)))
+    worth = np.append(-np.ones(len(cells)), np.zeros(n_columns))
+    solved = milp(worth, integrality=np.ones(len(most)), bounds=(0, most), constraints=LinearConstraint(counts, 0, 0))
+    keep = np.round(solved.x[: len(cells)]).astype(int)
+    return np.sort(np.concatenate([shuffled[cell.ravel() == c][:n] for c, n in enumerate(keep)]))
+
+
 def _of_any(labels: np.ndarray, n_labels: int, shuffled: np.ndarray) -> np.ndarray:
     """Of any labels, by integer programming over the sorts of pairs: how many to keep of each, so that all labels are equally and most frequent.
 
@@ -84,7 +108,7 @@ def _of_any(labels: np.ndarray, n_labels: int, shuffled: np.ndarray) -> np.ndarr
     from scipy.optimize import LinearConstraint, milp
 
     sort_of = labels.min(axis=1) * n_labels + labels.max(axis=1)
-    sorts, available = np.unique(sort_of, return_counts=True)
+    sorts, available = np.unique(sort_of[shuffled], return_counts=True)
     adds = np.zeros((n_labels, len(sorts) + 1))
     for column, (one, other) in enumerate(zip(*np.divmod(sorts, n_labels), strict=True)):
         adds[one, column] += 1

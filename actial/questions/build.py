@@ -16,13 +16,13 @@ from actial.params_questions import BuildQA
 from actial.questions.angle_options import with_options
 from actial.questions.balance import SPLITS, balanced, split_of_scenes
 from actial.questions.cues import CUE_WORDS
-from actial.questions.kinds import KINDS, LEFT, NONE, SIDES, TIED_CLASS, Kind
+from actial.questions.kinds import CHANGE_KINDS, KINDS, SIDES, TIED_CLASS, Kind
 from actial.questions.pairs import Candidates, find_candidates
 from actial.questions.sat_build import AboutThings, questions_about_things
 from actial.questions.scan import PosedScene
 from actial.questions.three_views import ThreeViewKind
 from actial.questions.triples import Triple, TripleFinder
-from actial.questions.twins import off_middle, with_twins
+from actial.questions.twins import LIKENESSES, off_middle, outline_changes, with_twins
 from actial.records import LETTERS, Cue, Question
 from actial.rng import generator_for
 from actial.shards import ViewStore
@@ -137,37 +137,44 @@ def _thinned(found: Candidates, held_out: Sequence[bool], split: np.ndarray, set
                 chosen = here[places]
                 rows["label"][chosen], rows["sizes_deg"][chosen] = labels, sizes_deg
             else:
-                strata = off_middle(rows["layout"][here]) if _asks_twins(kind, settings) else None
-                chosen = here[balanced(rows["label"][here], _n_right(kind, settings), seed, name, strata)]
+                chosen = here[balanced(rows["label"][here], _n_right(kind, settings), seed, name, _strata(kind, rows[here], settings))]
             found.refused[f"{kind.name}: {_why_thinned(kind.labels[: _n_right(kind, settings)], rows['label'][here], chosen)}"] += 2 * (len(here) - len(chosen))
             kept.append(chosen)
     return np.sort(np.concatenate(kept))
 
 
 def _has_twin(found: Candidates, held_out: Sequence[bool], settings: BuildQA) -> np.ndarray:
-    """(n,) bool: the candidates that have a twin or need none. Of kinds with two sides, those whose sides change over with the order are matched, as they
-    answer left, among the scenes held out and among the others; one with the same side in both orders is its own.
+    """(n,) bool: the candidates that have a twin or need none. Those whose answer changes with the order from one end of an axis to the other are matched, as
+    they answer the one, among the scenes held out and among the others; one with the same answer in both orders is its own.
     """
     rows, caliper = found.rows, settings.caliper
     usable = np.ones(len(rows), dtype=bool)
     if caliper is None:
         return usable
     first, second = rows["label"].T
-    turns = (first != NONE) & (first != second)
-    layout = np.where((first == LEFT)[:, None, None], rows["layout"], rows["layout"][:, ::-1])
     apart = np.array(held_out, dtype=bool)[rows["scene"]]
     for k, kind in enumerate(KINDS.values()):
-        if _asks_twins(kind, settings):
+        of_kind = rows["kind"] == k
+        for axis in (axis for axis in kind.axes if axis.quantity in LIKENESSES):
+            one, other = sorted((kind.labels.index(axis.positive), kind.labels.index(axis.negative)))
+            forth, back = (first == one) & (second == other), (first == other) & (second == one)
             for group in (apart, ~apart):
-                here = np.flatnonzero((rows["kind"] == k) & turns & group)
+                here = np.flatnonzero(of_kind & (forth | back) & group)
+                layout = np.where(forth[here, None, None], rows["layout"][here], rows["layout"][here, ::-1])
                 usable[here] = False
-                usable[here[with_twins(layout[here], caliper)]] = True
-            found.refused[f"{kind.name}: no twin whose layouts are exchanged"] += 2 * int(np.count_nonzero(~usable & (rows["kind"] == k)))
+                usable[here[with_twins(layout, caliper, LIKENESSES[axis.quantity])]] = True
+        if left_out := int(np.count_nonzero(~usable & of_kind)):
+            found.refused[f"{kind.name}: no twin whose layouts are exchanged"] += 2 * left_out
     return usable
 
 
-def _asks_twins(kind: Kind, settings: BuildQA) -> bool:
-    return settings.caliper is not None and kind.labels == SIDES
+def _strata(kind: Kind, rows: np.ndarray, settings: BuildQA) -> np.ndarray | None:
+    """(n,) within what a kind's answers must be equally frequent, so that what stays by twins, or was altered, is not told from the rest; None for nothing."""
+    if settings.caliper is None:
+        return None
+    if kind.name in CHANGE_KINDS:
+        return outline_changes(rows["layout"])
+    return off_middle(rows["layout"]) if kind.labels == SIDES else None
 
 
 def _n_right(kind: Kind, settings: BuildQA) -> int:

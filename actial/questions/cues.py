@@ -171,3 +171,15 @@ def in_picture(p_world: np.ndarray, T_world_cam: np.ndarray, K: np.ndarray, size
         v = K[:, None, 1, 2] - K[:, None, 1, 1] * p_cam[..., 1] / depth
         inside = (depth > 0) & (u >= 0) & (u <= width) & (v >= 0) & (v <= size_px[:, None, 1])
     return np.where(inside[..., None], np.stack([u, -v], axis=-1) / width[..., None], np.nan)
+
+
+def ends(places: np.ndarray) -> np.ndarray:
+    """(n, 4) left, right, lower and upper end of points (n, p, 2); NaN left out, NaN where nothing is left."""
+    x, y = np.moveaxis(places, -1, 0)
+    return np.column_stack([_least(x), -_least(-x), _least(y), -_least(-y)])
+
+
+def _least(values: np.ndarray) -> np.ndarray:
+    """(n,) smallest of each row, NaN left out; NaN where nothing is left."""
+    least = np.where(np.isnan(values), np.inf, values).min(axis=1)
+    return np.where(np.isinf(least), np.nan, least)

@@ -10,9 +10,10 @@ import numpy as np
 
 from actial import ids
 from actial.geometry.angles import Motion, motion_between
+from actial.geometry.poses import CORNERS
 from actial.params_questions import BuildQA
 from actial.questions.altered_pairs import Pair, pairs_by_kind
-from actial.questions.cues import cue_codes, in_picture
+from actial.questions.cues import cue_codes, ends, in_picture
 from actial.questions.deciding import OTHER_MOVED, REASONS, decide, is_tied, margins
 from actial.questions.kinds import CHANGE_KINDS, KINDS, Kind, kinds_of
 from actial.questions.scan import PosedScene, filled_up
@@ -102,7 +103,7 @@ def _of_batch(batch: Sequence[PosedScene], base: int, settings: BuildQA, seed: i
     asked = kinds_of(settings)
     if not len(i) or not asked:
         return np.empty(0, CANDIDATE)
-    place, middle = _places_in_pictures(batch, usable, poses, centers)
+    place, middle, box = _places_in_pictures(batch, usable, poses, centers)
     in_sight = _in_sight(middle, batch, usable)
     scene = np.repeat(np.arange(len(batch), dtype=np.int32), [len(first) for first, _ in pairs])
     number = np.concatenate(numbers)
@@ -119,6 +120,7 @@ def _of_batch(batch: Sequence[PosedScene], base: int, settings: BuildQA, seed: i
     state = np.concatenate([states_of(scene, views) for scene, views in zip(batch, usable, strict=True)])
     other_moved = ~moved & (state[i] != state[j])
     shown = in_sight[i] & in_sight[j]
+    layout_of = lambda a, b: layouts((middle[a], middle[b]), (place[a], place[b]), (box[a], box[b]))
     rows = []
     for kind in asked:
         codes = [np.where(other_moved, np.int8(OTHER_MOVED), decide(kind, motion, moved, settings, shown)) for motion in motions]
@@ -128,12 +130,15 @@ def _of_batch(batch: Sequence[PosedScene], base: int, settings: BuildQA, seed: i
         row["first"], row["second"] = number[i[picked]], number[j[picked]]
         for order, (motion, (a, b)) in enumerate(zip(motions, ways, strict=True)):
             _fill_in(row, order, kind, Motion(*(field[picked] for field in motion)), codes[order][picked], (place[a[picked]], place[b[picked]]), settings)
-        first, second = i[picked], j[picked]
-        row["layout"] = layouts((middle[first], middle[second]), (place[first], place[second]))
+        row["layout"] = layout_of(i[picked], j[picked])
         rows.append(row)
     about_changes = [kind for kind in kinds_of(settings) if kind.name in CHANGE_KINDS]
     compared = pairs_by_kind(about_changes, batch, usable, settings, seed, found.refused)
-    rows += [_about_changes(kind, pairs, batch, base) for kind, pairs in zip(about_changes, compared, strict=True)]
+    for kind, of_kind in zip(about_changes, compared, strict=True):
+        row = _about_changes(kind, of_kind, batch, base)
+        at = [[starts[pair.scene] + int(np.searchsorted(usable[pair.scene], view)) for view in (pair.first, pair.second)] for pair in of_kind]
+        row["layout"] = layout_of(*np.array(at, dtype=int).reshape(-1, 2).T)
+        rows.append(row)
     joined = np.concatenate(rows)
     return joined[np.lexsort((joined["second"], joined["first"], joined["kind"], joined["scene"]))]
 
@@ -175,10 +180,19 @@ def states_of(scene: PosedScene, views: np.ndarray) -> np.ndarray:
     return state
 
 
-def _places_in_pictures(batch: Sequence[PosedScene], usable: Sequence[np.ndarray], poses: np.ndarray, centers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(views, p, 2) where each usable view's points lie in it, and (views, 2) where the subject's centre does, see `cues.in_picture`."""
-    optics = _optics(batch, usable)
-    return in_picture(filled_up(_of_usable("points", batch, usable)), poses, *optics), in_picture(centers[:, None], poses, *optics)[:, 0]
+def _places_in_pictures(
+    batch: Sequence[PosedScene], usable: Sequence[np.ndarray], poses: np.ndarray, centers: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(views, p, 2) where each usable view's points lie in it, (views, 2) where the subject's centre does, see `cues.in_picture`, and (views, 4) the ends of
+    the box around it."""
+    place = lambda points: in_picture(points, poses, *_optics(batch, usable))
+    standing, size_m = (np.concatenate([getattr(scene, name)[views, 0] for scene, views in zip(batch, usable, strict=True)]) for name in ("standing", "size_m"))
+    return place(filled_up(_of_usable("points", batch, usable))), place(centers[:, None])[:, 0], ends(place(outline_points(standing, size_m)))
+
+
+def outline_points(standing: np.ndarray, size_m: np.ndarray) -> np.ndarray:
+    """(n, 8, 3) corners of boxes that stand as (n, 3, 4) says and measure (n, 3), world, metres."""
+    return np.asarray(np.einsum("vij,vpj->vpi", standing[..., :3], CORNERS * size_m[:, None]) + standing[:, None, :, 3])
 
 
 def _in_sight(middle: np.ndarray, batch: Sequence[PosedScene], usable: Sequence[np.ndarray]) -> np.ndarray:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from actial.geometry.poses import box_corners
-from actial.questions.cues import in_picture, lowest_and_highest, shift_with_height
+from actial.questions.cues import ends, in_picture, lowest_and_highest, shift_with_height
 from actial.records import LETTERS, SUFFIX_2D, Question, View
 from actial.shards import ViewStore
 
@@ -38,14 +38,30 @@ OPENING = frozenset({PIXELS, COLORS, FLOW})
 COMPARING = frozenset({COLORS, SHIFT, SIZE, FLOOR, FLOW})
 """Probes that see more than one picture. Whether anything changed at all is theirs to know, so they are asked only where the truth is not none."""
 
+_NEAR_OR_FAR = frozenset({"radial", "forward", "direction"})
+_BOUNDED = _NEAR_OR_FAR | {"vertical", "pitch", "roll"}
+_ANGLES = frozenset({"turn_angle", "orbit_angle"})
+_TURNS = frozenset({"turn", "turn_angle", "pitch", "ego_movement"})
 _MAY_KNOW: Mapping[str, frozenset[str]] = {
-    SHIFT: frozenset({"turn", "turn_angle", "pitch", "ego_movement"}),
-    FLOW: frozenset({"turn", "turn_angle", "pitch", "ego_movement"}),
-    SIZE: frozenset({"radial", "forward", "direction"}),
-    COLORS: frozenset({"radial", "forward", "direction", "pitch"}),
+    ALONE: _BOUNDED,
+    PIXELS: _BOUNDED,
+    SHIFT: _TURNS,
+    FLOW: _TURNS,
+    SIZE: _NEAR_OR_FAR | {"vertical"},
+    COLORS: _NEAR_OR_FAR | {"vertical", "pitch"},
+    FLOOR: _ANGLES | {"roll", "direction"},
 }
-"""Kinds that a probe of two pictures decides by right, if only in part: a camera that turns slides everything, one that comes closer enlarges it,
-and how much of a picture has the subject's colours, or the sky's, tells its size and the camera's pitch."""
+"""Kinds that a probe decides by right, if only in part.
+
+One picture. How high, how near, how steep and how tilted a camera is can be read off one picture, and all of them have ends: who looks from as high as any
+camera here can only have come from lower. No choice of pairs helps: for an answer "up" the second picture is always the higher one, so the two cannot have the
+same heights in all. Sideways and around there are no such ends, and one picture may tell nothing.
+
+Two pictures. A camera that turns slides everything. One that comes closer enlarges the subject; one that rises sees more of its top, so that its outline
+changes its shape. How much of a picture has the subject's colours, or the sky's, tells its size and the camera's height and pitch. A roll turns the whole
+picture, so that what stands higher slides; how far it slides tells the size of an angle, though not its sign, and a sideways movement from one ahead or up,
+though not to which side.
+"""
 _ANY_CHANGE = frozenset({"moved", "turned"})
 """Kinds that ask whether anything changed at all, which every comparison tells."""
 
@@ -62,7 +78,7 @@ def may_know(kind: str, probe: str, n_pictures: int) -> bool:
         return False
     if kind.endswith(SUFFIX_2D) or n_pictures == 1:
         return True
-    return probe in COMPARING and (kind in _ANY_CHANGE or kind in _MAY_KNOW.get(probe, ()))
+    return kind in _MAY_KNOW.get(probe, ()) or (probe in COMPARING and kind in _ANY_CHANGE)
 
 
 @dataclass(frozen=True)
@@ -97,7 +113,6 @@ def look(store: ViewStore, view_ids: Sequence[str], open_pictures: bool) -> Seen
     K = np.array([v.camera.K for v in views], dtype=float).reshape(-1, 3, 3)
     size_px = np.array([(v.camera.width_px, v.camera.height_px) for v in views], dtype=float)
     place = lambda points: in_picture(points, poses, K, size_px)
-    x, y = np.moveaxis(place(np.stack([_corners(v) for v in views])), -1, 0)
     pixels = [_of_picture(store, view_id) for view_id in view_ids] if open_pictures else []
     with np.errstate(divide="ignore", invalid="ignore"):
         slope = np.tan(np.arcsin(np.clip(-poses[:, 2, 2], -1, 1)))  # of the viewing direction, -Z
@@ -105,7 +120,7 @@ def look(store: ViewStore, view_ids: Sequence[str], open_pictures: bool) -> Seen
         row={view_id: i for i, view_id in enumerate(view_ids)},
         parts=place(_filled([_parts(v) for v in views])),
         subject=place(np.stack([_subject(v)[None] for v in views]))[:, 0],
-        box=np.column_stack([_least(x), -_least(-x), _least(y), -_least(-y)]),
+        box=ends(place(np.stack([_corners(v) for v in views]))),
         horizon=-(K[:, 1, 2] + K[:, 1, 1] * slope) / size_px[:, 0],
         colors=np.array([colors for colors, _ in pixels]),
         small=np.array([small for _, small in pixels]),
@@ -170,9 +185,9 @@ def _thumbnails(small: np.ndarray) -> np.ndarray:
 
 
 def _shift(seen: Seen, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    ends = seen.box[second] - seen.box[first]
+    moved = seen.box[second] - seen.box[first]
     parts = _moments(seen.parts[second] - seen.parts[first])[0]
-    return np.column_stack([seen.subject[second] - seen.subject[first], parts, ends[:, 0] + ends[:, 1], ends[:, 2] + ends[:, 3]])
+    return np.column_stack([seen.subject[second] - seen.subject[first], parts, moved[:, 0] + moved[:, 1], moved[:, 2] + moved[:, 3]])
 
 
 def _flow(seen: Seen, first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -213,12 +228,6 @@ def _moments(places: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         middle = np.where(known, places, 0).sum(axis=1) / n
         off = np.where(known, places - middle[:, None], 0)
         return middle, np.sqrt((off**2).sum(axis=1) / n), (off[..., 0] * off[..., 1]).sum(axis=1) / n[:, 0]
-
-
-def _least(values: np.ndarray) -> np.ndarray:
-    """(n,) smallest of each row, NaN left out; NaN where nothing is left."""
-    least = np.where(np.isnan(values), np.inf, values).min(axis=1)
-    return np.where(np.isinf(least), np.nan, least)
 
 
 def _of_picture(store: ViewStore, view_id: str) -> tuple[np.ndarray, np.ndarray]:

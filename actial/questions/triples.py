@@ -2,6 +2,9 @@
 
 Each scene offers its triples with clear arcs, in an order drawn by the seed. Within a split and kind they are dealt round the labels: a triple's label is
 given first, and its pictures are put into an order of which that label is true. So every label is right equally often, and nothing but the seed decides it.
+
+What stands higher slides steadily against what stands lower as a camera goes around: by such a slide three pictures are put in order without any idea of space.
+With `build_qa.caliper` triples are kept so that along the arc each of `CUES` puts them into every one of the six orders equally often.
 """
 
 from __future__ import annotations
@@ -16,8 +19,10 @@ import numpy as np
 from actial import ids
 from actial.geometry.arcs import Arc, arc_of_three, azimuth_deg
 from actial.params_questions import BuildQA
+from actial.questions.balance import evenly_ranked
+from actial.questions.cues import ends, in_picture, lowest_and_highest, slope
 from actial.questions.deciding import NEAR_AXIS, OTHER_MOVED, OUT_OF_SIGHT, PITCHED, REASONS, SUBJECT_MOVED
-from actial.questions.pairs import MOVED_M_PER_R, places_in_sight, states_of, usable_views
+from actial.questions.pairs import MOVED_M_PER_R, outline_points, places_in_sight, states_of, usable_views
 from actial.questions.scan import PosedScene
 from actial.questions.three_views import BETWEEN, ThreeViewKind, three_view_kinds_of
 from actial.rng import generator_for
@@ -30,6 +35,14 @@ REASONS_OF_THREE = {
     OUT_OF_SIGHT: "subject not in all three pictures",
 }
 """Why a triple is not asked about; where there are several, the last in this order that holds."""
+
+
+CUES = ("middle", "slide", "reach", "width", "spread")
+"""Where the subject sits to the side; how far to the right its higher parts stand of its lower ones, all of them, and the highest of the lowest; how wide its
+outline is, and how far its parts are spread to the sides."""
+_ORDERS = list(itertools.permutations(range(3)))
+_DIGITS = 6
+"""Decimals of what is compared: an order must not hang on the last bits of a sine."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +69,8 @@ class _Found:
     family_id: str
     least_gap_deg: float
     margin: float
+    ranks: tuple[int, ...]
+    """See `ranks_along`."""
 
 
 @dataclass
@@ -86,6 +101,12 @@ class TripleFinder:
             scenes: numbers of the split's scenes.
         """
         here = [found for found in self._found if found.scene in scenes]
+        if self.settings.caliper is not None:
+            ranks = np.array([found.ranks for found in here], dtype=int).reshape(-1, len(CUES))
+            even = evenly_ranked(ranks, len(_ORDERS), self.seed, f"{split_name}/triples")
+            for kind in self.kinds:
+                self.refused[f"{kind.name}: left out, so that no slide tells the order"] += len(here) - len(even)
+            here = [here[place] for place in even]
         for kind in self.kinds:
             generator = generator_for(self.seed, f"{split_name}/{kind.name}/triples")
             dealt = generator.permutation(len(here))[: len(here) // len(kind.labels) * len(kind.labels)]
@@ -115,7 +136,8 @@ class TripleFinder:
             of_triple = [scene.view_ids[views[place]] for place in triples[t]]
             family_id = ids.group_id(*sorted(of_triple, key=lambda view_id: ids.parse(view_id).first or 0))
             first, second, third = (of_triple[place] for place in arc.order[t])
-            self._found.append(_Found(number, (first, second, third), family_id, float(arc.gaps_deg[t].min()), float(margin[t])))
+            ranks = ranks_along(scene, views[triples[t][arc.order[t]]])
+            self._found.append(_Found(number, (first, second, third), family_id, float(arc.gaps_deg[t].min()), float(margin[t]), ranks))
 
 
 def decided(scene: PosedScene, views: np.ndarray, triples: np.ndarray, settings: BuildQA) -> tuple[Arc, np.ndarray]:
@@ -140,6 +162,20 @@ def decided(scene: PosedScene, views: np.ndarray, triples: np.ndarray, settings:
     for reason in REASONS_OF_THREE:
         code[holds[reason]] = reason
     return arc, code
+
+
+def ranks_along(scene: PosedScene, views: np.ndarray) -> tuple[int, ...]:
+    """For each of `CUES`, which of the six orders it puts three views into, as they stand along the arc; -1 where it is not there to be seen."""
+    optics = scene.T_world_cam[views], scene.K[views], scene.size_px[views]
+    middle = in_picture(scene.subject_center[views][:, None], *optics)[:, 0, 0]
+    left, right, _, _ = ends(in_picture(outline_points(scene.standing[views, 0], scene.size_m[views, 0]), *optics)).T
+    places = in_picture(scene.points[views], *optics)
+    places = np.where(np.isnan(places.sum(axis=0)), np.nan, places)
+    x, height = places[..., 0], np.broadcast_to(places[..., 1].mean(axis=0), places.shape[:2])
+    (low, high), row = lowest_and_highest(height), np.arange(3)
+    spread = np.nanstd(x, axis=1) if np.isfinite(x).any() else np.full(3, np.nan)
+    cues = (np.round(cue, _DIGITS) for cue in (middle, slope(x, height), x[row, high] - x[row, low], right - left, spread))
+    return tuple(-1 if np.isnan(cue).any() else _ORDERS.index(tuple(np.argsort(cue, kind="stable").tolist())) for cue in cues)
 
 
 def margins_of_three(arc: Arc, settings: BuildQA) -> np.ndarray:

@@ -8,37 +8,65 @@ matched without replacement, nearest first, within a caliper (Rosenbaum and Rubi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import NamedTuple
+
 import numpy as np
 
 from actial.questions.cues import lowest_and_highest, slope
 
-LAYOUT = ("x", "y", "slope", "reach")
+LAYOUT = ("x", "y", "slope", "reach", "middle", "width", "height")
 """What a layout tells of a picture, in picture widths: where the subject's centre is, to the right and upward; how far to the right a part stands that is one
-standard deviation higher than the others; how far to the right of the lowest part the highest stands. Heights are those of both pictures together."""
-_SCALE = np.array([0.06, 0.2, 0.05, 0.2])
-"""Differences that count alike, picture widths."""
+standard deviation higher than the others; how far to the right of the lowest part the highest stands (heights are those of both pictures together). And of the
+box around the subject, how high the middle of its outline lies, and its outline's width and height, as logarithms."""
+
+
+class Likeness(NamedTuple):
+    """In what twins are alike."""
+
+    scale: Mapping[str, float]
+    """Differences that count alike, of some of `LAYOUT`: picture widths; of the logarithms, shares."""
+    exchanged: str
+    """The one of them that changes to one side from picture to picture in a pair, and to the other in its twin."""
+
+
+OF_SIDES = Likeness({"x": 0.06, "y": 0.2, "slope": 0.05, "reach": 0.2}, exchanged="slope")
+LIKENESSES: Mapping[str, Likeness] = {
+    **dict.fromkeys(("lateral_r", "turn_deg", "orbit_deg", "front_r"), OF_SIDES),
+    "forward_r": Likeness({"y": 0.06, "middle": 0.06}, exchanged="y"),
+    "up_r": Likeness({"y": 0.06, "middle": 0.06}, exchanged="y"),
+    "pitch_deg": Likeness({"width": 0.1, "height": 0.1}, exchanged="height"),
+}
+"""By what decides the answer. Left out is what may tell it (`readings.may_know`): the outline's size tells forward, its shape what is up or down, where the
+subject sits tells a pitch. Nothing is left of a camera's distance, which the size tells, and of a roll."""
 _DIGITS = 4
 """Decimals of what is compared: matches must not hang on the last bits of a sine."""
 _NEIGHBOURS = 24
 _STEP = 0.04
 """Picture widths: where a subject sits is told apart this finely among pairs without twins."""
 
+_CHANGE = {"width": 0.12, "height": 0.12, "slope": 0.04}
+"""Of `LAYOUT`: shares, and picture widths."""
 
-def layouts(subject: tuple[np.ndarray, np.ndarray], parts: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-    """(n, 2, 4) layouts of both pictures of n pairs; 0 where something is not in both pictures.
+
+def layouts(subject: tuple[np.ndarray, np.ndarray], parts: tuple[np.ndarray, np.ndarray], box: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """(n, 2, 7) layouts of both pictures of n pairs; 0 where something is not in both pictures.
 
     Args:
         subject: (n, 2) places of the subject's centre in the first and in the second pictures, see `cues.in_picture`.
         parts: (n, p, 2) places of its parts.
+        box: (n, 4) ends of the box around it, see `cues.ends`.
     """
     in_both = ~np.isnan(parts[0] + parts[1])
     first, second = (np.where(in_both, p, np.nan) for p in parts)
     height = (first[..., 1] + second[..., 1]) / 2
     (low, high), row, pictures = lowest_and_highest(height), np.arange(len(height)), []
-    for center, places in zip(subject, (first, second), strict=True):
+    for center, places, (left, right, lower, upper) in zip(subject, (first, second), (box[0].T, box[1].T), strict=True):
         x = places[..., 0]
-        pictures.append(np.column_stack([center, slope(x, height), x[row, high] - x[row, low]]))
-    return np.nan_to_num(np.stack(pictures, axis=1))
+        with np.errstate(divide="ignore"):
+            outline = (lower + upper) / 2, np.log(right - left), np.log(upper - lower)
+        pictures.append(np.column_stack([center, slope(x, height), x[row, high] - x[row, low], *outline]))
+    return np.nan_to_num(np.stack(pictures, axis=1), neginf=0.0)
 
 
 def off_middle(layout: np.ndarray) -> np.ndarray:
@@ -50,18 +78,31 @@ def off_middle(layout: np.ndarray) -> np.ndarray:
     return np.asarray(nearer + (farther << 16))
 
 
-def with_twins(layout: np.ndarray, caliper: float) -> np.ndarray:
+def outline_changes(layout: np.ndarray) -> np.ndarray:
+    """(n,) int: by how much the outline's width and height, and where its higher parts stand, change between the pictures, in steps of `_CHANGE`.
+
+    An altered object's outline mostly changes more than a moved camera does to it; among pairs of the same steps altered ones are as frequent as others.
+    """
+    change = (layout[:, 1] - layout[:, 0])[:, [LAYOUT.index(name) for name in _CHANGE]]
+    change = np.where(change[:, :1] < 0, -change, change)  # the same in both orders
+    steps = np.clip(np.round(change / list(_CHANGE.values())), -9, 9).astype(int) + 9
+    return np.asarray(steps @ [1, 100, 10_000])
+
+
+def with_twins(layout: np.ndarray, caliper: float, like: Likeness = OF_SIDES) -> np.ndarray:
     """Places of the pairs that have a twin, ascending.
 
     Args:
-        layout: (n, 2, 4), see `layouts`, of pairs with the same answer.
-        caliper: largest distance between a pair and its twin, over both layouts; `_SCALE` says what counts as 1.
+        layout: (n, 2, 7), see `layouts`, of pairs with the same answer.
+        caliper: largest distance between a pair and its twin, over both layouts; `like` says what counts as 1.
+        like: in what they are alike.
     """
     from scipy.spatial import cKDTree
 
-    shown = np.round(layout / _SCALE, _DIGITS)
+    shown = np.round(layout[..., [LAYOUT.index(name) for name in like.scale]] / np.array(list(like.scale.values())), _DIGITS)
     # a pair whose higher parts slide to one side has its twin among those whose higher parts slide to the other
-    slides = shown[:, 1, 2] - shown[:, 0, 2]
+    exchanged = shown[..., list(like.scale).index(like.exchanged)]
+    slides = exchanged[:, 1] - exchanged[:, 0]
     to_left, to_right = np.flatnonzero(slides < 0), np.flatnonzero(slides >= 0)
     if not len(to_left) or not len(to_right):
         return np.empty(0, dtype=int)

@@ -86,6 +86,8 @@ def test_who_has_a_right_to_know_is_no_leak(tmp_path: Path, monkeypatch: pytest.
     assert shift.verdict == "may know" and shift.accuracy > 0.9 and shift.p is None and not complaint(audit)
     assert may_know("place_2d", "alone", 2) and may_know("count", "alone", 1) and not may_know("count", "text", 1)
     assert not any(may_know("a kind of tomorrow", probe, 2) for probe in PROBES)
+    assert may_know("vertical", "alone", 2) and not may_know("vertical", "shift", 2) and not may_know("vertical", "same_twice", 2)
+    assert not any(may_know(kind, probe, 2) for kind in ("lateral", "orbit", "perspective", "front") for probe in PROBES)
 
 
 def test_too_few_questions_are_undecided(tmp_path: Path, clean: Path) -> None:

@@ -34,7 +34,7 @@ from actial.questions.card import write_card
 from actial.questions.readings import PROBES, TEXT, features, look
 from actial.questions.scan import scan_scenes
 from actial.questions.three_views import THREE_VIEWS
-from actial.questions.triples import REASONS_OF_THREE, TripleFinder
+from actial.questions.triples import CUES, REASONS_OF_THREE, TripleFinder, ranks_along
 from actial.records import MIRRORED, Question, View
 from actial.report.build import write_report
 from actial.report.gallery import pair_of_pictures
@@ -113,6 +113,25 @@ def test_every_label_is_right_equally_often_and_pictures_stand_in_any_order(aske
     places = Counter(tuple(sorted(q.view_ids).index(v) for v in q.view_ids) for q in train)
     assert len(places) == 6 and min(places.values()) > len(train) / 12
     assert {q.text for q in train} == {text for kind in THREE_VIEWS.values() for text in kind.texts}
+
+
+def test_with_a_caliper_no_cue_tells_the_order_on_the_arc(folder: Path) -> None:
+    """Along the arc the subject's places in the pictures come in every order equally often, and so do the widths of its outline."""
+    even = replace(SETTINGS, kinds=("arc_order",), caliper=1.0, splits={"train": 1.0, "rl": 0.0, "val": 0.0, "test": 0.0})
+    finders = [TripleFinder(replace(even, caliper=caliper), SEED) for caliper in (None, 1.0)]
+    for finder in finders:
+        list(finder.watched(scan_scenes(folder / "views")))
+    every, some = (list(finder.asked("train", set(range(N_SCENES)))) for finder in finders)
+    assert len(every) > len(some) > 30 and {t.family_id for t in some} <= {t.family_id for t in every}
+    assert finders[1].refused["arc_order: left out, so that no slide tells the order"] > 0
+    scenes = {scene.scene_id: scene for scene in scan_scenes(folder / "views")}
+    orders: list[Counter[tuple[int, ...]]] = [Counter(), Counter()]
+    for triple in some:
+        scene = scenes[ids.parse(triple.view_ids[0]).scene_id]
+        along = [scene.view_ids.index(triple.view_ids[int(place) - 1]) for place in triple.kind.labels[triple.label].split("-")]
+        for counted, cue in zip(orders, ranks_along(scene, np.array(along)), strict=False):
+            counted[(cue,)] += 1
+    assert all(max(counted.values()) - min(counted.values()) <= len(CUES) + 1 for counted in orders)
 
 
 def test_ids_carry_the_three_views_and_their_family(asked: dict[str, list[Question]]) -> None:

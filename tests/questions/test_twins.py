@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 
 from actial.questions.probes import folds_by_scene, held_out_answers
-from actial.questions.twins import LAYOUT, layouts, off_middle, with_twins
+from actial.questions.twins import LAYOUT, LIKENESSES, layouts, off_middle, outline_changes, with_twins
 
 N = 3000
 
 
 @pytest.fixture(scope="module")
 def leaky() -> np.ndarray:
-    """(n, 2, 4) layouts of pairs that answer left: the subject mostly slides left, and so do its higher parts."""
+    """(n, 2, 7) layouts of pairs that answer left: the subject mostly slides left, and so do its higher parts."""
     rng = np.random.default_rng(3)
-    first = np.column_stack([rng.normal(0, [0.06, 0.05, 0.03], size=(N, 3)), np.zeros(N)])
-    second = first + np.column_stack([rng.normal([-0.03, 0.0, -0.02], [0.06, 0.03, 0.03], size=(N, 3)), np.zeros(N)])
+    first = np.column_stack([rng.normal(0, [0.06, 0.05, 0.03], size=(N, 3)), np.zeros((N, 4))])
+    second = first + np.column_stack([rng.normal([-0.03, 0.0, -0.02], [0.06, 0.03, 0.03], size=(N, 3)), np.zeros((N, 4))])
     layout = np.stack([first, second], axis=1)
     layout[..., 3] = 3 * layout[..., 2] + rng.normal(0, 0.03, size=(N, 2))  # the highest part stands where the higher ones do
     return layout
@@ -43,7 +43,7 @@ def test_every_pair_kept_has_a_twin_within_the_caliper_and_of_its_own(leaky: np.
     from scipy.optimize import linear_sum_assignment
     from scipy.spatial.distance import cdist
 
-    shown = leaky[:400] / [0.06, 0.2, 0.05, 0.2]
+    shown = leaky[:400, :, :4] / [0.06, 0.2, 0.05, 0.2]
     kept = with_twins(leaky[:400], 1.5)
     slides = shown[kept, 1, 2] - shown[kept, 0, 2]
     left, right = shown[kept[slides < 0]], shown[kept[slides >= 0]]
@@ -60,6 +60,23 @@ def test_a_larger_caliper_keeps_more_and_the_order_of_pairs_does_not_matter(leak
     np.testing.assert_array_equal(again, near)
 
 
+@pytest.mark.parametrize(("quantity", "told_by"), [("forward_r", "y"), ("up_r", "middle"), ("pitch_deg", "height")])
+def test_every_axis_has_a_likeness_of_its_own(quantity: str, told_by: str) -> None:
+    """A layout that tells the answer by one cue: after twins are found in that likeness, nothing does."""
+    rng = np.random.default_rng(5)
+    layout = rng.normal(0, 0.05, size=(N, 2, len(LAYOUT)))
+    layout[:, 1, LAYOUT.index(told_by)] += 0.04
+    before, kept = _accuracy(layout, "change"), with_twins(layout, 0.5, LIKENESSES[quantity])
+    assert before > 0.64 and len(kept) > N / 10 and abs(_accuracy(layout[kept], "change") - 0.5) < 0.045
+
+
+def test_an_outline_changes_alike_in_both_orders() -> None:
+    layout = np.random.default_rng(1).normal(0, 0.3, size=(200, 2, len(LAYOUT)))
+    steps = outline_changes(layout)
+    np.testing.assert_array_equal(steps, outline_changes(layout[:, ::-1]))
+    assert len(np.unique(steps)) > 20 and len(np.unique(outline_changes(np.repeat(layout[:, :1], 2, axis=1)))) == 1
+
+
 def test_pairs_that_all_slide_one_way_have_none() -> None:
     layout = np.zeros((5, 2, len(LAYOUT)))
     layout[:, 1, 2] = 0.1
@@ -71,10 +88,13 @@ def test_layouts_are_of_points_in_both_pictures() -> None:
     center = (np.array([[0.4, -0.5]]), np.array([[np.nan, np.nan]]))
     first = np.array([[[0.2, -0.8], [0.5, -0.2], [0.9, -0.1]]])
     second = np.array([[[0.3, -0.8], [0.4, -0.2], [np.nan, np.nan]]])
-    (one, other) = layouts(center, (first, second))[0]
-    np.testing.assert_allclose(one, [0.4, -0.5, 0.15, 0.3])  # of the two parts in both, the higher stands 0.3 to the right, one deviation above the mean 0.15
-    np.testing.assert_allclose(other, [0.0, 0.0, 0.05, 0.1])
-    nowhere = layouts(center, (np.full((1, 2, 2), np.nan),) * 2)
+    box = (np.array([[0.1, 0.5, -0.9, -0.1]]), np.array([[0.2, 0.3, -0.7, -0.7]]))
+    (one, other) = layouts(center, (first, second), box)[0]
+    np.testing.assert_allclose(
+        one, [0.4, -0.5, 0.15, 0.3, -0.5, np.log(0.4), np.log(0.8)]
+    )  # of the two parts in both, the higher stands 0.3 to the right, one deviation above the mean 0.15
+    np.testing.assert_allclose(other, [0.0, 0.0, 0.05, 0.1, -0.7, np.log(0.1), 0.0])
+    nowhere = layouts(center, (np.full((1, 2, 2), np.nan),) * 2, (np.full((1, 4), np.nan),) * 2)
     assert np.isfinite(nowhere).all()
 
 
