@@ -220,9 +220,7 @@ class Evaluate:
     primary: tuple[Endpoint, ...] = setting("Gains tested for their own sake, p-values by Holm over them; all others by false discovery rate. [] for none.")
     controls: Controls = setting("Controls.")
     sampled: Sampled = setting("Sampled completions.")
-    benchmarks: tuple[str, ...] = setting(
-        "Asked, too; where there are no files in data/external/benchmarks: not run. [] for none.", choices=PUBLISHED_BENCHMARKS
-    )
+    benchmarks: tuple[str, ...] = setting("Asked, too; without files in data/external/benchmarks: not run. [] for none.", choices=PUBLISHED_BENCHMARKS)
     max_refused_share: float = setting("Share of test questions that may be set aside for unreadable pictures before the stage fails.", ge=0, le=1)
 
 

@@ -14,6 +14,7 @@ scores.json:
     controls     by model and condition (see `conditions`): left_out, and by group: n, accuracy, stderr, low, high, versus_chance, plain (the same questions
                  asked plainly), versus_plain (see `gains`)
     sampled      n, temperature, and by model and group: n, greedy, mean, majority, best (each accuracy and stderr), votes, chance_best, unparsed
+    benchmarks   where evaluate.benchmarks names any: see `benchmarks.results`
     families     where build_qa made any: see `families`
     set_aside    test questions that were not asked, by reason
     chance_bound see `stats.chance_test`, which makes versus_chance: verdict, low, high, p; above and below by false discovery rate over all of them
