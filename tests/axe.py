@@ -38,6 +38,7 @@ def axe_source() -> str | None:
 
 def violations(tab: Tab, source: str) -> list[str]:
     """What axe finds wrong with the page that a tab shows (WCAG 2 A and AA, and its best practices): rule, remedy, where."""
+    tab.patience_s = 120.0  # it looks at every pixel below every word, and other tests may be at work
     tab.value(f"{source}; undefined")
     found: list[dict[str, Any]] = tab.value("axe.run({ resultTypes: ['violations'] }).then((r) => r.violations)")
     return [f"{rule['id']}: {rule['help']}: {[node['html'][:160] for node in rule['nodes'][:3]]}" for rule in found]

@@ -44,6 +44,7 @@ class Tab:
         self._socket = connect(address, max_size=None)
         self._n = 0
         self.complaints: list[str] = []
+        self.patience_s = 20.0
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
 
@@ -51,7 +52,7 @@ class Tab:
         self._n += 1
         self._socket.send(json.dumps({"id": self._n, "method": method, "params": params}))
         while True:
-            message = self._next(20)
+            message = self._next(self.patience_s)
             if message.get("id") == self._n:
                 if "error" in message:
                     raise (PageChanged if message["error"]["code"] == -32000 else RuntimeError)(f"{method}: {message['error']}")

@@ -31,7 +31,7 @@ def tab(axe: str) -> Iterator[Tab]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("accessible")
-    write_toy_outputs(folder / "outputs")
+    write_toy_outputs(folder / "outputs", n_asked=6)
     write_report(folder / "outputs", folder / "index.html")
     write_gallery(folder / "outputs", folder / "gallery.html", 2, (), 3)
     return folder
