@@ -16,7 +16,7 @@ from actial.params_questions import BuildQA
 from actial.questions.angle_options import with_options
 from actial.questions.balance import SPLITS, balanced, split_of_scenes
 from actial.questions.cues import CUE_WORDS
-from actial.questions.kinds import CHANGE_KINDS, KINDS, SIDES, TIED_CLASS, Kind
+from actial.questions.kinds import KINDS, SIDES, TIED_CLASS, Kind
 from actial.questions.pairs import Candidates, find_candidates
 from actial.questions.sat_build import AboutThings, questions_about_things
 from actial.questions.scan import PosedScene
@@ -172,7 +172,7 @@ def _strata(kind: Kind, rows: np.ndarray, settings: BuildQA) -> np.ndarray | Non
     """(n,) within what a kind's answers must be equally frequent, so that what stays by twins, or was altered, is not told from the rest; None for nothing."""
     if settings.caliper is None:
         return None
-    if kind.name in CHANGE_KINDS:
+    if kind.name == "consistency":
         return outline_changes(rows["layout"])
     return off_middle(rows["layout"]) if kind.labels == SIDES else None
 
