@@ -67,7 +67,8 @@ def _at(p_world: np.ndarray) -> tuple[float, ...]:
 
 def build(views: Path, out: Path) -> int:
     """The stage's work. Returns the number of questions."""
-    settings = replace(load_params("profiles/tiny.yaml").build_qa, kinds=("lateral", "orbit"), pairs_per_kind=3, held_out_families=())  # 12 questions a scene
+    asked = load_params("profiles/tiny.yaml").build_qa
+    settings = replace(asked, kinds=("lateral", "orbit"), pairs_per_kind=3, held_out_families=(), caliper=None)  # 12 questions a scene
     built = build_questions(scan_scenes(views), out, settings, SEED)
     return sum(built.labels.values())
 
