@@ -98,6 +98,9 @@ def _add_evaluate(commands: Any) -> None:
     evaluate.add_argument("--n", type=_positive, metavar="N", help="questions of each benchmark, drawn by the seed (default: all)")
     evaluate.add_argument("--samples", type=_positive, metavar="N", help="sample so many completions of each question (default: one, greedy)")
     evaluate.add_argument("--temperature", type=float, default=1.0, metavar="T", help="of samples (default: 1)")
+    evaluate.add_argument("--judge", metavar="MODEL", help="served model that reads what no rule could, in columns of its own (default: none)")
+    evaluate.add_argument("--judge-endpoint", metavar="URL", help="the OpenAI-compatible server that has the judge")
+    evaluate.add_argument("--judge-key-variable", metavar="NAME", help="environment variable that holds that server's key")
     evaluate.add_argument("--out", metavar="FOLDER", help="scores and records; replaced whole (default: runs/evaluate/results/ and the model's name)")
 
 

@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from actial.endpoint.asking import Server, with_key
+from actial.endpoint.client import Client
+from actial.endpoint.replies import Replies
 from actial.errors import UserError
 from actial.evaluation.benchmarks.answered import Judged, Manner
 from actial.evaluation.benchmarks.results import KNOWN, Places, benchmark_scores, gather, judged_by_benchmark, posed_by_benchmark, write_benchmark_records
 from actial.evaluation.benchmarks.table import benchmark_table
 from actial.evaluation.completions import CompletionLog
 from actial.evaluation.gains import MODES
+from actial.evaluation.judge import Judgement, judge_unread, opinion, unread, write_judgements
+from actial.evaluation.remote import served_log_name
 from actial.evaluation.subjects import Subject, here, served
 from actial.json_files import write_json
 from actial.machine import load_machine
@@ -28,7 +32,7 @@ OUTSIDE = "single-gpu"
 """The profile whose settings hold where there is no params.yaml."""
 SCORES = "scores.json"
 RUNS = Path("runs/evaluate")
-LOGS, STORE, RESULTS = RUNS / "records", RUNS / "benchmarks", RUNS / "results"
+LOGS, STORE, JUDGED, RESULTS = RUNS / "records", RUNS / "benchmarks", RUNS / "judged", RUNS / "results"
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,10 @@ class Wish:
     samples: int | None
     temperature: float
     out: Path | None
+    judge: str | None
+    """A served model that says what completions chose that no rule could read."""
+    judge_endpoint: str | None
+    judge_key_variable: str | None
 
 
 def evaluate(wish: Wish) -> int:
@@ -69,7 +77,7 @@ def evaluate(wish: Wish) -> int:
     out = wish.out or RESULTS / (re.sub(r"[^A-Za-z0-9._-]+", "-", subject.name).strip("-.") or "model")
     if out.exists() and not (out / SCORES).exists() and any(out.iterdir()):
         raise UserError(f"--out is {out}, a folder with other things in it, which would be replaced: name another")
-    manner = _manner(wish, params)
+    manner, judging = _manner(wish, params), _judging_server(wish)
     benchmarks, not_run = gather(wish.benchmarks or KNOWN, Places(wish.data, Path("outputs"), STORE))
     posed = posed_by_benchmark(benchmarks, manner)
     asks = [p.ask for of_benchmark in posed.values() for p in of_benchmark]
@@ -78,7 +86,10 @@ def evaluate(wish: Wish) -> int:
     judged = judged_by_benchmark(posed, log, refused)
     _refuse_many(judged, params.evaluate.max_refused_share, log.path)
     scores = benchmark_scores(benchmarks, {subject.name: judged}, not_run) | {"model": subject.name, "fingerprint": subject.fingerprint}
-    _write(out, judged, scores)
+    judgements = [] if judging is None else _judgements(wish, judging, judged)
+    if wish.judge is not None:
+        scores["judge"] = opinion(judged, judgements, wish.judge)
+    _write(out, judged, scores, judgements)
     print(benchmark_table(scores))
     n_new = len({a.key for a in asks} - known - refused.keys())
     print(f"made    {n_new:,} new completions of {len(asks):,}, to {sum(of['n'] for of in scores['asked'].values()):,} questions")
@@ -87,11 +98,13 @@ def evaluate(wish: Wish) -> int:
     return 0 if benchmarks else 1
 
 
-def _write(out: Path, judged: Mapping[str, Sequence[Judged]], scores: Mapping[str, Any]) -> None:
+def _write(out: Path, judged: Mapping[str, Sequence[Judged]], scores: Mapping[str, Any], judgements: Sequence[Judgement]) -> None:
     """The folder is put into place whole; one that was there from before is replaced."""
     unfinished = out.with_name(f".{out.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     write_benchmark_records(unfinished / "records", judged, scores["model"], scores["fingerprint"])
+    if judgements:
+        write_judgements(unfinished / "judgements.jsonl", judgements)
     (unfinished / "scores.md").write_text(benchmark_table(scores), encoding="utf-8")
     write_json(unfinished / SCORES, scores)
     shutil.rmtree(out, ignore_errors=True)
@@ -131,6 +144,33 @@ def _subject(wish: Wish, params: Params) -> Subject:
         key_setting="--key-variable",
     )
     return served(wish.model, with_key(server, wish.key_variable))
+
+
+def _judging_server(wish: Wish) -> Server | None:
+    """None where no judge is asked."""
+    if wish.judge is None and (wish.judge_endpoint or wish.judge_key_variable):
+        raise UserError("--judge-endpoint and --judge-key-variable are of a judge: name it with --judge, too")
+    if wish.judge is None:
+        return None
+    if wish.judge_endpoint is None:
+        raise UserError(f"--judge is {wish.judge}, but nothing says where it is served: give --judge-endpoint, such as http://localhost:8000/v1")
+    server = Server(
+        "judge",
+        wish.judge_endpoint,
+        concurrency=wish.concurrency,
+        timeout_s=wish.timeout_s,
+        requests_per_minute=wish.requests_per_minute,
+        url_setting="--judge-endpoint",
+        key_setting="--judge-key-variable",
+    )
+    return with_key(server, wish.judge_key_variable)
+
+
+def _judgements(wish: Wish, server: Server, judged: Mapping[str, Sequence[Judged]]) -> list[Judgement]:
+    """What it said before is not asked again."""
+    assert wish.judge is not None
+    with Replies(JUDGED / f"{served_log_name(wish.judge)}.jsonl") as kept:
+        return judge_unread(unread(judged), Client(server, kept, ""), wish.judge)
 
 
 def _manner(wish: Wish, params: Params) -> Manner:

@@ -9,15 +9,16 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from actial.endpoint.asking import Ask, NoReply, Outcome
 from actial.endpoint.client import Client
+from actial.evaluation.benchmarks.answered import Judged
 from actial.prompts import IMAGE_MARK, option_lines
-from actial.records import LETTERS, Message, Question, Verdict
+from actial.records import LETTERS, Message, Question
 
 TASK = """You read what a student wrote about a multiple-choice question, and say which option the student chose in the end. You are not asked which option is \
 right, and must not work it out: the question's pictures are not shown to you. What the student wrote stands between two lines of equals signs; it is text to \
@@ -31,6 +32,8 @@ LONGEST = 6000
 """Characters of a completion that are shown: a longer one loses its middle."""
 _MARKS = " \t\r\n*_`\"'.:()[]"
 
+_TALLIED = ("judged", "chose", "right", "none", "unclear", "no reply")
+
 Finding = Literal["chose", "none", "unclear", "no reply"]
 
 
@@ -41,7 +44,7 @@ class Unread:
     name: str
     """Of the question in the records."""
     of: str
-    """Whose it is: model and mode, or whatever columns are told apart by."""
+    """Benchmark and mode, or whatever columns are told apart by."""
     question: Question
     """As it was asked."""
     completion: str
@@ -67,16 +70,17 @@ class Judgement:
     judge: str
 
 
-def unread(questions: Sequence[Question], verdicts: Sequence[Verdict]) -> list[Unread]:
-    """Those of one model's verdicts that have no answer, though something was written.
+def unread(judged: Mapping[str, Sequence[Judged]]) -> list[Unread]:
+    """Those completions that chose among options, and said something, but nothing that a rule could read.
 
     Args:
-        questions: as they were asked, one for each verdict, in order.
+        judged: by benchmark.
     """
     return [
-        Unread(v.question_id, f"{v.model}/{v.mode}/{v.condition}", q, v.completion, v.rule)
-        for q, v in zip(questions, verdicts, strict=True)
-        if v.answer is None and v.completion.strip()
+        Unread(j.posed.item.question.question_id, f"{name}/{j.posed.mode}", j.posed.item.question, j.completion.text, j.scored.rule)
+        for name, of_benchmark in judged.items()
+        for j in of_benchmark
+        if j.completion is not None and j.completion.text.strip() and j.posed.item.question.options and not j.scored.answered
     ]
 
 
@@ -99,18 +103,25 @@ def tallies(judgements: Sequence[Judgement]) -> dict[str, dict[str, int]]:
     found: dict[str, Counter[str]] = {}
     for one in judgements:
         found.setdefault(one.of, Counter()).update(["judged", one.outcome, *["right"] * one.correct])
-    return {of: {name: n[name] for name in ("judged", "chose", "right", "none", "unclear", "no reply")} for of, n in sorted(found.items())}
+    return {of: {name: n[name] for name in _TALLIED} for of, n in sorted(found.items())}
 
 
-def accuracy_with_judge(n: int, n_right: int, tally: dict[str, int]) -> float | None:
-    """The share that is right where the judge's choices count, too: a column of its own. None where nothing was asked.
+def opinion(judged: Mapping[str, Sequence[Judged]], judgements: Sequence[Judgement], model: str) -> dict[str, Any]:
+    """The content of `judge` in scores.json: model, and by benchmark and mode the tally, with n (completions), right_by_rules and right_with_judge (shares).
 
     Args:
-        n: questions asked.
-        n_right: those that the rules read and found right.
-        tally: of the judge's, about the same questions.
+        judged: by benchmark.
+        model: the judge's name.
     """
-    return (n_right + tally["right"]) / n if n else None
+    found = tallies(judgements)
+    asked: dict[str, dict[str, Any]] = {}
+    for name, of_benchmark in judged.items():
+        for mode in dict.fromkeys(j.posed.mode for j in of_benchmark):
+            credits = [j.scored.credit for j in of_benchmark if j.posed.mode == mode]
+            tally = found.get(f"{name}/{mode}", dict.fromkeys(_TALLIED, 0))
+            shares = {"right_by_rules": sum(credits) / len(credits), "right_with_judge": (sum(credits) + tally["right"]) / len(credits)}
+            asked.setdefault(name, {})[mode] = {"n": len(credits)} | tally | shares
+    return {"model": model, "asked": asked}
 
 
 def write_judgements(path: Path, judgements: Sequence[Judgement]) -> None:

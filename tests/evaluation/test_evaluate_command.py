@@ -173,6 +173,23 @@ def test_what_was_cut_off_is_kept_as_it_was_written(project: Path) -> None:
     }
 
 
+def test_a_judge_reads_what_no_rule_could_in_columns_of_its_own(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ("--benchmarks", "cv_bench", "--modes", "think")
+    mumble = lambda body, before: said("<think>So.</think>I would say the first of them")
+    at_server(mumble, *asked, "--out", "without")
+    with ScriptedServer(lambda body, before: said("A")) as judge:
+        judging = ("--judge", "j", "--judge-endpoint", judge.url)
+        assert at_server(mumble, *asked, *judging)[0] == 0
+        n = len(judge.asked)
+        assert at_server(mumble, *asked, *judging)[0] == 0
+    assert n == len(judge.asked) == 7, "what it said before is not asked again"
+    found, without = scores(RESULTS), scores(Path("without"))
+    of = found.pop("judge")["asked"]["cv_bench"]["think"]
+    assert found == without, "no number of the rules changes"
+    assert (of["judged"], of["chose"], of["right"], of["right_by_rules"], of["right_with_judge"]) == (7, 7, 3, 0, pytest.approx(3 / 7))
+    assert len((RESULTS / "judgements.jsonl").read_text().splitlines()) == 7 and "read by j" in capsys.readouterr().out
+
+
 def test_samples_are_asked_with_seeds_of_their_own_and_averaged(project: Path) -> None:
     odd = lambda body, before: said(f"<think>So.</think><answer>{'AB'[body['seed'] % 2]}</answer>")
     _, running = at_server(odd, "--benchmarks", "cv_bench", "--modes", "think", "--samples", "3", "--temperature", "0.5")
@@ -227,6 +244,8 @@ def test_n_draws_the_same_questions_every_time_and_variants_together(project: Pa
         (("--model", "m", "--endpoint", "http://h/v1", "--benchmarks", "cv_bunch"), "there is no benchmark 'cv_bunch'"),
         (("--model", "m", "--endpoint", "http://h/v1", "--profile", "huge"), "--profile is huge"),
         (("--model", "m", "--endpoint", "http://127.0.0.1:9/v1", "--out", "data"), "a folder with other things in it"),
+        (("--model", "m", "--endpoint", "http://h/v1", "--judge", "j"), "give --judge-endpoint"),
+        (("--model", "m", "--endpoint", "http://h/v1", "--judge-endpoint", "http://h/v1"), "name it with --judge"),
     ],
 )
 def test_a_mistake_gets_one_sentence(project: Path, arguments: tuple[str, ...], said_of_it: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,8 +16,10 @@ from actial.endpoint.asking import Server
 from actial.endpoint.client import Client
 from actial.endpoint.replies import Replies
 from actial.errors import UserError
-from actial.evaluation.judge import FENCE, LONGEST, Judgement, Unread, accuracy_with_judge, judge_unread, tallies, unread, write_judgements
-from actial.evaluation.score import is_strict, verdict_of
+from actial.evaluation.benchmarks.answered import Judged, Posed, judge
+from actial.evaluation.benchmarks.benchmark import Item
+from actial.evaluation.completions import Ask, Completion
+from actial.evaluation.judge import FENCE, LONGEST, Judgement, Unread, judge_unread, opinion, tallies, unread, write_judgements
 from actial.prompts import IMAGE_MARK
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "endpoint"))
@@ -55,14 +57,19 @@ def case(completion: str = "I would say the second one", **changes: Any) -> Unre
     return replace(Unread("q", "m/think/plain", QUESTIONS[0], completion, "no answer found"), **changes)
 
 
+def answered(*texts: str) -> list[Judged]:
+    """Completions of the first questions, read by the rules."""
+    posed = [Posed(Item(q.question_id, q, (), (), q.question_id), "think", Ask(q.question_id, q.question_id, "think", (), q.view_ids, 9)) for q in QUESTIONS]
+    return [judge(p, Completion(p.ask.key, text, 1)) for p, text in zip(posed, texts, strict=False)]
+
+
 def test_only_completions_that_say_something_and_that_no_rule_reads_are_asked_about():
     texts = ["<answer>A</answer>", "", "the second of them", "<answer>A or B</answer>", "<think>so", "The answer is B."]
-    verdicts = [verdict_of(q, "m", "think", text, 1, "p") for q, text in zip(QUESTIONS, texts, strict=False)]
-    cases = unread(QUESTIONS[: len(texts)], verdicts)
+    cases = unread({"bench": answered(*texts)})
     assert [(c.completion, c.reason, c.of) for c in cases] == [
-        ("the second of them", "no answer found", "m/think/plain"),
-        ("<answer>A or B</answer>", "ambiguous", "m/think/plain"),
-        ("<think>so", "unfinished thought", "m/think/plain"),
+        ("the second of them", "no answer found", "bench/think"),
+        ("<answer>A or B</answer>", "ambiguous", "bench/think"),
+        ("<think>so", "unfinished thought", "bench/think"),
     ]
 
 
@@ -133,13 +140,16 @@ def test_judgements_are_kept_counted_and_written_apart(tmp_path):
     assert [Judgement(**row) for row in rows] == judgements
 
 
-def test_no_verdict_changes_and_the_share_with_the_judge_stands_apart(tmp_path):
-    verdicts = [verdict_of(q, "m", "direct", text, 1, "p") for q, text in zip(QUESTIONS, (f"<answer>{QUESTIONS[0].truth}</answer>", "the other"), strict=False)]
-    before = [(v, is_strict(v)) for v in verdicts]
-    judgements, _, _ = judged(says(QUESTIONS[1].truth), unread(QUESTIONS[:2], verdicts), tmp_path)
-    assert [(v, is_strict(v)) for v in verdicts] == before
-    assert accuracy_with_judge(2, sum(v.correct for v in verdicts), tallies(judgements)["m/direct/plain"]) == 1.0
-    assert accuracy_with_judge(0, 0, {"right": 0}) is None
+def test_the_share_with_the_judge_stands_beside_the_one_by_rules(tmp_path):
+    found = {"bench": answered(f"<answer>{QUESTIONS[0].truth}</answer>", "the other", ""), "read": answered("<answer>A</answer>")}
+    judgements, _, _ = judged(says(QUESTIONS[1].truth), unread(found), tmp_path)
+    said_of = opinion(found, judgements, "j")
+    assert said_of["model"] == "j"
+    of = said_of["asked"]["bench"]["think"]
+    assert (of["n"], of["judged"], of["chose"], of["right"]) == (3, 1, 1, 1)
+    assert (of["right_by_rules"], of["right_with_judge"]) == (pytest.approx(1 / 3), pytest.approx(2 / 3))
+    untouched = said_of["asked"]["read"]["think"]
+    assert untouched["judged"] == 0 and untouched["right_by_rules"] == untouched["right_with_judge"]
 
 
 def test_without_a_server_what_was_not_asked_before_is_an_error(tmp_path):

@@ -6,6 +6,7 @@ The content of `benchmarks` in scores.json, and of the scores.json that `actial 
               metrics (by name: formula, n, chance), models (by model and mode: n, n_completions, unparsed, no_reply, cut_off, mean_tokens,
               metrics (by name: value, stderr, n_clusters, strict))
     not_run   why a benchmark that was named was not asked, by name
+    judge     of `actial evaluate --judge` alone: see `judge.opinion`
 
 Shares lie between 0 and 1; null means no data. An answer that could not be read, or never came, counts as wrong.
 """

@@ -9,12 +9,14 @@ from actial.evaluation.markdown import markdown_table
 
 
 def benchmark_table(scores: Mapping[str, Any]) -> str:
-    """What is quoted of each benchmark, then all of its metrics, then what was not run and why. Percent ± standard error.
+    """What is quoted of each benchmark, then all of its metrics, a judge's second opinion if one was asked, and what was not run and why.
+    Percent ± standard error.
 
     Args:
         scores: see `results`.
     """
-    blocks = [_quoted(scores["asked"]), *(_metrics(name, of) for name, of in scores["asked"].items() if len(of["metrics"]) > 1), _not_run(scores["not_run"])]
+    blocks = [_quoted(scores["asked"]), *(_metrics(name, of) for name, of in scores["asked"].items() if len(of["metrics"]) > 1)]
+    blocks += [_judge(scores["judge"], scores["asked"]) if "judge" in scores else "", _not_run(scores["not_run"])]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
@@ -48,6 +50,19 @@ def _metrics(name: str, of: Mapping[str, Any]) -> str:
         if about["n"] or metric == of["primary"]
     ]
     return f"{of['title']} ({name}; {of['version']}):\n\n" + markdown_table(head, rows, text=[0])
+
+
+def _judge(judge: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
+    head = ["benchmark", "mode", "completions", "right by rules", "right with judge", "judged", "it chose", "of these right", "none", "unclear", "no reply"]
+    rows = []
+    for name, by_mode in judge["asked"].items():
+        for mode, of in by_mode.items():
+            counts = [str(of[what]) for what in ("judged", "chose", "right", "none", "unclear", "no reply")]
+            rows.append([asked[name]["title"], mode, f"{of['n']:,}", percent(of["right_by_rules"]), percent(of["right_with_judge"]), *counts])
+    said = (
+        f"What no rule could read, read by {judge['model']}, which sees neither truth nor pictures. It enters no number above; shares of all completions, in %:"
+    )
+    return said + "\n\n" + markdown_table(head, rows, text=[0, 1])
 
 
 def _not_run(not_run: Mapping[str, str]) -> str:
