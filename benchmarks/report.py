@@ -23,16 +23,16 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from browser import CHROMIUM, chromium_tab  # noqa: E402  # from the tests, which are no package
-from toy_outputs import MODELS, MODES, toy_completion, toy_params, toy_picture, write_toy_records  # noqa: E402
-from toy_scenes import toy_settings, toy_views  # noqa: E402
+from toy_outputs import MODELS, MODES, toy_completion, toy_params, toy_picture, write_toy_records  # noqa: E402  # likewise
+from toy_scenes import toy_settings, toy_views  # noqa: E402  # likewise
 
-from actial.evaluation.score import Asked, score, verdict_of  # noqa: E402
-from actial.prompts import prompt_sha  # noqa: E402
-from actial.questions.build import build_questions  # noqa: E402
-from actial.questions.scan import scan_scenes  # noqa: E402
-from actial.report.build import write_report  # noqa: E402
-from actial.shards import ViewWriter, encode_png  # noqa: E402
-from actial.tables import read_questions  # noqa: E402
+from actial.evaluation.score import Asked, score, verdict_of  # noqa: E402  # below the path
+from actial.prompts import prompt_sha  # noqa: E402  # below the path
+from actial.questions.build import build_questions  # noqa: E402  # below the path
+from actial.questions.scan import scan_scenes  # noqa: E402  # below the path
+from actial.report.build import write_report  # noqa: E402  # below the path
+from actial.shards import ViewWriter, encode_png  # noqa: E402  # below the path
+from actial.tables import read_questions  # noqa: E402  # below the path
 
 N_QUESTIONS, N_RECORDS = 10_000, 100_000
 GOAL_REPORT_S, GOAL_MB, GOAL_PAINT_S, GOAL_SCORE_S = 30.0, 60.0, 2.0, 20.0

@@ -134,16 +134,20 @@ def _subject(wish: Wish, params: Params) -> Subject:
         return here(wish.model, wish.revision, params.model)
     if wish.revision is not None:
         raise UserError("--revision is of a hub model that is asked here; what a server serves is its own matter: leave it out, or --endpoint")
+    return served(wish.model, _server(wish, "model", wish.endpoint, wish.key_variable, "--"))
+
+
+def _server(wish: Wish, name: str, url: str, key_variable: str | None, prefix: str) -> Server:
     server = Server(
-        "model",
-        wish.endpoint,
+        name,
+        url,
         concurrency=wish.concurrency,
         timeout_s=wish.timeout_s,
         requests_per_minute=wish.requests_per_minute,
-        url_setting="--endpoint",
-        key_setting="--key-variable",
+        url_setting=f"{prefix}endpoint",
+        key_setting=f"{prefix}key-variable",
     )
-    return served(wish.model, with_key(server, wish.key_variable))
+    return with_key(server, key_variable)
 
 
 def _judging_server(wish: Wish) -> Server | None:
@@ -154,16 +158,7 @@ def _judging_server(wish: Wish) -> Server | None:
         return None
     if wish.judge_endpoint is None:
         raise UserError(f"--judge is {wish.judge}, but nothing says where it is served: give --judge-endpoint, such as http://localhost:8000/v1")
-    server = Server(
-        "judge",
-        wish.judge_endpoint,
-        concurrency=wish.concurrency,
-        timeout_s=wish.timeout_s,
-        requests_per_minute=wish.requests_per_minute,
-        url_setting="--judge-endpoint",
-        key_setting="--judge-key-variable",
-    )
-    return with_key(server, wish.judge_key_variable)
+    return _server(wish, "judge", wish.judge_endpoint, wish.judge_key_variable, "--judge-")
 
 
 def _judgements(wish: Wish, server: Server, judged: Mapping[str, Sequence[Judged]]) -> list[Judgement]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from actial import ids
 from actial.errors import UserError
 from actial.params_external import SPLITS_FROM_OUTSIDE, External
 from actial.questions.external_files import Found, batches
-from actial.questions.external_rows import RefusedRow, Row, read_row, row_id
+from actial.questions.external_rows import RefusedRow, Row, outside_question, read_row, row_id
 from actial.records import LETTERS, Camera, Question, View
 from actial.rng import generator_for, seed_for
 from actial.shards import ViewWriter
@@ -130,25 +130,7 @@ def _write_views(scene_id: str, row: Row, settings: External, writer: ViewWriter
 
 
 def _question(scene_id: str, number: int, row: Row, name: str, seed: int) -> Question:
-    view_ids = tuple(ids.view_id(scene_id, i) for i in range(len(row.pictures)))
-    shown = ids.group_id(*view_ids)
-    kind = f"{name}_{row.kind}" if row.kind else name
-    question_id = ids.question_id(shown, f"{kind}_{number}")
-    order = [int(i) for i in generator_for(seed, question_id).permutation(len(row.options))]
+    asked = outside_question(name, number, row.kind, scene_id, len(row.pictures), row.text, row.options, LETTERS[row.right])
+    order = [int(i) for i in generator_for(seed, asked.question_id).permutation(len(row.options))]
     options = tuple(row.options[i] for i in order)
-    return Question(
-        question_id=question_id,
-        kind=kind,
-        family_id=shown,
-        view_ids=view_ids,
-        text=row.text,
-        options=options,
-        labels=options,
-        truth=LETTERS[order.index(row.right)],
-        deciding_quantity="",
-        deciding_value=float("nan"),
-        margin=float("nan"),
-        scene_id=scene_id,
-        tied_class="",
-        source=name,
-    )
+    return replace(asked, options=options, labels=options, truth=LETTERS[order.index(row.right)])

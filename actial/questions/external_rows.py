@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from actial import ids
 from actial.answers import Answer, read_answer
 from actial.params_external import External
 from actial.prompts import ANSWER_OPEN, IMAGE_MARK, completion_text
 from actial.questions.external_files import column_of
-from actial.records import LETTERS
+from actial.records import LETTERS, Question
 from actial.shards import picture_is_whole
 
 MOST_PICTURES = 2
@@ -49,6 +50,36 @@ class Row:
     pictures: tuple[bytes, ...]
     sizes_px: tuple[tuple[int, int], ...]
     """Width and height of each."""
+
+
+def outside_question(name: str, number: int, kind: str, scene_id: str, n_pictures: int, text: str, options: tuple[str, ...], truth: str) -> Question:
+    """A question that others wrote: nothing is known of cameras, so nothing of what decides it.
+
+    Args:
+        name: of the data set or benchmark.
+        number: of the row, from 0.
+        kind: what it calls this kind of question, in lower-case words; empty where it does not say.
+        truth: letter; empty where the answer is no option.
+    """
+    view_ids = tuple(ids.view_id(scene_id, i) for i in range(n_pictures))
+    shown = ids.group_id(*view_ids)
+    kind = f"{name}_{kind}" if kind else name
+    return Question(
+        question_id=ids.question_id(shown, f"{kind}_{number}"),
+        kind=kind,
+        family_id=shown,
+        view_ids=view_ids,
+        text=text,
+        options=options,
+        labels=options,
+        truth=truth,
+        deciding_quantity="",
+        deciding_value=float("nan"),
+        margin=float("nan"),
+        scene_id=scene_id,
+        tied_class="",
+        source=name,
+    )
 
 
 def row_id(cells: Mapping[str, Any], settings: External) -> str:

@@ -24,7 +24,6 @@ from actial.mirror import mirrored_question, mirrored_view
 from actial.params_questions import KINDS_WITH_CHAINS
 from actial.questions.balance import SPLITS
 from actial.questions.build import build_questions
-from actial.questions.readings import PROBES, may_know
 from actial.questions.sat_build import evenly
 from actial.questions.sat_kinds import KINDS_OF_THINGS
 from actial.questions.sat_things import UNSEEN, VISIBLE, outline_area_px, scenery
@@ -399,10 +398,3 @@ def test_controls_leave_out_what_has_one_picture_and_stand_ins_score_as_they_mus
         assert scores["models"]["constant"]["direct"][name]["accuracy"] == pytest.approx(facts["chance"]) == facts["majority"]
         opposites = all(label in OPPOSITE for label in KINDS_OF_THINGS[name].labels)
         assert not opposites or scores["models"]["mirror"]["direct"][name]["accuracy"] == 0
-
-
-def test_probes_of_one_picture_may_know_and_words_may_not() -> None:
-    for name, kind in KINDS_OF_THINGS.items():
-        assert not may_know(name, "text", kind.n_pictures)
-        assert all(may_know(name, probe, 1) for probe in PROBES if probe != "text") or kind.n_pictures == 2
-    assert may_know("ego_movement", "shift", 2) and not may_know("object_moved", "shift", 2)

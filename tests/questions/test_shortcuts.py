@@ -18,6 +18,7 @@ from actial.params_questions import Audit as Settings
 from actial.questions import shortcuts
 from actial.questions.probes import FOLDS_TOGETHER, LEARNERS, folds_by_scene, held_out_answers
 from actial.questions.readings import COMPARING, PROBES, may_know
+from actial.questions.sat_kinds import KINDS_OF_THINGS
 from actial.questions.shortcut_table import audit_section, audit_table, complaint
 from actial.questions.shortcuts import Audit, audit_questions, drawn_questions
 from actial.rng import generator_for
@@ -244,3 +245,10 @@ def test_settings_that_make_no_sense_are_refused(tmp_path: Path, changes: dict[s
 def test_the_cards_section_names_every_probe(clean: Path) -> None:
     section = audit_section(audited(clean, replace(SETTINGS, probes={"text": 0.05, "size": 0.05})))
     assert all(f"- {name}: {PROBES[name]}" in section for name in ("text", "size")) and "How to read it" in section
+
+
+def test_of_kinds_about_things_probes_of_one_picture_may_know_and_words_may_not() -> None:
+    for name, kind in KINDS_OF_THINGS.items():
+        assert not may_know(name, "text", kind.n_pictures)
+        assert all(may_know(name, probe, 1) for probe in PROBES if probe != "text") or kind.n_pictures == 2
+    assert may_know("ego_movement", "shift", 2) and not may_know("object_moved", "shift", 2)

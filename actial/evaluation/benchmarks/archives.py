@@ -21,7 +21,7 @@ def archived(folder: Path, name: str) -> bytes | None:
         return None
     try:
         return _opened(path).read(name)
-    except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError) as error:  # what zipfile raises: damaged, cut, packed oddly, encrypted
         raise UserError(f"{name} in {path} cannot be read ({error}): fetch the archive again") from None
 
 

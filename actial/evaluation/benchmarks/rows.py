@@ -11,8 +11,18 @@ from actial.evaluation.benchmarks.benchmark import Item, Quantity
 from actial.evaluation.benchmarks.camera_moves import CameraMove
 from actial.evaluation.benchmarks.published import Row
 from actial.prompts import IMAGE_MARK
-from actial.questions.external_rows import RefusedRow, decoded, encoded_pictures, lower_case_words, refuse_chat_marks, refuse_options, right_option, size_px
-from actial.records import LETTERS, Question
+from actial.questions.external_rows import (
+    RefusedRow,
+    decoded,
+    encoded_pictures,
+    lower_case_words,
+    outside_question,
+    refuse_chat_marks,
+    refuse_options,
+    right_option,
+    size_px,
+)
+from actial.records import LETTERS
 
 MOST_PICTURES = 64
 """More than any of the benchmarks shows; the frames of a video are fewer."""
@@ -64,25 +74,8 @@ def item(
     if prompt is not None and prompt.count(IMAGE_MARK) != len(found):
         raise RefusedRow("more or fewer pictures than places for them in the prompt")
     scene_id = ids.outside_scene_id(name, found)
-    view_ids = tuple(ids.view_id(scene_id, i) for i in range(len(found)))
-    shown = ids.group_id(*view_ids)
-    kind = f"{name}_{lower_case_words(task)}" if task else name
-    question = Question(
-        question_id=ids.question_id(shown, f"{kind}_{row.number}"),
-        kind=kind,
-        family_id=shown,
-        view_ids=view_ids,
-        text=text,
-        options=options,
-        labels=options,
-        truth="" if right is None else LETTERS[right],
-        deciding_quantity="",
-        deciding_value=float("nan"),
-        margin=float("nan"),
-        scene_id=scene_id,
-        tied_class="",
-        source=name,
-    )
+    letter = "" if right is None else LETTERS[right]
+    question = outside_question(name, row.number, lower_case_words(task), scene_id, len(found), text, options, letter)
     return Item(row_id, question, found, sizes_px, group or row_id, variant, number, prompt, scene, strata=strata or {})
 
 
