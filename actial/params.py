@@ -176,7 +176,9 @@ class Grpo:
     scale_rewards: str = setting("Whose standard deviation divides advantages.", choices=("group", "batch", "none"))
     epsilon: float = setting("Clip range of the probability ratio.", gt=0, le=1)
     beta: float = setting("Weight of the KL divergence from the SFT checkpoint; 0 for none, which also saves that model's memory.", ge=0)
-    reward_weights: dict[str, float] = setting("Weight of each reward: format, accuracy.", ge=0)
+    reward_weights: dict[str, float] = setting(
+        "Weight of each reward: format; accuracy, of the answer; claims, the share of a thought's claims that are true by the cameras (0: not checked).", ge=0
+    )
     max_refused_share: float = setting("Share of prompts that may be set aside for unreadable pictures before the stage fails.", ge=0, le=1)
 
 
@@ -349,8 +351,8 @@ def _grpo_divides(params: Params) -> None:
             f"grpo.updates_per_rollout is {grpo.updates_per_rollout}; it must divide the {grpo.prompts_per_rollout * grpo.n_generations} completions "
             "of a rollout (grpo.prompts_per_rollout x grpo.n_generations)"
         )
-    if set(grpo.reward_weights) != {"format", "accuracy"} or not any(grpo.reward_weights.values()):
-        raise UserError(f"grpo.reward_weights is {grpo.reward_weights}; it must give weights to exactly format and accuracy, not both 0")
+    if set(grpo.reward_weights) != {"format", "accuracy", "claims"} or not any(grpo.reward_weights.values()):
+        raise UserError(f"grpo.reward_weights is {grpo.reward_weights}; it must give weights to exactly format, accuracy and claims, not all 0")
 
 
 def _muon_trains_all(params: Params) -> None:

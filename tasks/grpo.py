@@ -1,4 +1,4 @@
-"""Stage grpo: the SFT checkpoint, optimised on fresh questions by format and accuracy rewards."""
+"""Stage grpo: the SFT checkpoint, optimised on fresh questions: rewarded for the form, the right answer, and claims that are true."""
 
 from __future__ import annotations
 

@@ -96,10 +96,14 @@ _picture_by = functools.lru_cache(maxsize=256)(_Picture)
 
 
 class Scene:
-    """Two cameras and the parts of a subject, measured with OpenCV."""
+    """Two cameras and the parts of a subject, measured with OpenCV.
 
-    def __init__(self, first: View, second: View, grid: tuple[int, int]) -> None:
-        self.views, self.grid = (first, second), grid
+    Args:
+        slack_cells: by so many columns and rows of the grid a told place may be off.
+    """
+
+    def __init__(self, first: View, second: View, grid: tuple[int, int], slack_cells: int = 0) -> None:
+        self.views, self.grid, self.slack_cells = (first, second), grid, slack_cells
         subject = first.objects[0]
         self.subject = np.array(subject.T_world_obj).reshape(4, 4)[:3, 3]
         self.extent_m, self.height_m, self.front = max(subject.size_m), float(subject.size_m[2]), subject.front
@@ -146,7 +150,7 @@ class Scene:
         return {x - y for x in a for y in b}
 
     def places(self, i: int, words: str) -> set[str]:
-        """How the place of a part, or of the middle, may be told: two ways where it lies on a border."""
+        """How the place of a part, or of the middle, may be told: two ways where it lies on a border, more with slack."""
         if (i, words) not in self._places:
             self._places[i, words] = self._measured_places(i, words)
         return self._places[i, words]
@@ -160,8 +164,9 @@ class Scene:
             (self.pixel(i, point)[0], camera.width_px, self.grid[0], "a"),
             (self.pixel(i, below)[1], camera.height_px, self.grid[1], "A"),
         ):
-            ends = (min(max(math.floor((px + shift_px) / size_px * n), 0), n - 1) for shift_px in (-BORDER_PX, BORDER_PX))
-            told.append({chr(ord(first) + end) for end in ends})
+            low, high = (math.floor((px + shift_px) / size_px * n) for shift_px in (-BORDER_PX, BORDER_PX))
+            cells = range(low - self.slack_cells, high + self.slack_cells + 1)
+            told.append({chr(ord(first) + min(max(cell, 0), n - 1)) for cell in cells})
         return {column + row for column, row in itertools.product(*told)}
 
     def bearing_deg(self, i: int) -> float:

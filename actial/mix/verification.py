@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from actial.mix.checked_scene import FalseClaim, Scene, scene_of
-from actial.mix.verified_claims import check_claims
+from actial.mix.verified_claims import check_claim, check_claims, sentences_of
+from actial.mix.verified_conclusions import KINDS
+from actial.mix.verified_evidence import Facts
 from actial.records import Question, View
 
 SLID_SHARE, KEPT_SHARE = 0.045, 0.035
@@ -35,19 +37,50 @@ def verify(chain: str, question: Question, first: View, second: View, grid: tupl
     if question.kind not in _RULES:
         return check_claims(chain, question, scene)
     stated: list[str] = []
-    rules = _RULES[question.kind]
     for clause in _clauses(chain):
-        for pattern, check in rules:
-            if match := pattern.fullmatch(clause):
-                check(scene, match, stated)
-                break
-        else:
-            raise FalseClaim(f"not understood: {clause!r}")
+        _check(clause, question.kind, scene, stated)
     if sum(s.startswith("slid") for s in stated) != 1:
         raise FalseClaim("says not once which way the near part went")
     concluded = [s.removeprefix("answer ") for s in stated if s.startswith("answer ")]
     if concluded != [question.label_of(question.truth)]:
         raise FalseClaim(f"concludes {', '.join(concluded) or 'nothing'}")
+
+
+def share_of_true_claims(chain: str, kind: str, first: View, second: View, grid: tuple[int, int], slack_cells: int = 0) -> float | None:
+    """How many claims of a chain are true, as a share of all it makes; one that is not understood, or made before, is not true.
+
+    What is true is as in `verify`, claim by claim: one that builds on a false one may be true. Whether the chain comes to an answer, and to the right one, is
+    not asked here: whoever says less has less to be wrong about.
+
+    Args:
+        kind: of the question that the chain is about.
+        slack_cells: by so many columns and rows of the grid a place may be off.
+
+    Returns:
+        None where there is nothing to check against: the kind has no chains, or a view no camera or no object.
+    """
+    if not (kind in _RULES or kind in KINDS) or not all(view.objects and view.camera.T_world_cam for view in (first, second)):
+        return None
+    scene, stated, facts = scene_of(first, second, grid, slack_cells), list[str](), Facts()
+    claims = _clauses(chain) if kind in _RULES else sentences_of(chain)
+    n_true = 0
+    for claim in dict.fromkeys(claims):
+        try:
+            if kind in _RULES:
+                _check(claim, kind, scene, stated)
+            else:
+                check_claim(claim, scene, facts)
+        except FalseClaim:
+            continue
+        n_true += 1
+    return n_true / len(claims)
+
+
+def _check(clause: str, kind: str, scene: Scene, stated: list[str]) -> None:
+    for pattern, check in _RULES[kind]:
+        if match := pattern.fullmatch(clause):
+            return check(scene, match, stated)
+    raise FalseClaim(f"not understood: {clause!r}")
 
 
 def _clauses(chain: str) -> list[str]:
@@ -66,18 +99,18 @@ def _quoted(scene: Scene, match: re.Match[str], stated: list[str]) -> None:
 
 
 def _near(scene: Scene, match: re.Match[str], stated: list[str]) -> None:
+    stated.append(f"near {match['name']}")
     if match["a"]:
         _quoted(scene, match, stated)
     scene.part(match["name"])
-    stated.append(f"near {match['name']}")
 
 
 def _far(scene: Scene, match: re.Match[str], stated: list[str]) -> None:
+    stated.append(f"far {match['name']}")
     if match["a"]:
         _quoted(scene, match, stated)
     near = _named_before(stated, "near", match)
     _require(all(scene.nearer(i, near, match["name"]) > NEARER_SHARE for i in (0, 1)), match)
-    stated.append(f"far {match['name']}")
 
 
 def _named_before(stated: list[str], which: str, match: re.Match[str]) -> str:
@@ -114,11 +147,11 @@ def _counted(scene: Scene, match: re.Match[str], stated: list[str]) -> None:
 
 def _slid_between(scene: Scene, match: re.Match[str], stated: list[str], near: str, far: str) -> None:
     slid, way = scene.slid(near, far), match.groupdict().get("way") or "still"
+    stated.append(f"slid {way}")
     if match.groupdict().get("c"):
         _apart(scene, match, stated)
         _require(int(match["n"]) == abs(int(match["d"]) - int(match["c"])), match)
     _require(abs(slid) < KEPT_SHARE if way == "still" else (slid if way == "right" else -slid) > SLID_SHARE, match)
-    stated.append(f"slid {way}")
 
 
 def _went(scene: Scene, match: re.Match[str], stated: list[str]) -> None:

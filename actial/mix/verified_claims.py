@@ -35,15 +35,22 @@ def check_claims(chain: str, question: Question, scene: Scene) -> None:
     for sentence in sentences_of(chain):
         if facts.answer:
             raise FalseClaim(f"goes on after its answer: {sentence!r}")
-        for pattern, check in _RULES.get(_first_word(sentence), ()):
-            if match := pattern.fullmatch(sentence):
-                check(scene, match, facts)
-                break
-        else:
-            raise FalseClaim(f"not understood: {sentence!r}")
+        check_claim(sentence, scene, facts)
     label = so.concluded(question, facts)
     if label != question.label_of(question.truth):
         raise FalseClaim(f"concludes {label}")
+
+
+def check_claim(sentence: str, scene: Scene, facts: Facts) -> None:
+    """Check one sentence of a chain, after those before it, and add what it says to the facts.
+
+    Raises:
+        FalseClaim: it is false, not understood, or without ground.
+    """
+    for pattern, check in _RULES.get(_first_word(sentence), ()):
+        if match := pattern.fullmatch(sentence):
+            return check(scene, match, facts)
+    raise FalseClaim(f"not understood: {sentence!r}")
 
 
 def _name(group: str) -> str:

@@ -234,6 +234,8 @@ _GROUNDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("turned", "did_turn"): (),
 }
 """The answers of each kind, and what must be said before them beside what they ask for themselves."""
+KINDS = frozenset(kind for kind, _ in _GROUNDS)
+"""The kinds that are told by such sentences."""
 
 
 def concluded(question: Question, facts: Facts) -> str:

@@ -52,9 +52,9 @@ _STAGES = {
             CurveChart("Reward", {"reward": "weighted mean"}, "reward", "Of fresh prompts sampled at each step. It should rise and not fall back."),
             CurveChart(
                 "What is rewarded",
-                {"accuracy_reward": "right answer", "format_reward": "right format"},
-                "share of completions",
-                "Format should be near 1 throughout; the right answers are what is learned.",
+                {"accuracy_reward": "right answer", "format_reward": "right format", "claims_reward": "true claims"},
+                "share of completions, of claims",
+                "Format should be near 1 throughout; the right answers are what is learned. True claims are those of the thoughts, where they are rewarded.",
                 SHARE,
             ),
             CurveChart(

@@ -22,6 +22,7 @@ COLUMNS = {
     "reward_std": "reward_std",
     "accuracy_reward": "rewards/accuracy_reward/mean",
     "format_reward": "rewards/format_reward/mean",
+    "claims_reward": "rewards/claims_reward/mean",
     "frac_reward_zero_std": "frac_reward_zero_std",
     "completion_length": "completions/mean_length",
     "clipped_completions": "completions/clipped_ratio",
@@ -35,9 +36,12 @@ COLUMNS = {
 
 
 def write_curve(folder: Path, log_history: Sequence[Mapping[str, Any]]) -> None:
-    """Write `curve.json` and `curve.csv`: a row for each logged step, with the columns that this trainer logs."""
+    """Write `curve.json` and `curve.csv`: a row for each logged step, with the columns that this trainer logs.
+
+    A reward that applied to no completion of a step has no mean; it is left out of that step.
+    """
     logged = [entry for entry in log_history if "loss" in entry]
-    rows = [{column: entry[name] for column, name in COLUMNS.items() if name in entry} for entry in logged]
+    rows = [{column: entry[name] for column, name in COLUMNS.items() if entry.get(name) is not None} for entry in logged]
     columns = [column for column in COLUMNS if any(column in row for row in rows)]
     write_json(folder / "curve.json", rows)
     with (folder / "curve.csv").open("w", encoding="utf-8", newline="") as lines:
@@ -71,4 +75,4 @@ class Progress(TrainerCallback):
             print(f"{self.stage}: {share:3d}% | {state.global_step}/{state.max_steps}  {shown}  [{speed}, {left_s // 60}:{left_s % 60:02d} left]", flush=True)
 
 
-_SHOWN = ("loss", "mean_token_accuracy", "reward", "accuracy_reward", "format_reward", "completion_length")
+_SHOWN = ("loss", "mean_token_accuracy", "reward", "accuracy_reward", "format_reward", "claims_reward", "completion_length")

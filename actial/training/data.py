@@ -51,8 +51,8 @@ def sft_columns(row: Conversation) -> dict[str, Any]:
 
 
 def _grpo_columns(row: Conversation) -> dict[str, Any]:
-    asked = {"question_id": row.question_id, "mode": row.mode, "options": row.options, "truth": row.truth}
-    return {"prompt": chat_turns(row.messages)} | asked
+    asked = {"question_id": row.question_id, "kind": row.kind, "mode": row.mode, "options": row.options, "truth": row.truth}
+    return {"prompt": chat_turns(row.messages), "view_ids": list(row.view_ids)} | asked
 
 
 class _OpenRows:

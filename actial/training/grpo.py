@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ from trl import GRPOConfig, GRPOTrainer
 from actial import rewards
 from actial.errors import UserError, exit_on_user_error
 from actial.json_files import write_json
+from actial.mix.verification import share_of_true_claims
+from actial.prompts import THINK_CLOSE, THINK_OPEN
 from actial.records import Rollout
+from actial.shards import ViewStore
 from actial.tables import write_rollouts
 from actial.training.checks import ROWS_CHECKED, check_pictures, check_tags, check_trainable
 from actial.training.common import adapters, fit, grpo_steps, load_for_training, one_at_a_time, optimizers, save_result, start_process, trainer_arguments
@@ -23,6 +27,8 @@ from actial.training.resume import ExactResumeMixin
 
 ROLLOUT_PROMPTS = 2
 """Prompts of each rollout whose completions are kept to be looked at."""
+CLAIMS_SLACK_CELLS = 1
+"""To the reward a place is true that is a column or a row beside where it is: small pictures do not show it to the last one."""
 
 
 def format_reward(completions: list[Any], mode: list[Any], question_id: list[str], log_extra: Any, **_: Any) -> list[float]:
@@ -34,6 +40,30 @@ def format_reward(completions: list[Any], mode: list[Any], question_id: list[str
 def accuracy_reward(completions: list[Any], options: list[Any], truth: list[str], **_: Any) -> list[float | None]:
     """`actial.rewards.accuracy_reward` in the form that TRL calls."""
     return [rewards.accuracy_reward(turns[0]["content"], o, t) for turns, o, t in zip(completions, options, truth, strict=True)]
+
+
+def claims_reward_of(plan: TrainingPlan) -> Callable[..., list[float | None]]:
+    """A reward in the form that TRL calls: how true the thoughts of completions are (`mix.verification.share_of_true_claims`).
+
+    0 where a completion that should think does not keep the form; none where nothing is thought, or nothing is known to check it against.
+    """
+    view, grid = ViewStore(*plan.views).__getitem__, plan.params.cold_start_mix.grid
+
+    def claims_reward(completions: list[Any], mode: list[Any], kind: list[str], view_ids: list[list[str]], **_: Any) -> list[float | None]:
+        return [of(turns[0]["content"], *asked) for turns, *asked in zip(completions, mode, kind, view_ids, strict=True)]
+
+    def of(completion: str, mode: str, kind: str, view_ids: list[str]) -> float | None:
+        if mode != "think" or len(view_ids) != 2:
+            return None
+        first, second = map(view, view_ids)
+        return share_of_true_claims(_thought(completion), kind, first, second, grid, CLAIMS_SLACK_CELLS)
+
+    return claims_reward
+
+
+def _thought(completion: str) -> str:
+    """What stands between the tags of thinking; nothing where the form is broken."""
+    return completion.partition(THINK_OPEN)[2].partition(THINK_CLOSE)[0] if rewards.format_reward(completion, "think") else ""
 
 
 class PairGRPOTrainer(ExactResumeMixin, GRPOTrainer):
@@ -78,7 +108,7 @@ def train(plan: TrainingPlan) -> None:
         args=GRPOConfig(**grpo_arguments(plan, all(row.view_ids for row in rows))),
         train_dataset=grpo_dataset(plan, order),
         processing_class=processor,
-        reward_funcs=[format_reward, accuracy_reward],
+        reward_funcs=[function for function, _ in _rewards(plan)],
         peft_config=adapters(settings),
         optimizers=optimizers(model, settings.optimizer),
     )
@@ -108,8 +138,15 @@ def grpo_arguments(plan: TrainingPlan, all_have_pictures: bool) -> dict[str, Any
         "scale_rewards": settings.scale_rewards,
         "epsilon": settings.epsilon,
         "beta": settings.beta,
-        "reward_weights": [settings.reward_weights["format"], settings.reward_weights["accuracy"]],
+        "reward_weights": [weight for _, weight in _rewards(plan)],
     }
+
+
+def _rewards(plan: TrainingPlan) -> list[tuple[Any, float]]:
+    """What is rewarded, and by how much; checking claims takes time, so it is left out where it counts nothing."""
+    weights = plan.params.grpo.reward_weights
+    always = [(format_reward, weights["format"]), (accuracy_reward, weights["accuracy"])]
+    return [*always, (claims_reward_of(plan), weights["claims"])] if weights["claims"] else always
 
 
 def _check_prompts(trainer: Any, processor: Any, model: Any, rows: list[Any]) -> None:

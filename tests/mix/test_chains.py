@@ -11,7 +11,7 @@ from toy_scenes import REPO, at, toy_settings, toy_views, write_toy_views
 
 from actial.mix.conversations import Scribe, written_chains
 from actial.mix.reasoning import NoChain, tell
-from actial.mix.verification import FalseClaim, verify
+from actial.mix.verification import FalseClaim, share_of_true_claims, verify
 from actial.mix.wording import in_words
 from actial.params import ColdStartMix, load_params
 from actial.questions.build import build_questions
@@ -160,6 +160,36 @@ def test_columns_counted_wrongly_are_false(made: Made, wording: str, counts: str
                     verify(f"{chain[: match.start(n)]}{int(match[n]) + 1}{chain[match.end(n) :]}", question, *views_of(store, question), GRID)
                 edited += 1
     assert edited > 20
+
+
+@pytest.mark.parametrize("wording", ["short", "full"])
+def test_the_share_of_true_claims_falls_by_each_that_is_made_false(made: Made, wording: str) -> None:
+    store, _, chains = made
+    lowered = 0
+    for question, chain in chains[wording][::5]:
+        share = lambda text, slack=0, asked=question: share_of_true_claims(text, asked.kind, *views_of(store, asked), GRID, slack)
+        assert share(chain) == share(chain, 1) == 1.0
+        n = len(re.split(r"(?<=\.)\s+" if wording == "full" else r", |: ", chain))
+        assert share(f"{chain} {chain}" if wording == "full" else f"{chain[:-1]}, {chain}") == 0.5, "what was said before counts nothing"
+        assert share(f"{chain} Quite so." if wording == "full" else f"{chain[:-1]}, quite so.") == pytest.approx(n / (n + 1))
+        turned = re.sub(r"(?:left|right)(?=\W*$)", lambda m: SWAPPED[m[0]], chain)
+        if turned != chain:
+            assert share(turned) == pytest.approx((n - 1) / n)
+            lowered += 1
+        column, row = (quoted := re.search(r"\b([b-y])([B-Y])\b", chain)) and quoted.groups()
+        moved = chain.replace(column + row, chr(ord(column) + 1) + chr(ord(row) - 1), 1)
+        assert share(moved) == pytest.approx((n - 1) / n) and share(moved, 1) == 1.0
+        assert share("") == share("left left left") == 0.0
+    assert lowered > 3
+
+
+def test_true_claims_are_asked_of_kinds_with_chains_and_of_views_with_a_camera_and_an_object(made: Made) -> None:
+    store, _, chains = made
+    question, chain = chains["short"][0]
+    first, second = views_of(store, question)
+    assert share_of_true_claims(chain, "shift_2d", first, second, GRID) is None
+    assert share_of_true_claims(chain, question.kind, replace(first, objects=()), second, GRID) is None
+    assert share_of_true_claims(chain, question.kind, first, replace(second, camera=replace(second.camera, T_world_cam=None)), GRID) is None
 
 
 def test_what_is_concluded_follows_from_the_places_quoted(made: Made) -> None:

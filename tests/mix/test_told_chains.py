@@ -22,7 +22,7 @@ from actial.mix.measures import Measures
 from actial.mix.reasoning import NoChain
 from actial.mix.sentences import in_sentences
 from actial.mix.variants import facts_of
-from actial.mix.verification import FalseClaim, verify
+from actial.mix.verification import FalseClaim, share_of_true_claims, verify
 from actial.mix.verified_claims import sentences_of, tells_what_is_seen
 from actial.params import load_params
 from actial.params_questions import KINDS_WITH_CHAINS
@@ -95,6 +95,13 @@ def test_every_label_of_every_kind_gets_chains_and_all_are_true(made: Made, writ
     assert ends[TOLD] > 0.35 * ends.total()
     told = [question for question, _ in written.told if question.kind == kind]
     assert {q.label_of(q.truth) for q in told} == set(KINDS[kind].asked_labels)
+
+
+def test_the_share_of_true_claims_is_counted_sentence_by_sentence(made: Made, some: list[tuple[Question, str]]) -> None:
+    for question, chain in some:
+        share = lambda text, asked=question: share_of_true_claims(text, asked.kind, *made.views(asked), GRID)
+        n = len(sentences_of(chain))
+        assert share(chain) == 1.0 and share(f"{chain} Quite so.") == pytest.approx(n / (n + 1)) and share(f"{chain} {chain}") == 0.5
 
 
 def test_every_edit_of_a_number_is_found_out(made: Made, some: list[tuple[Question, str]]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from toy_scenes import toy_views, write_toy_views
 from training_project import ROOT, make_project, plan_of
 
 from actial.errors import UserError
@@ -119,6 +120,26 @@ def test_a_merged_model_says_what_the_adapter_says(tmp_path: Path) -> None:
     assert not torch.allclose(plain, merged, atol=1e-2)
     assert torch.allclose(adapted, merged, atol=1e-4)
     assert sorted(p.name for p in (out / "adapter").iterdir()) == ["adapter_config.json", "adapter_model.safetensors"]
+
+
+def test_thoughts_are_rewarded_by_the_share_of_their_claims_that_the_cameras_bear_out(tmp_path: Path) -> None:
+    write_toy_views(tmp_path / "views", 1)
+    plan = replace(plan_of(project(tmp_path / "p", "grpo"), "grpo"), views=(str(tmp_path / "views"),))
+    first, second = (view.view_id for view in toy_views(0)[:2])
+    part = toy_views(0)[0].objects[1].color
+    asked = {
+        f"<think>near {part}.</think><answer>none</answer>": ("think", "lateral", 1.0),
+        f"<think>near {part}, far mauve.</think><answer>none</answer>": ("think", "lateral", 0.5),
+        f"near {part}.</think><answer>none</answer>": ("think", "lateral", 0.0),
+        f"<think>near {part}.": ("think", "lateral", 0.0),
+        "<think></think><answer>none</answer>": ("think", "lateral", 0.0),
+        f"<think>{part} aA.</think><answer>none</answer>": ("think", "place_2d", None),
+        "<answer>none</answer>": ("direct", "lateral", None),
+    }
+    modes, kinds, rewards = zip(*asked.values(), strict=True)
+    claims_reward = grpo.claims_reward_of(plan)
+    assert claims_reward([[{"content": text}] for text in asked], modes, kinds, [[first, second]] * len(asked)) == list(rewards)
+    assert claims_reward([[{"content": next(iter(asked))}]], ["think"], ["lateral"], [[first]]) == [None]
 
 
 @pytest.mark.slow
