@@ -187,7 +187,10 @@ class Controls:
     """Questions asked again, in mode think, under conditions that take something away or turn it round (`actial.evaluation.conditions`)."""
 
     models: tuple[str, ...] = setting("Checkpoints asked; empty for none.", choices=("base", "sft", "grpo"))
-    conditions: tuple[str, ...] = setting("Conditions.", choices=("first_only", "second_only", "same_twice", "swapped"))
+    conditions: tuple[str, ...] = setting(
+        "Conditions: the second, or the first picture gray; the first twice; in the other order; without any picture.",
+        choices=("first_only", "second_only", "same_twice", "swapped", "blind"),
+    )
     n_questions: int | None = setting("Test questions asked under each condition, from those asked plainly; null for all of them.", ge=1)
 
 

@@ -6,8 +6,10 @@
 | second_only | a plain mid-gray one of the first's size, and the second picture | the original truth | as above, for the second |
 | same_twice | the first picture twice | none, or no | whether it sees that nothing moved |
 | swapped | both pictures in the other order, under the same words and options | the truth of the other order's own question | as good as plain |
+| blind | no picture, nor the words that name one by its place | the original truth | at chance, unless words give answers away |
 
-Of three pictures none is hidden or repeated; swapped, they stand in the reverse order, and the truth names them by their new places.
+Of three pictures none is hidden or repeated; swapped, they stand in the reverse order, and the truth names them by their new places. Questions about one
+picture are asked blind, and under no other condition.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from dataclasses import dataclass, replace
 from actial import ids
 from actial.records import Question
 
-CONTROLS = ("first_only", "second_only", "same_twice", "swapped")
+CONTROLS = ("first_only", "second_only", "same_twice", "swapped", "blind")
 PLAIN, SAMPLED, FAMILY = "plain", "sampled", "family"
 """Asked as it is, several times, or plainly since it belongs to a family of questions (`families`)."""
 
@@ -44,6 +46,8 @@ def posed(condition: str, question: Question, test: Mapping[str, Question]) -> P
     """
     if condition not in CONTROLS:
         raise ValueError(f"there is no condition {condition!r}")
+    if condition == "blind":
+        return Posed(replace(question, view_ids=()))
     if len(question.view_ids) == 1:
         return None
     if len(question.view_ids) == 3:

@@ -23,6 +23,7 @@ _SHOULD_BE = {
     "second_only": "first picture gray: should be at chance",
     "same_twice": "first picture twice: right is always that nothing changed",
     "swapped": "pictures in the other order: should be as plain",
+    "blind": "no picture: should be at chance",
 }
 
 

@@ -52,14 +52,14 @@ _FAMILIES = (
 )
 _CONTROLS = (
     "The same questions with something taken away or turned round, in mode think. With one picture gray, more than chance would mean that one picture "
-    "gives answers away. With the first picture twice, right is always that nothing changed. In the other order, with its own truth, it "
-    "should do as well as plainly."
+    "gives answers away; without any picture, that the words do. With the first picture twice, right is always that nothing changed. In the other order, "
+    "with its own truth, it should do as well as plainly."
 )
 _STRATA = {
     "cue": ("2D cue", "Accuracy where the 2D cue agrees and where it misleads"),
     "angles": ("angle, degrees", "Accuracy by the angle between the cameras"),
 }
-_CONTROL_NAMES = {"first_only": "second gray", "second_only": "first gray", "same_twice": "first twice", "swapped": "other order"}
+_CONTROL_NAMES = {"first_only": "second gray", "second_only": "first gray", "same_twice": "first twice", "swapped": "other order", "blind": "no picture"}
 
 
 def score_section(outputs: Outputs) -> Html:

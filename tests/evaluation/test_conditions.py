@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from toy_evaluation import toy_questions
+from toy_evaluation import ROOT, toy_questions
 from toy_scenes import toy_settings, write_toy_views
 
 from actial.evaluation.conditions import CONTROLS, posed
-from actial.params import Controls
+from actial.params import Controls, load_params
+from actial.prompts import IMAGE_MARK, prompt_messages
 from actial.questions.build import build_questions
 from actial.questions.scan import scan_scenes
 from actial.tables import read_questions
@@ -48,6 +49,16 @@ def test_the_other_order_keeps_words_and_options_and_has_its_own_truth(test_spli
         for label in other.labels:
             told = posed("swapped", q, test_split | {other.question_id: replace(other, truth=other.letter_of(label))}).question
             assert told.label_of(told.truth) == label
+
+
+def test_blind_there_is_no_picture_and_nothing_that_speaks_of_its_place(test_split):
+    prompt = load_params(ROOT / "profiles" / "paper.yaml").prompt
+    for q in [*test_split.values(), replace(next(iter(test_split.values())), view_ids=("scene-000000.v00",))]:
+        found = posed("blind", q, test_split)
+        assert replace(found.question, view_ids=q.view_ids) == q and found.hidden is None
+        (system, asked), (same, plainly) = (prompt_messages(prompt, question, "think") for question in (found.question, q))
+        assert system == same
+        assert plainly.content.endswith(asked.content) and IMAGE_MARK not in asked.content and prompt.picture.format(number=1) not in asked.content
 
 
 def test_an_order_that_is_not_asked_about_is_left_out():

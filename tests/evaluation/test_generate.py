@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -28,6 +29,8 @@ def asked(checkpoints, tmp_path_factory):
     asks = [ask(q, mode, prompt_messages(params.prompt, q, mode), views, n) for q in toy_questions(5) for mode, n in (("think", 16), ("direct", 4))]
     source = checkpoints["base"]
     asks.append(ask(toy_questions(1)[0], "think", prompt_messages(params.prompt, toy_questions(1)[0], "think"), views, 16, hidden=1))
+    blind = [replace(q, view_ids=()) for q in toy_questions(1)[:2]]  # in batches with others, and in one of their own
+    asks += [ask(q, "think", prompt_messages(params.prompt, q, "think"), views, 16) for q in blind]
     return SimpleNamespace(
         folder=folder,
         base=source,
@@ -108,7 +111,7 @@ def test_each_picture_is_encoded_once_and_what_is_written_is_what_the_model_writ
             assert seen.n_encoded == (len(set(names)) if kept_bytes else len(names))
         for a in asked.asks:
             pictures = [_opened(asked.views, v, i == a.hidden) for i, v in enumerate(a.view_ids)]
-            inputs = asked.processor(text=[chat_text(asked.processor, a.messages)], images=pictures, return_tensors="pt")
+            inputs = asked.processor(text=[chat_text(asked.processor, a.messages)], images=pictures or None, return_tensors="pt")
             plain = asked.model.generate(**inputs, do_sample=False, max_new_tokens=a.max_new_tokens)[0, inputs["input_ids"].shape[1] :]
             assert written[a.key].text == asked.processor.tokenizer.decode(plain, skip_special_tokens=True)
             assert written[a.key].finish == ("length" if len(plain) == a.max_new_tokens else "stop")
@@ -134,7 +137,6 @@ def test_right_padding_is_refused(asked, tmp_path):
 
 def test_the_log_is_named_by_content_and_settings_and_not_by_place(checkpoints, tmp_path):
     import shutil
-    from dataclasses import replace
 
     from actial.evaluation.completions import log_name
     from actial.models.load import folder_sha256
@@ -205,7 +207,7 @@ def test_samples_follow_the_models_own_probabilities(asked, temperature):
 def test_a_hidden_picture_is_gray_and_of_its_size(asked):
     from actial.evaluation.generate import GRAY, _opened
 
-    hidden = asked.asks[-1]
+    hidden = next(a for a in asked.asks if a.hidden is not None)
     assert _opened(asked.views, hidden.view_ids[0], hidden=False).tobytes() == asked.views.picture(hidden.view_ids[0]).tobytes()
     second = _opened(asked.views, hidden.view_ids[1], hidden=True)
     assert second.size == asked.views.picture(hidden.view_ids[1]).size
@@ -215,8 +217,6 @@ def test_a_hidden_picture_is_gray_and_of_its_size(asked):
 
 @pytest.mark.slow
 def test_two_processes_write_what_one_writes(asked, tmp_path):
-    from dataclasses import replace
-
     from actial.evaluation.generate import Interview, hold
     from actial.machine import load_machine
 
