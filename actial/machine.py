@@ -24,7 +24,11 @@ MACHINE_FILE = "machine.yaml"
 class Machine:
     """Settings of this computer."""
 
-    workers: int = setting("Processes that render, or read captures; 0 means one a CPU core, or one a GPU where pictures are rendered on GPUs.", ge=0)
+    workers: int = setting(
+        "Processes that render, read captures, or ask a small model in evaluation; 0 means one a CPU core, one a GPU where pictures are rendered on GPUs, and "
+        "on a Ray cluster one copy of a model a GPU or, where it has none, a node.",
+        ge=0,
+    )
     worker_memory_mb: int = setting(
         "Resident memory beyond which a process that renders, or reads captures, is stopped and its scene tried once more, megabytes; "
         "0 means an equal part of 80 % of this machine's (or container's) memory for each of them.",
@@ -35,9 +39,11 @@ class Machine:
         "differ from a CPU's by what floating point does in a path tracer: invisible, but not the same bytes.",
         choices=("auto", "cpu", "optix", "cuda", "hip", "oneapi", "metal"),
     )
-    launcher: str = setting("Who runs the rendering processes: local (this machine) or ray (a Ray cluster, the same pictures).", choices=("local", "ray"))
+    launcher: str = setting(
+        "Who renders, and who asks models in evaluation: local (this machine) or ray (a Ray cluster, the same pictures and answers).", choices=("local", "ray")
+    )
     ray_address: str | None = setting(
-        "Ray cluster to render on: host:port, or auto for the one that this machine belongs to; null takes RAY_ADDRESS, or starts one here for the run."
+        "Ray cluster to use: host:port, or auto for the one that this machine belongs to; null takes RAY_ADDRESS, or starts one here for the run."
     )
     train_processes: int = setting("Training processes (one a GPU).", ge=1)
     device: str = setting("Where models run: auto, cpu or cuda.", choices=("auto", "cpu", "cuda"))

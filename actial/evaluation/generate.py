@@ -1,6 +1,6 @@
 """Asking models: batched generation with left padding, greedy or sampled, by several processes where a model is small.
 
-What is written goes to the model's log batch by batch.
+What is written goes to the model's log batch by batch. Where machine setting `launcher` is ray, the batches are asked by a cluster (`ray_asking`).
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
 from tqdm import tqdm
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
+from actial.cluster.entry import ray_or_refuse
 from actial.evaluation.completions import Ask, Completion, append_completions
 from actial.jobs import die_with_parent
 from actial.machine import Machine
@@ -57,6 +58,22 @@ class Interview:
     asks: Sequence[Ask]
 
 
+@dataclass(frozen=True)
+class Batch:
+    """Asks that a model completes at once. They are alike in length of completion and temperature."""
+
+    asks: Sequence[Ask]
+    texts: Sequence[str]
+    """Their prompts, as the model's chat template has them."""
+
+
+class Pictures(Protocol):
+    """Opens pictures: a `ViewStore`, or what stands for one where there are no shards."""
+
+    def picture(self, view_id: str) -> Image.Image:
+        """The RGB picture of a view."""
+
+
 def hold(interviews: Sequence[Interview], model: Model, machine: Machine, views: Sequence[Path], asks_per_process: int = ASKS_PER_PROCESS) -> None:
     """Ask every model what it is to be asked.
 
@@ -67,8 +84,15 @@ def hold(interviews: Sequence[Interview], model: Model, machine: Machine, views:
         views: folders of shards.
 
     Raises:
+        UserError: machine setting `launcher` is ray, and there is no such cluster, or it cannot ask.
         RuntimeError: one of those processes failed; what it had already asked is kept.
     """
+    if machine.launcher == "ray":
+        ray_or_refuse(machine)
+        from actial.evaluation.ray_asking import hold_on_cluster
+
+        hold_on_cluster(interviews, model, machine, views)
+        return
     cuda = machine.device == "cuda" or (machine.device == "auto" and torch.cuda.is_available())
     n = 1 if cuda else _n_processes(interviews, machine, asks_per_process)
     dealt = [_dealt(i.asks, n) for i in interviews]
@@ -110,13 +134,23 @@ def _child(share: Sequence[Interview], model: Model, machine: Machine, views: Se
 
 
 def _hold_share(share: Sequence[Interview], model: Model, machine: Machine, views: Sequence[Path], device: str, place: int) -> None:
-    torch.set_num_threads(machine.threads)
     store = ViewStore(*views)
     for interview in share:
         if interview.asks:
-            loaded, processor = load_model(interview.source, model).eval().to(device), load_processor(interview.source, model)
+            loaded, processor = load_for_asking(interview.source, model, device, machine.threads)
             append = functools.partial(append_completions, interview.log)
             complete(loaded, processor, interview.asks, store, append, machine.generate_rows, interview.name, place)
+
+
+def load_for_asking(source: str, model: Model, device: str, threads: int) -> tuple[Any, Any]:
+    """A model in evaluation mode on `device` and its processor; this process computes on so many CPU threads."""
+    torch.set_num_threads(threads)
+    return load_model(source, model).eval().to(device), load_processor(source, model)
+
+
+def device_name(device: str) -> str:
+    """What logs call it."""
+    return str(torch.cuda.get_device_name()) if device == "cuda" else "the CPU"
 
 
 def complete(model: Any, processor: Any, asks: Sequence[Ask], views: ViewStore, append: Append, rows: int, name: str, place: int = 0) -> None:
@@ -134,14 +168,28 @@ def complete(model: Any, processor: Any, asks: Sequence[Ask], views: ViewStore, 
         name: what the progress bar calls the model.
         place: line of the progress bar.
     """
+    seen = seen_in(model, processor, views)
+    with tqdm(total=len(asks), unit="question", desc=f"ask {name}", mininterval=1, smoothing=0.1, position=place) as bar:
+        for batch in batches_of(processor, asks, views, rows):
+            append(complete_batch(model, processor, batch, seen))
+            bar.update(len(batch.asks))
+
+
+def seen_in(model: Any, processor: Any, views: Pictures) -> Seen:
+    """What `model` makes of pictures, hidden ones among them."""
+    return Seen(model, processor, lambda shown: _opened(views, *shown))
+
+
+def batches_of(processor: Any, asks: Sequence[Ask], views: ViewStore, rows: int) -> Iterator[Batch]:
+    """Batches of at most `rows` asks, whoever completes them: the shortest prompts first."""
     if processor.tokenizer.padding_side != "left":
         raise ValueError("generation needs a processor that pads on the left")
     texts = {a.key: chat_text(processor, a.messages) for a in asks}
-    seen = Seen(model, processor, lambda shown: _opened(views, *shown))
-    with tqdm(total=len(asks), unit="question", desc=f"ask {name}", mininterval=1, smoothing=0.1, position=place) as bar:
-        for batch in _batches(_in_order(processor, asks, texts, views, rows), rows):
-            append(_complete_batch(model, processor, batch, [texts[a.key] for a in batch], seen))
-            bar.update(len(batch))
+    for _, alike in itertools.groupby(_in_order(processor, asks, texts, views, rows), key=_batch_key):
+        group = list(alike)
+        for start in range(0, len(group), rows):
+            batch = group[start : start + rows]
+            yield Batch(batch, [texts[a.key] for a in batch])
 
 
 def _in_order(processor: Any, asks: Sequence[Ask], texts: dict[str, str], views: ViewStore, rows: int) -> list[Ask]:
@@ -174,15 +222,11 @@ def _batch_key(one: Ask) -> tuple[int, float]:
     return one.max_new_tokens, 0.0 if one.sampling is None else one.sampling.temperature
 
 
-def _batches(asks: Sequence[Ask], rows: int) -> Iterator[list[Ask]]:
-    for _, alike in itertools.groupby(asks, key=_batch_key):
-        group = list(alike)
-        yield from (group[i : i + rows] for i in range(0, len(group), rows))
-
-
 @torch.inference_mode()
-def _complete_batch(model: Any, processor: Any, batch: Sequence[Ask], texts: list[str], seen: Seen) -> list[Completion]:
-    inputs = seen.inputs(texts, [(view_id, i == a.hidden) for a in batch for i, view_id in enumerate(a.view_ids)])
+def complete_batch(model: Any, processor: Any, asked: Batch, seen: Seen) -> list[Completion]:
+    """What a model writes, in the order of the asks."""
+    batch = asked.asks
+    inputs = seen.inputs(asked.texts, [(view_id, i == a.hidden) for a in batch for i, view_id in enumerate(a.view_ids)])
     end_ids = _end_ids(model, processor)
     model.generation_config = GenerationConfig(  # the checkpoint's own may sample or penalise repetition
         do_sample=False, num_beams=1, max_new_tokens=batch[0].max_new_tokens, eos_token_id=end_ids, pad_token_id=processor.tokenizer.pad_token_id
@@ -198,7 +242,7 @@ def _complete_batch(model: Any, processor: Any, batch: Sequence[Ask], texts: lis
     return completions
 
 
-def _opened(views: ViewStore, view_id: str, hidden: bool) -> Image.Image:
+def _opened(views: Pictures, view_id: str, hidden: bool) -> Image.Image:
     picture = views.picture(view_id)
     if hidden:
         picture.paste(GRAY, (0, 0, *picture.size))

@@ -1,14 +1,10 @@
-"""Folders that a job names, taken along to a machine that does not have them, and what is made there brought back: as bytes, never a shared file system."""
+"""Folders that a job names: which are read and written, and the same job for a machine where they are elsewhere."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from actial.views.supervisor import Job
-
-Listing = dict[str, int]
-"""Size of each file of a folder, bytes, by its path below it."""
 
 
 def output_of(job: Job) -> str:
@@ -32,20 +28,3 @@ def with_folders(job: Job, moved: dict[str, str]) -> Job:
         return moved.get(value, value) if isinstance(value, str) else value
 
     return {name: told(value) for name, value in job.items()}
-
-
-def listing(folder: Path) -> Listing:
-    """What is in a folder; nothing where there is none."""
-    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink()}
-
-
-def pack(folder: Path) -> dict[str, bytes]:
-    """Every file of a folder, by its path below it."""
-    return {name: (folder / name).read_bytes() for name in listing(folder)}
-
-
-def unpack(files: dict[str, bytes], folder: Path) -> None:
-    """Write them below another folder."""
-    for name, data in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(data)

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from actial.errors import UserError
+from actial.cluster.entry import ray_or_refuse
 from actial.machine import Machine
 from actial.views.blender import Renderers
 from actial.views.supervisor import Done, Job
-
-if TYPE_CHECKING:
-    from actial.views.ray_launcher import RayLauncher
 
 
 class Launcher:
@@ -34,7 +29,10 @@ class Launcher:
         """
         machine = self._machine
         if machine.launcher == "ray":
-            return _ray_launcher(machine)(self._job, machine, self._limit_s, self._announce).work(names)
+            ray_or_refuse(machine)
+            from actial.views.ray_launcher import RayLauncher
+
+            return RayLauncher(self._job, machine, self._limit_s, self._announce).work(names)
         renderers = Renderers(self._job, self._logs, machine.workers, self._limit_s, memory_mb=machine.worker_memory_mb, device=machine.render_device)
         renderers.on_devices = self._announce
         return renderers.work(names)
@@ -43,18 +41,3 @@ class Launcher:
         groups = [f"{n} worker{'s' if n > 1 else ''} on {device}" for device, n in sorted(Counter(devices).items())]
         self.devices = ", ".join(groups)
         print(f"render_views: {self.devices}", flush=True)
-
-
-def _ray_launcher(machine: Machine) -> type[RayLauncher]:
-    """Ray reads the environment when it is imported; what that says already, stays."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    if (machine.ray_address or os.environ.get("RAY_ADDRESS")) is None:
-        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # on Linux, too: what is started here listens on localhost alone
-        os.environ.setdefault("RAY_worker_niceness", "0")  # as local workers: else 15
-    try:
-        from actial.views.ray_launcher import RayLauncher
-    except ImportError as error:
-        if error.name != "ray":
-            raise
-        raise UserError("machine setting launcher is ray, but the package ray is not installed: `pip install 'actial[ray]'`, or set launcher: local") from None
-    return RayLauncher

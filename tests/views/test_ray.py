@@ -2,62 +2,27 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
+from ray_nodes import Nodes, marked, ray_nodes
 from toy_scenes import make_project, run_stage
 
+from actial.cluster import folders
 from actial.views import carried
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
 
 RENDER = {"backend": "blender", "n_scenes": 12, "views_per_scene": 4, "width_px": 112, "height_px": 112, "samples": 6}
-MARK = "ACTIAL_TEST_OF_RAY"
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[subprocess.Popen]:
-    """A head without CPUs, and two nodes with one each."""
-    folder = tempfile.mkdtemp(prefix="ray-")  # a socket's path must be short
-    program = Path(__file__).with_name("ray_cluster.py")
-    env = os.environ | {MARK: folder}
-    with subprocess.Popen([sys.executable, str(program), folder], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            yield process
-        finally:
-            process.communicate(timeout=60)
-            shutil.rmtree(folder, ignore_errors=True)
-    until = time.monotonic() + 30  # on a busy machine its processes need a while to end
-    while marked() and time.monotonic() < until:
-        time.sleep(0.2)
-    assert not marked(), "nothing of the cluster is left"
-
-
-def marked() -> list[str]:
-    """Command lines of the cluster's processes, and of what they started."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if MARK in process.environ() and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(" ".join(process.cmdline()))
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
-    return found
-
-
-@pytest.fixture(scope="module")
-def address(cluster: subprocess.Popen) -> str:
-    assert cluster.stdout
-    said: str = cluster.stdout.readline().strip()
-    assert said
-    return said
+def nodes() -> Iterator[Nodes]:
+    with ray_nodes() as started:
+        yield started
 
 
 def project(folder: Path, **settings: object) -> Path:
@@ -67,20 +32,15 @@ def project(folder: Path, **settings: object) -> Path:
 BLOCK = "v {x} 0 0\nv 1 0 0\nv 1 {y} 0\nv 0 1 0\nv 0 0 1\nv 1 0 1\nv 1 1 1.5\nv 0 1 1\nf 4 3 2 1\nf 5 6 7 8\nf 1 2 6 5\nf 2 3 7 6\nf 3 4 8 7\nf 4 1 5 8\n"
 
 
-def ray_settings(address: str) -> dict[str, str]:
-    return {"ACTIAL_LAUNCHER": "ray", "ACTIAL_RAY_ADDRESS": address, "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "ACTIAL_TRACKING": "off"}
-
-
 def shards(root: Path) -> bytes:
     return (root / "outputs/render_views/views/views-00000.parquet").read_bytes()
 
 
-def test_a_cluster_that_loses_a_node_renders_the_same_bytes(cluster: subprocess.Popen, address: str, tmp_path: Path) -> None:
+def test_a_cluster_that_loses_a_node_renders_the_same_bytes(nodes: Nodes, tmp_path: Path) -> None:
     here, spread = project(tmp_path / "here"), project(tmp_path / "spread")
     assert run_stage(here, "render_views").returncode == 0
-    assert cluster.stdin and cluster.stdout
 
-    env = os.environ | ray_settings(address)
+    env = os.environ | nodes.settings()
     refused = subprocess.run(
         [sys.executable, "-m", "tasks.render_views"], cwd=spread, env=env | {"ACTIAL_RENDER_DEVICE": "cuda"}, capture_output=True, text=True, check=False
     )
@@ -95,9 +55,7 @@ def test_a_cluster_that_loses_a_node_renders_the_same_bytes(cluster: subprocess.
             said.append(line)
             if "workers on" in line:
                 assert line.strip() == "render_views: 2 workers on the CPU of 2 Ray nodes"
-                cluster.stdin.write("\n")
-                cluster.stdin.flush()
-                assert cluster.stdout.readline() == "killed\n"
+                nodes.kill_one()
                 assert len(list(spread.glob("runs/render_views/*/scenes/*.arrow"))) < RENDER["n_scenes"], "on the way"
     assert run.returncode == 0, said
     assert "workers on" in "".join(said)
@@ -107,7 +65,7 @@ def test_a_cluster_that_loses_a_node_renders_the_same_bytes(cluster: subprocess.
     assert not any("inside_blender" in command for command in marked()), "Blender ends with the actor that started it"
 
 
-def test_assets_travel_and_notes_of_them_come_back(address: str, tmp_path: Path) -> None:
+def test_assets_travel_and_notes_of_them_come_back(nodes: Nodes, tmp_path: Path) -> None:
     """Two assets that are looked at and rendered, one of which half cannot be seen, and one that is refused: as from this machine alone, to the views that are
     left out. The folder of notes is never shared with a node."""
     roots = [project(tmp_path / name, n_scenes=6, assets__source="folder", samples=2, max_refused_share=0.5) for name in ("here", "spread")]
@@ -116,7 +74,7 @@ def test_assets_travel_and_notes_of_them_come_back(address: str, tmp_path: Path)
         (root / "data/assets/two.obj").write_text(f"mtllib two.mtl\nusemtl seen\n{BLOCK.format(x=-0.2, y=2.0)}usemtl unseen\nv 3 0.5 0.5\nf -1 3 2\nf -1 7 3\n")
         (root / "data/assets/two.mtl").write_text("newmtl seen\nKd 0.8 0.2 0.1\nnewmtl unseen\nd 0.0\n")
         (root / "data/assets/bad.obj").write_text("v nan nan nan\n")
-    for root, settings in zip(roots, ({"ACTIAL_WORKERS": "1"}, ray_settings(address)), strict=True):
+    for root, settings in zip(roots, ({"ACTIAL_WORKERS": "1"}, nodes.settings()), strict=True):
         done = run_stage(root, "render_views", **settings)
         assert done.returncode == 0, done.stdout + done.stderr
     assert shards(roots[0]) == shards(roots[1])
@@ -130,9 +88,9 @@ def test_folders_are_packed_and_found_again_elsewhere(tmp_path: Path) -> None:
     (here / "below").mkdir(parents=True)
     (here / "below/one").write_bytes(b"1")
     (here / "link").symlink_to("/etc/passwd")
-    assert carried.listing(here) == {"below/one": 1} and carried.listing(there) == {}
-    carried.unpack(carried.pack(here), there)
-    assert carried.listing(there) == carried.listing(here)
+    assert folders.listing(here) == {"below/one": 1} and folders.listing(there) == {}
+    folders.unpack(folders.pack(here), there)
+    assert folders.listing(there) == folders.listing(here)
     look = {"look": {"root": str(here), "shelf": "/shelf", "max_faces": 3}}
     assert carried.with_folders(look, {str(here): str(there)}) == {"look": {"root": str(there), "shelf": "/shelf", "max_faces": 3}}
     assert carried.output_of(look) == "/shelf" and carried.inputs_of(look) == [str(here), "/shelf"]
@@ -153,6 +111,6 @@ def test_a_node_with_other_code_is_refused(tmp_path: Path) -> None:
 def test_without_the_package_there_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "ray.py").write_text("raise ImportError(name='ray')\n")
     root = project(tmp_path / "project")
-    env = os.environ | ray_settings("auto") | {"PYTHONPATH": str(tmp_path)}
+    env = os.environ | {"ACTIAL_LAUNCHER": "ray", "ACTIAL_RAY_ADDRESS": "auto", "ACTIAL_TRACKING": "off", "PYTHONPATH": str(tmp_path)}
     done = subprocess.run([sys.executable, "-m", "tasks.render_views"], cwd=root, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 2 and "the package ray is not installed" in done.stderr

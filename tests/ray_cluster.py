@@ -1,6 +1,6 @@
 """A cluster of real Ray nodes on this machine: prints its address; at each line on standard input the last node is killed, until the input closes.
 
-python tests/views/ray_cluster.py FOLDER
+python tests/ray_cluster.py FOLDER
 """
 
 import os
