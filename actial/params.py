@@ -208,7 +208,7 @@ class Sampled:
 class Endpoint:
     """A gain that is tested for its own sake, named before anything is seen."""
 
-    gain: str = setting("Which model against which.", choices=("sft - base", "grpo - sft"))
+    gain: str = setting("Which model against which.", choices=("sft - base", "grpo - base", "grpo - sft"))
     mode: str = setting("Mode in which both were asked.", choices=("think", "direct"))
     group: str = setting("A kind of questions, or overall, directional, new families, 2d or sat (`actial.evaluation.groups`).")
 

@@ -10,7 +10,6 @@ A cell: n, difference, stderr, low and high (95 % interval), p, detectable (`com
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -44,10 +43,11 @@ def gain(group: Group, differences: Sequence[float], margin: float, root_seed: i
 def gains_of_stages(
     groups: Mapping[str, Group], plain: Mapping[tuple[str, Mode], Sequence[Verdict]], margin: float, primary: Sequence[Endpoint], root_seed: int
 ) -> dict[str, Any]:
-    """Cells of each model against the one that was trained before it, among those asked; by `sft - base`, mode and group."""
+    """Cells of each model against the base and against the one that was trained before it, among those asked; by `sft - base`, mode and group."""
     trained = [model for model in MODELS if any(model == m for m, _ in plain)]
     found: dict[str, Any] = {}
-    for before, after in itertools.pairwise(trained):
+    pairs = [(before, after) for i, after in enumerate(trained) for before in trained[:i] if before in (BASE, trained[i - 1])]
+    for before, after in pairs:
         for mode in MODES:
             if (before, mode) in plain and (after, mode) in plain:
                 differences = [float(a.correct) - float(b.correct) for a, b in zip(plain[after, mode], plain[before, mode], strict=True)]

@@ -4,7 +4,7 @@ scores.json:
 
     questions    by group (see `groups`): n, n_counted, n_scenes, chance, majority, majority_label
     models       by model, mode and group: n, accuracy, stderr, low, high, versus_chance, unparsed, strict, well_formed, mean_tokens
-    comparisons  by "sft - base" (each model minus the one trained before it), mode and group: see `gains`
+    comparisons  by "sft - base" (each model minus the base, and minus the one trained before it), mode and group: see `gains`
     primary      the gains that params declare: gain, mode, group
     baselines    by who answers from less than the pictures show (`questions.baselines`): groups, cue and angles, each with cells as below; null where it knows
                  nothing of the kind

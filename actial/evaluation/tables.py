@@ -107,8 +107,9 @@ def _comparisons(scores: Mapping[str, Any]) -> str:
             cells = compared[name][mode]
             rows.append([name, mode, *_gain(cells[OVERALL]), *(_starred(cells[g]) for g in groups)])
     said = (
-        "What each stage of training added, in points, on the same questions (95 % interval by cluster bootstrap, p by scene-level sign flips;\n"
-        f"p of those marked ! is adjusted by Holm: params declare them as primary; of all others by false discovery rate; * adjusted p < {LEVEL:g}).\n"
+        "What training added to the base, and each stage to the one before it, in points, on the same questions (95 % interval by cluster bootstrap, p by\n"
+        "scene-level sign flips; p of those marked ! is adjusted by Holm: params declare them as primary; of all others by false discovery rate;\n"
+        f"* adjusted p < {LEVEL:g}).\n"
         f"equal, no worse: shown, at 5 %, to differ or to lose by less than {100 * scores['margin']:g} points;\n"
         f"detectable: the smallest true difference that so many questions would find in 80 % of experiments."
     )

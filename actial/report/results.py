@@ -22,10 +22,11 @@ _AGAINST_CHANCE = (
     "and undecided that neither can be shown with so many questions."
 )
 _GAINS = (
-    "Each stage of training against the one before it, on the same questions, in percentage points. Brackets: 95 % interval, scenes drawn anew 10,000 times. "
-    "p: how often the gain would be as large if both were alike, by flipping the signs of whole scenes; of primary gains, which the params declare, adjusted "
-    "by Holm over these, of all others by false discovery rate. Equal and no worse are shown, not assumed: that it differs, or loses, by {margin:g} points or "
-    "more is rejected at 5 %. Detectable: the smallest true difference that so many questions would find in 80 % of experiments."
+    "Each model against the base and against the one it was trained from, on the same questions, in percentage points. Brackets: 95 % interval, scenes "
+    "drawn anew 10,000 times. p: how often the gain would be as large if both were alike, by flipping the signs of whole scenes; of primary gains, "
+    "which the params declare, adjusted by Holm over these, of all others by false discovery rate. Equal and no worse are shown, not assumed: "
+    "that it differs, or loses, by {margin:g} points or more is rejected at 5 %. Detectable: the smallest true difference that so many "
+    "questions would find in 80 % of experiments."
 )
 _BASELINES = (
     "Below majority stand learners trained on the training questions and asked these: text only reads words and options, first and second picture where "
@@ -76,7 +77,7 @@ def score_section(outputs: Outputs) -> Html:
     if scores["baselines"]:
         parts.append(tag("p", _BASELINES, class_="faint"))
     if scores["comparisons"]:
-        parts += [tag("h3", "What each stage added"), tag("p", _GAINS.format(margin=100 * scores["margin"]), class_="faint"), _gain_table(scores)]
+        parts += [tag("h3", "What training added"), tag("p", _GAINS.format(margin=100 * scores["margin"]), class_="faint"), _gain_table(scores)]
     if any(of["overall"][s]["n"] for by_mode in scores["cue"].values() for of in by_mode.values() for s in ("aligned", "conflict")):
         parts += [tag("h3", "Does it follow the flat picture?"), tag("p", _CUE, class_="faint"), _stratum_table(scores, "cue")]
     if any(cell["n"] for by_mode in scores["angles"].values() for of in by_mode.values() for cell in of["overall"].values()):

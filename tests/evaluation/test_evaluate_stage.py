@@ -92,7 +92,7 @@ def test_a_new_grpo_checkpoint_is_asked_and_nobody_else(finished, checkpoints, t
     before, after = contents(finished[0] / "outputs" / "evaluate" / "records"), contents(project / "outputs" / "evaluate" / "records")
     assert {name: after[name] for name in before} == before
     assert after["grpo-think.jsonl"].replace(b'"grpo"', b'"base"') != before["base-think.jsonl"]
-    assert set(json.loads((project / "outputs" / "evaluate" / "scores.json").read_text())["comparisons"]) == {"sft - base", "grpo - sft"}
+    assert set(json.loads((project / "outputs" / "evaluate" / "scores.json").read_text())["comparisons"]) == {"sft - base", "grpo - base", "grpo - sft"}
 
 
 @pytest.mark.slow

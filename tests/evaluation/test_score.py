@@ -97,6 +97,25 @@ def test_the_gain_over_the_model_before_is_paired_by_question():
     assert difference[OVERALL]["p"] == 1.0
 
 
+@pytest.mark.parametrize(
+    ("models", "gains"),
+    [
+        (("base", "sft", "grpo"), {"sft - base", "grpo - base", "grpo - sft"}),
+        (("base", "grpo"), {"grpo - base"}),
+        (("sft", "grpo"), {"grpo - sft"}),
+        (("grpo",), set()),
+    ],
+)
+def test_each_model_is_held_against_the_base_and_the_one_before_it(models, gains):
+    right = [f"<answer>{q.truth}</answer>" for q in HAND]
+    verdicts = {(m, "direct"): [verdict_of(q, m, "direct", t, 3, "sha") for q, t in zip(HAND, right if m == "grpo" else WRITTEN, strict=True)] for m in models}
+    found = score(HAND, Asked(verdicts), {}, SETTINGS, root_seed=7)["comparisons"]
+    assert set(found) == gains
+    of_grpo = [found[name]["direct"][OVERALL]["difference"] for name in found if name.startswith("grpo - ")]
+    assert of_grpo == [pytest.approx((1 / 2 + 1) / 5)] * len(of_grpo), "q2, at half weight, and q6: base and sft wrote the same"
+    assert not any(cell["primary"] for name in gains - {"sft - base"} for cell in found[name]["direct"].values())
+
+
 def test_equal_answers_differ_by_nothing_with_no_error():
     difference = scores_of(HAND, WRITTEN, WRITTEN)["comparisons"]["sft - base"]["direct"][OVERALL]
     assert {name: difference[name] for name in ("n", "difference", "stderr", "low", "high", "p")} == {
@@ -272,7 +291,7 @@ def test_the_whole_table_says_what_was_asked_and_nothing_else():
     table = score_table(json.loads(json.dumps(scores, sort_keys=True)))
     assert table == score_table(scores)
     assert "conflict" not in table, "no question has a 2D cue"
-    for said in ("sft - base", "grpo - sft", "| grpo  | first_only", "majority of 3", "is that chance?", "| oracle "):
+    for said in ("sft - base", "grpo - base", "grpo - sft", "| grpo  | first_only", "majority of 3", "is that chance?", "| oracle "):
         assert said in table, said
     assert table.count("\n\n") == 2 * 6 - 1, "six blocks of a sentence and a table"
 

@@ -68,15 +68,15 @@ def test_every_number_of_scores_json_is_in_the_table(project: Path, report: Path
 
 def test_every_other_number_of_scores_json_is_there_under_its_own_heading(project: Path, report: Path) -> None:
     scores, text = Outputs(project / "outputs").scores, text_of(report)
-    part = {title: text.split(f"<h3>{title}</h3>")[1].split("</table>")[0] for title in ("What each stage added", "Does it follow the flat picture?")}
+    part = {title: text.split(f"<h3>{title}</h3>")[1].split("</table>")[0] for title in ("What training added", "Does it follow the flat picture?")}
     part |= {title: text.split(f"<h3>{title}</h3>")[1].split("</table>")[0] for title in ("Teach or sharpen?", "Controls")}
     for by_mode in scores["comparisons"].values():
         for by_group in by_mode.values():
             for cell in by_group.values():
-                assert f"{100 * cell['difference']:+.1f}<br>" in part["What each stage added"]
-                assert f"[{100 * cell['low']:+.1f}, {100 * cell['high']:+.1f}] p " in part["What each stage added"]
-                assert f"<small>{cell['verdict']}</small>" in part["What each stage added"]
-                assert cell["detectable"] is None or f"detectable {100 * cell['detectable']:.1f}" in part["What each stage added"]
+                assert f"{100 * cell['difference']:+.1f}<br>" in part["What training added"]
+                assert f"[{100 * cell['low']:+.1f}, {100 * cell['high']:+.1f}] p " in part["What training added"]
+                assert f"<small>{cell['verdict']}</small>" in part["What training added"]
+                assert cell["detectable"] is None or f"detectable {100 * cell['detectable']:.1f}" in part["What training added"]
     shares = [("Does it follow the flat picture?", c) for m in scores["cue"].values() for k in m.values() for s in k.values() for c in s.values()]
     sampled = scores["sampled"]["models"]
     shares += [("Teach or sharpen?", g[name]) for m in sampled.values() for g in m.values() for name in ("greedy", "mean", "majority", "best")]
