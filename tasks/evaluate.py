@@ -28,6 +28,7 @@ from actial.params import Params
 from actial.prompts import completion_text, prompt_messages, prompt_sha
 from actial.questions.baselines import baseline_answers
 from actial.questions.contradictions import FAMILIES, contradicts, read_families
+from actial.questions.external_files import BENCHMARKS
 from actial.questions.view_angles import rotations_deg
 from actial.records import LETTERS, Mode, Question, Verdict, is_viewpoint
 from actial.rng import seed_for
@@ -80,7 +81,7 @@ def make(job: Job) -> Made:
     standins = judge_standins(questions, modes, params)
     check_oracle(standins, questions, test)
     families, of_families, n_broken = asked_families(test.with_name(FAMILIES), every, views)
-    benchmarks, not_run = gather(params.evaluate.benchmarks, Places(job.inputs["external"], Path("outputs"), STORE, hub=False))
+    benchmarks, not_run = gather(params.evaluate.benchmarks, Places(job.inputs[BENCHMARKS].parent, Path("outputs"), STORE, hub=False))
     posed_too = posed_by_benchmark(benchmarks, Manner(params.prompt, {mode: params.evaluate.max_new_tokens[mode] for mode in modes}, params.seed))
     items, left_out = plan_items(params, questions, of_families, {q.question_id: q for q in every}, modes, views)
     of_benchmarks = [p.ask for posed_items in posed_too.values() for p in posed_items]

@@ -185,8 +185,8 @@ def asset_ids(name: str) -> set[str]:
 
 
 def benchmarks(root: Path) -> dict[str, Path]:
-    """What lies directly in a folder of benchmarks, by name: a folder or a file each. Empty where there is no such folder."""
-    return {path.stem: path for path in sorted(root.iterdir()) if not path.name.startswith(".")} if root.is_dir() else {}
+    """What lies directly in a folder of benchmarks, by name: a folder or a file each, but no note of DVC. Empty where there is no such folder."""
+    return {path.stem: path for path in sorted(root.iterdir()) if not path.name.startswith(".") and path.suffix != ".dvc"} if root.is_dir() else {}
 
 
 def benchmark_pictures(path: Path) -> Iterator[Named]:

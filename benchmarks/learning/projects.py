@@ -47,7 +47,7 @@ class Project:
             workers: processes that a stage may use.
         """
         self.folder, self.workers, self.params = folder, workers, params
-        for name in ("outputs", "data/assets", "data/captures", "data/external"):
+        for name in ("outputs", "data/assets", "data/captures", "data/external/benchmarks"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         for name in CODE:
             link(folder / name, code / name)

@@ -73,6 +73,7 @@ class Project:
         for name in ("assets", "captures", "external"):
             (root / "data" / name).mkdir(parents=True)
             shutil.copy(REPO / "data" / name / "README.md", root / "data" / name)
+        shutil.copytree(REPO / "data/external/benchmarks", root / "data/external/benchmarks")
         (root / ".dvc").mkdir()
         for name in ("config", ".gitignore"):
             shutil.copy(REPO / ".dvc" / name, root / ".dvc" / name)

@@ -136,7 +136,11 @@ def test_data_from_outside_makes_the_questions_stale_and_pictures_that_are_gone_
     (project.root / "data/external/SAT.parquet").write_bytes(b"rows")
     assert project.actial("why", "build_qa").stdout.splitlines()[-1] == "  data/external modified"
     project.dvc("repro")
-    assert project.ran() == ["build_qa", "evaluate"], "benchmarks lie there, too"
+    assert project.ran() == ["build_qa"], "a file for training scores nothing anew"
+    (project.root / "data/external/benchmarks/blink.parquet").write_bytes(b"rows")
+    assert project.actial("why", "evaluate").stdout.splitlines()[-1] == "  data/external modified", "of build_qa, which compares pictures with it"
+    project.dvc("repro")
+    assert project.ran() == ["build_qa", "evaluate"]
     assert project.actial("why", "grpo").stdout.startswith("grpo: fresh")
     shutil.rmtree(project.root / "outputs/build_qa/views")
     assert "outputs/build_qa/views deleted" in project.actial("why", "grpo").stdout

@@ -95,7 +95,7 @@ def make_project(folder: Path, base: Path, checkpoints: Mapping[str, Path], ques
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     write_views(folder / "outputs" / "render_views" / "views")
     write_questions(folder / "outputs" / "build_qa" / "test.parquet", toy_questions() if questions is None else questions)
-    (folder / "data" / "external").mkdir(parents=True)
+    (folder / "data" / "external" / "benchmarks").mkdir(parents=True)
     for stage in ("sft", "grpo"):
         (folder / "outputs" / stage).mkdir()
         if stage in checkpoints:

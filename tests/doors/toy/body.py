@@ -28,7 +28,9 @@ def make_with(effect: str) -> Callable[[body.Job], body.Made]:
             Path(f"runs/holding-{job.stage}").write_text(str(os.getpid()))
             run_job([sys.executable, "-c", f"import os, time\nwhile os.path.exists({str(hold)!r}): time.sleep(0.05)"], print)
         section = json.dumps(body.plain(getattr(job.params, job.stage)), sort_keys=True)
-        inputs = "".join((folder / "digest.txt").read_text() for name, folder in job.inputs.items() if name not in ("assets", "captures", "external"))
+        inputs = "".join(
+            (folder / "digest.txt").read_text() for name, folder in job.inputs.items() if name not in ("assets", "captures", "external", "benchmarks")
+        )
         digest = hashlib.sha256((effect + section + str(job.params.seed) + inputs).encode()).hexdigest()
         (job.out / "digest.txt").write_text(digest)
         write_json(job.out / "metric.json", {"accuracy": int(digest[:4], 16) / 65536})
