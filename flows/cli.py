@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="write the report on outputs/ anew and print its path")
     report.add_argument("--questions", type=int, default=10_000, metavar="N", help="test questions shown at most (default: 10,000)")
     report.add_argument("--pictures", action="store_true", help="also write the full pictures into a folder beside it, which it links")
-    report.add_argument("--tables", metavar="FOLDER", help="also write its tables there, as Markdown, CSV and LaTeX")
+    report.add_argument("--tables", metavar="FOLDER", help="also write its tables there, as Markdown, CSV and LaTeX, and its charts, as SVG")
     gallery = commands.add_parser("gallery", help="write a page on the rendered views, with what their cameras say drawn over them, and print its path")
     which = gallery.add_mutually_exclusive_group()
     which.add_argument("--scenes", type=int, default=24, metavar="N", help="scenes shown, drawn by a hash of their ids (default: 24)")

@@ -25,6 +25,10 @@ from actial.json_files import write_json
 from actial.machine import load_machine
 from actial.params import Params, load_params
 from actial.records import Mode
+from actial.report.benchmarks import benchmarks_section
+from actial.report.exports import write_results
+from actial.report.page import page
+from tasks import tracking
 
 PARAMS = Path("params.yaml")
 PROFILES = Path(__file__).resolve().parents[1] / "profiles"
@@ -64,7 +68,7 @@ class Wish:
 
 
 def evaluate(wish: Wish) -> int:
-    """Ask, score, write records and scores, and print the table.
+    """Ask, score, write records, scores and tables, track them as an MLflow run, and print the table.
 
     Returns:
         0, or 1 where none of the benchmarks could be run.
@@ -90,6 +94,7 @@ def evaluate(wish: Wish) -> int:
     if wish.judge is not None:
         scores["judge"] = opinion(judged, judgements, wish.judge)
     _write(out, judged, scores, judgements)
+    tracking.log_evaluation(scores, params, [out / SCORES, out / "scores.md"], out / "results")
     print(benchmark_table(scores))
     n_new = len({a.key for a in asks} - known - refused.keys())
     print(f"made    {n_new:,} new completions of {len(asks):,}, to {sum(of['n'] for of in scores['asked'].values()):,} questions")
@@ -106,6 +111,7 @@ def _write(out: Path, judged: Mapping[str, Sequence[Judged]], scores: Mapping[st
     if judgements:
         write_judgements(unfinished / "judgements.jsonl", judgements)
     (unfinished / "scores.md").write_text(benchmark_table(scores), encoding="utf-8")
+    write_results(page(f"Scores of {scores['model']}", [("benchmarks", "Benchmarks", benchmarks_section(scores))]), unfinished / "results")
     write_json(unfinished / SCORES, scores)
     shutil.rmtree(out, ignore_errors=True)
     unfinished.rename(out)

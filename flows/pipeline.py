@@ -3,6 +3,7 @@
 # No `from __future__ import annotations` here: Prefect loads this file for a worker and reads the flow's types from it.
 
 import os
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,14 +11,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from prefect import flow, get_run_logger
-from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+from prefect.artifacts import create_image_artifact, create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
 from actial.errors import UserError
 from actial.params import STAGES
-from flows.results import REPORT, SCORES
+from flows.results import REPORT, RESULTS, SCORES
 from flows.servers import TEMPORARY
 from tasks import run_log, tracking, versioning
 from tasks.stage import CACHED, REFUSED, RESTORED, stage, workspace_lock
@@ -25,6 +26,8 @@ from tasks.stage import CACHED, REFUSED, RESTORED, stage, workspace_lock
 Stage = Literal["render_views", "build_qa", "cold_start_mix", "sft", "grpo", "evaluate"]
 
 PARAMS = Path("params.yaml")
+SHOWN = ("benchmarks", "scores", "failures")
+"""Sections of the report whose tables are results."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,8 @@ def pipeline(only: list[Stage] | None = None, from_stage: Stage | None = None, f
             stopped = bring_up_to_date(selected, set(force or ()), outcomes, tracked, log)
             if stopped:
                 tracked.failed(stopped.message or "")
-        if not stopped:
-            refresh_report(log)
+            elif refresh_report(log):
+                tracked.results = RESULTS
         publish(outcomes, tracked)
         return stopped or Completed(data=outcomes, message=", ".join(f"{o.stage} {o.state}" for o in outcomes))
     except UserError as error:
@@ -124,21 +127,23 @@ def refuse_stale_inputs(needed_by: dict[str, str], freshness: versioning.Freshne
             )
 
 
-def refresh_report(log: Callable[[str], None]) -> None:
-    """Write the report anew when an output has changed since it was written."""
+def refresh_report(log: Callable[[str], None]) -> bool:
+    """Write the report anew, its tables and charts beside it, when an output has changed since it was written; returns whether it is there."""
     shown = REPORT.with_name("shows.txt")
     now = "".join(f"{s} {versioning.output_md5(s)}\n" for s in STAGES)
-    if REPORT.exists() and shown.exists() and shown.read_text(encoding="utf-8") == now:
-        return
+    if REPORT.exists() and RESULTS.exists() and shown.exists() and shown.read_text(encoding="utf-8") == now:
+        return True
     from actial.report.build import write_report
 
     try:
-        write_report(Path("outputs"), REPORT)
+        shutil.rmtree(RESULTS, ignore_errors=True)
+        write_report(Path("outputs"), REPORT, tables=RESULTS)
     except UserError as error:
         log(f"no report: {error}")
-        return
+        return False
     shown.write_text(now, encoding="utf-8")
     log(f"report: {REPORT}")
+    return True
 
 
 def publish(outcomes: list[Outcome], tracked: tracking.Pipeline) -> None:
@@ -148,12 +153,27 @@ def publish(outcomes: list[Outcome], tracked: tracking.Pipeline) -> None:
         create_table_artifact(table=rows, key="dvc-status", description="What DVC says of each stage's output")
     if SCORES.exists() and any(o.stage == "evaluate" for o in outcomes):
         create_markdown_artifact(markdown=SCORES.read_text(encoding="utf-8"), key="scores", description="Percent right on the held-out test")
+    if tracked.results and any(o.state != CACHED for o in outcomes):  # each takes the server some time
+        publish_results(REPORT.read_text(encoding="utf-8"))
     if REPORT.exists():
         create_link_artifact(link=REPORT.resolve().as_uri(), link_text=str(REPORT), key="report", description="The report, on the machine that ran the flow")
     if tracked.run_id:
         place = f"#/experiments/{run_log.experiment_id(run_log.tracking_uri())}/runs/{tracked.run_id}"
         mlflow_ui = os.environ.get("ACTIAL_MLFLOW_UI", "http://127.0.0.1:5000")
         create_link_artifact(link=f"{mlflow_ui}/{place}", link_text=tracked.run_id, key="mlflow-run", description="This run in MLflow (`actial up` serves it)")
+
+
+def publish_results(page: str) -> None:
+    """Put the tables of results and the charts that the report shows on the flow run's page."""
+    from actial.report.exports import names_of, tables_of
+    from actial.report.figures import charts_of
+
+    tables, charts = [table for table in tables_of(page) if table.section in SHOWN], charts_of(page)
+    for name, table in zip(names_of(tables), tables, strict=True):
+        rows = [dict(zip(table.columns(), row, strict=True)) for row in table.rows]
+        create_table_artifact(table=rows, key=name, description=table.title())
+    for name, chart in zip(names_of(charts), charts, strict=True):
+        create_image_artifact(image_url=chart.address(), key=f"chart-{name}", description=chart.title)
 
 
 def params_bytes() -> bytes:

@@ -113,6 +113,20 @@ def kind_metrics(scores: Mapping[str, Any]) -> dict[str, float]:
     return {name: value for name, value in of_kind.items() if value is not None}
 
 
+def benchmark_metrics(scores: Mapping[str, Any]) -> dict[str, float]:
+    """Every metric of every benchmark: {"benchmark/cv_bench.combined/grpo.think": 0.71, …}; without the name of a model that alone was asked."""
+    found = scores.get("benchmarks", {"asked": {}})
+    alone = "model" in found
+    of_metric = {
+        f"benchmark/{name}.{metric}/{mode if alone else f'{model}.{mode}'}": cell["value"]
+        for name, of in found["asked"].items()
+        for model, by_mode in of["models"].items()
+        for mode, scored in by_mode.items()
+        for metric, cell in scored["metrics"].items()
+    }
+    return {name: value for name, value in of_metric.items() if value is not None}
+
+
 def _models(scores: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     """What was trained most comes first, as the first thing to look at."""
     for model in ("grpo", "sft", "base"):

@@ -9,14 +9,16 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from actial.params import load_params
+from actial.errors import UserError
+from actial.params import STAGES, load_params
 from tasks import run_facts, versioning
 from tasks.body import MANIFEST, plain, stage_spec
 from tasks.run_log import FLOW_RUN_URL, RunLog, experiment_id, is_on, tracking_uri
@@ -25,10 +27,13 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import DatasetInput, Run
 
+    from actial.params import Params
     from tasks.body import Job, Made
 
 PARENT_RUN = "ACTIAL_MLFLOW_PARENT"
 EVALUATED = Path("outputs/evaluate")
+RESULTS = "results"
+"""Artifact folder of the report's tables and charts."""
 
 State = Literal["ran", "restored", "cached"]
 """How a stage came to be fresh: its body ran, DVC's cache gave its output back, or nothing had changed."""
@@ -62,12 +67,14 @@ def stage_run(job: Job) -> Iterator[Callable[[Made], None]]:
             log.tags(made.facts)
         log.points(log.attempt(lambda client, run: list(run_facts.curve_points(job.out))) or [])
         if job.stage == "evaluate":
-            log.scores(job.out, run_facts.score_metrics, run_facts.kind_metrics)
+            log.scores(job.out, run_facts.score_metrics, run_facts.kind_metrics, run_facts.benchmark_metrics)
         log.attempt(lambda client, run: _log_files(client, run, job.out))
         log.attempt(lambda client, run: _log_checkpoint(client, run, job))
         if log.run_id is not None:
             note = {"run_id": log.run_id, "manifest": run_facts.md5_of(job.out / MANIFEST), "tagged": False}
             run_facts.write_note(run_facts.produced_file(job.stage), note)
+        if job.stage == "evaluate":
+            log.attempt(lambda client, run: _log_results(client, run, job))
 
     with _environment(log.environment()), log.ending():
         yield finish
@@ -122,6 +129,25 @@ def _log_records(client: MlflowClient, run: str, out: Path) -> None:
             client.log_artifact(run, str(packed), "records")
 
 
+def _log_results(client: MlflowClient, run: str, job: Job) -> None:
+    """The report's tables and charts, of outputs among which that of `job` is not in its place yet."""
+    from actial.report.build import results
+    from actial.report.exports import write_results
+    from actial.report.outputs import Outputs
+
+    with tempfile.TemporaryDirectory() as temporary:
+        outputs, written = Path(temporary, "outputs"), Path(temporary, RESULTS)
+        outputs.mkdir()
+        for stage in STAGES:
+            (outputs / stage).symlink_to((job.out if stage == job.stage else stage_spec(stage).out).resolve())
+        try:
+            write_results(results(Outputs(outputs)), written)
+        except UserError as error:
+            print(f"actial: warning: no tables of results in MLflow: {error}", file=sys.stderr, flush=True)
+            return
+        client.log_artifacts(run, str(written), RESULTS)
+
+
 def _log_checkpoint(client: MlflowClient, run: str, job: Job) -> None:
     """A logged model that says where the checkpoint is and what it sums to; the files stay under DVC."""
     from mlflow.entities import LoggedModelOutput
@@ -141,6 +167,31 @@ def _tag_checkpoints(client: MlflowClient, run: str, dvc_out: str) -> None:
         client.set_logged_model_tags(output.model_id, {"dvc.out": dvc_out})
 
 
+# ------------------------------------------------------------------------------------------------ `actial evaluate`
+
+
+def log_evaluation(scores: Mapping[str, Any], params: Params, files: Sequence[Path], results: Path) -> None:
+    """A finished run for an evaluation outside of the pipeline.
+
+    Args:
+        scores: see `actial.evaluation.benchmarks.results`, with the model's name and fingerprint.
+        params: the settings that it was asked with.
+        files: artifacts.
+        results: folder of its tables.
+    """
+    if not is_on():
+        return
+    log = RunLog("this evaluation")
+    with log.ending():
+        log.open(f"evaluate {scores['model']}", {"stage": "benchmarks", "model": scores["model"], "fingerprint": scores["fingerprint"]})
+        log.params(run_facts.settings(params, ("seed", "model", "evaluate")) | {"model": scores["model"]})
+        log.text({"params.yaml": run_facts.as_yaml(plain(params))})
+        log.metrics(run_facts.benchmark_metrics({"benchmarks": scores}))
+        for path in files:
+            log.attempt(lambda client, run, path=path: client.log_artifact(run, str(path)))  # type: ignore[misc]  # mypy and default arguments
+        log.attempt(lambda client, run: client.log_artifacts(run, str(results), RESULTS))
+
+
 # ------------------------------------------------------------------------------------------------ a pipeline
 
 
@@ -156,6 +207,8 @@ class Pipeline:
         self.outs: dict[str, str] = {}
         self.flow_run_name = flow_run_name
         self.differing: dict[str, tuple[str, str]] = {}
+        self.results: Path | None = None
+        """Folder of the report's tables and charts, where they were written."""
         self.log = RunLog("the pipeline")
 
     @property
@@ -199,9 +252,11 @@ class Pipeline:
         self.log.tags({f"run.{stage}": run.info.run_id for stage, run in runs.items() if run is not None})
         self.log.tags({"mlflow.note.content": self._description(runs)})
         if "evaluate" in self.states:
-            self.log.scores(EVALUATED, run_facts.score_metrics)
+            self.log.scores(EVALUATED, run_facts.score_metrics, run_facts.benchmark_metrics)
             self.log.attempt(lambda client, run: client.log_inputs(run, datasets=_datasets("evaluate", stage_spec("evaluate").inputs, locked=True)))
             self.log.attempt(lambda client, run: client.log_artifact(run, str(EVALUATED / "scores.json")))
+            if results := self.results:
+                self.log.attempt(lambda client, run: client.log_artifacts(run, str(results), RESULTS))
             if not runs.get("evaluate"):  # made elsewhere: `actial compare` needs its answers all the same
                 self.log.attempt(lambda client, run: _log_records(client, run, EVALUATED))
         if self.log.run_id is not None:

@@ -1,12 +1,15 @@
-"""The tables of a page as Markdown, CSV and LaTeX: read back from the page itself, so that they cannot differ from what it shows."""
+"""The tables of a page as Markdown, CSV and LaTeX, its charts as SVG: read back from the page itself, so that they cannot differ from what it shows."""
 
 from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
+
+from actial.report.figures import ShownChart, charts_of
 
 LEFT_OUT = frozenset({"questions", "rollouts", "settings"})
 """Sections whose tables are no results."""
@@ -114,29 +117,37 @@ def tables_of(page: str) -> list[ShownTable]:
     return [table for table in reader.tables if table.section not in LEFT_OUT and table.rows]
 
 
-def write_tables(page: str, folder: Path) -> list[Path]:
-    """Write `tables.md`, `tables.tex` (to be \\input; needs the package booktabs) and a CSV file a table; returns the files.
+def write_results(page: str, folder: Path) -> list[Path]:
+    """Write `tables.md`, `tables.tex` (to be \\input; needs the package booktabs), a CSV file a table and an SVG file a chart; returns the files.
 
     Files of the same names are replaced, others are left alone.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    tables = tables_of(page)
+    tables, charts = tables_of(page), charts_of(page)
     texts = {"tables.md": "\n".join(map(markdown, tables)), "tables.tex": "% \\usepackage{booktabs}\n" + "\n".join(map(latex, tables))}
+    texts |= {f"{name}.svg": chart.svg for name, chart in zip(names_of(charts), charts, strict=True)}
     written = []
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
         written.append(folder / name)
-    for i, table in enumerate(tables, start=1):
-        written.append(folder / f"{i:02d}-{slug(table)}.csv")
+    for name, table in zip(names_of(tables), tables, strict=True):
+        written.append(folder / f"{name}.csv")
         with written[-1].open("w", encoding="utf-8", newline="") as file:
             csv.writer(file, lineterminator="\n").writerows(csv_rows(table))
     return written
 
 
-def slug(table: ShownTable) -> str:
-    """A name for files and labels."""
-    words = re.findall(r"[a-z0-9]+", table.title().lower())
-    return "-".join(words)[:60].rstrip("-")
+def names_of(shown: Sequence[ShownTable] | Sequence[ShownChart]) -> list[str]:
+    """A name each, for files and artifacts; none twice."""
+    slugs = [slug(one) for one in shown]
+    return [f"{name}-{n}" if (n := slugs[: i + 1].count(name)) > 1 else name for i, name in enumerate(slugs)]
+
+
+def slug(shown: ShownTable | ShownChart) -> str:
+    """A name of small letters and hyphens, the same for the next run, whose numbers differ."""
+    parts = [shown.caption or shown.heading] if isinstance(shown, ShownTable) else [shown.heading, shown.title]
+    said = " ".join([shown.section, *(re.split(r"[:(]|, (?:and|with) ", part)[0] for part in parts)])
+    return "-".join(word for word in re.findall(r"[a-z0-9]+", said.lower()) if not word.isdigit())
 
 
 def markdown(table: ShownTable) -> str:

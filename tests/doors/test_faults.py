@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import sys
 import threading
 from collections.abc import Callable
 
 import pytest
-from project import ALL, Flow, Project, change_sft
+from project import ALL, REPO, Flow, Project, change_sft
+
+sys.path.insert(0, str(REPO / "tests" / "tracking"))
+from tracked_project import evaluation
 
 FRESH = dict.fromkeys(ALL, "Cached")
 
@@ -156,3 +161,22 @@ def test_stages_run_singly(project: Project, made: Project, flow: Flow) -> None:
     assert "to be forced, but is not among" in flow(only=["evaluate"], force=["sft"])["because"]
     assert "both given" in flow(only=["evaluate"], from_stage="sft")["because"]
     assert project.ran() == []
+
+
+def test_tables_and_charts_of_the_report_stand_on_the_page_of_the_flow_run(project: Project, flow: Flow) -> None:
+    from prefect.artifacts import Artifact
+
+    given = project.root / "runs/give-evaluate"
+    given.mkdir(parents=True)
+    evaluation({"base": range(0, 12, 3), "sft": range(0, 12, 2), "grpo": range(11)})(given)
+    assert flow(only=["evaluate"], force=["evaluate"]) == {"evaluate": "Completed"}
+    accuracy, chart = (Artifact.get(key) for key in ("scores-accuracy", "chart-scores-accuracy-overall"))
+    assert accuracy is not None and chart is not None and (accuracy.type, chart.type) == ("table", "image")
+    (cell,) = (row["overall n=12"] for row in json.loads(str(accuracy.data)) if (row["model"], row["mode"]) == ("grpo", "think"))
+    scores = json.loads((project.root / "outputs/evaluate/scores.json").read_text())
+    assert cell.startswith(f"{100 * scores['models']['grpo']['think']['overall']['accuracy']:.1f} ± ")
+    assert str(chart.data).startswith("data:image/svg+xml;base64,")
+    assert {p.name for p in (project.root / "runs/report/results").iterdir()} >= {"tables.md", "scores-accuracy.csv", "scores-accuracy-overall.svg"}
+    assert flow(only=["evaluate"]) == {"evaluate": "Cached"}
+    again = Artifact.get("scores-accuracy")
+    assert again is not None and again.id == accuracy.id, "a run in which nothing ran does not take the time"

@@ -40,6 +40,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_parquet(folder / "test_2d.parquet", SCHEMA, [*ROWS_2D, row(7, "Relation", "COCO", ["left", "right"], "(E)")])
     write_parquet(folder / "test_3d.parquet", SCHEMA, ROWS_3D)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ACTIAL_TRACKING", "off")  # tests/tracking looks at the runs
     return tmp_path
 
 
@@ -78,6 +79,7 @@ def test_a_served_model_is_scored_on_benchmarks_and_every_number_can_be_opened(p
     cv = found["asked"]["cv_bench"]
     assert (cv["n_rows"], cv["n"], cv["refused"]) == (8, 7, {"an answer that is no option": 1})
     think = cv["models"]["m"]["think"]
+    assert (RESULTS / "results" / "benchmarks-benchmarks.csv").read_text().startswith("model,mode,")
     # always A is right in ADE20K 1 of 3, COCO 1 of 2, Omni3D 1 of 2
     assert think["metrics"]["official"]["value"] == pytest.approx((1 / 3 + 1 / 2) / 4 + 1 / 4)
     assert think["metrics"]["micro"]["value"] == pytest.approx(3 / 7)

@@ -1,8 +1,10 @@
 """Tables as Markdown, CSV and LaTeX: the page's own numbers, in a form that its reader takes."""
 
+import base64
 import csv
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given
@@ -10,7 +12,9 @@ from hypothesis import strategies as st
 from toy_outputs import HOSTILE, write_toy_outputs
 
 from actial.report.build import write_report
-from actial.report.exports import escaped, latex, tables_of, write_tables
+from actial.report.charts import Interval, interval_chart
+from actial.report.exports import ShownTable, escaped, latex, names_of, slug, tables_of, write_results
+from actial.report.figures import charts_of
 from actial.report.outputs import Outputs
 from actial.report.page import join, page, table, tag
 
@@ -59,8 +63,7 @@ def test_every_table_of_results_is_written_in_three_forms(written: Path) -> None
 
 def test_numbers_are_those_of_scores_json_with_errors_in_columns_of_their_own(written: Path) -> None:
     scores = Outputs(written / "outputs").scores
-    (accuracy,) = (path for path in (written / "tables").glob("*.csv") if "scores-accuracy" in path.name)
-    with accuracy.open(newline="") as file:
+    with (written / "tables" / "scores-accuracy.csv").open(newline="") as file:
         rows = {(row["model"], row["mode"]): row for row in csv.DictReader(file)}
     for model in ("base", "sft", "grpo"):
         for mode in ("think", "direct"):
@@ -78,7 +81,7 @@ def test_groups_of_columns_are_told(tmp_path: Path) -> None:
     text = latex(found)
     assert r"\multicolumn{2}{c}{CV-Bench}" in text and r"\cmidrule(lr){2-3}" in text and r"a\_b & 1.0 $\pm$ 0.5 & --" in text
     assert tex_complaints(text) == []
-    assert [p.name for p in write_tables(whole, tmp_path)] == ["tables.md", "tables.tex", "01-benchmarks-b-c.csv"]
+    assert [p.name for p in write_results(whole, tmp_path)] == ["tables.md", "tables.tex", "benchmarks-b-c.csv"]
 
 
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=60))
@@ -90,3 +93,29 @@ def test_no_text_breaks_a_table(text: str) -> None:
 
 def test_a_hostile_text_is_text(tmp_path: Path) -> None:
     assert "\n" not in escaped(HOSTILE.replace("\u2028", " ")) and tex_complaints(escaped(HOSTILE.replace("\u2028", " "))) == []
+
+
+def test_charts_are_pictures_of_their_own_that_need_no_style_sheet(written: Path) -> None:
+    charts = charts_of((written / "index.html").read_text(encoding="utf-8"))
+    assert [c.title for c in charts if c.section == "scores"] == ["Accuracy overall, with two standard errors to either side"]
+    assert {c.heading for c in charts if c.section == "training"} == {"SFT: learning from written answers", "GRPO: learning from its own sampled answers"}
+    files = {path.stem: path.read_text(encoding="utf-8") for path in (written / "tables").glob("*.svg")}
+    assert len(files) == len(charts) and {"scores-accuracy-overall", "training-sft-loss", "training-grpo-reward"} <= files.keys()
+    for chart in charts:
+        assert chart.svg in files.values() and "var(" not in chart.svg
+        drawing = ElementTree.fromstring(chart.svg)
+        texts = ["".join(text.itertext()) for text in drawing.iter("{http://www.w3.org/2000/svg}text")]
+        assert chart.title in texts and base64.b64decode(chart.address().partition(",")[2]).decode() == chart.svg
+    assert "training" in files["training-sft-loss"] and "nats per target token" in files["training-sft-loss"]
+
+
+def test_names_are_the_same_for_other_numbers_and_none_comes_twice() -> None:
+    tables = [ShownTable("scores", "Scores", f"Accuracy: {n} held-out questions about {n} scenes") for n in ("30", "1,200")]
+    assert slug(tables[0]) == slug(tables[1]) == "scores-accuracy"
+    assert names_of([*tables, ShownTable("data", "Data", "")]) == ["scores-accuracy", "scores-accuracy-2", "data-data"]
+
+
+@pytest.mark.parametrize("title", [HOSTILE, 'a < b & "c"', "]]>"])
+def test_a_hostile_title_of_a_chart_is_text(title: str) -> None:
+    (chart,) = charts_of(page("T", [("scores", title, join([tag("h3", title), interval_chart(title, [Interval(title, title, 0.5, 0.1)], {title: 0.2})]))]))
+    assert ElementTree.fromstring(chart.svg).tag.endswith("svg") and "<script" not in chart.svg and chart.title == chart.heading == title

@@ -65,7 +65,7 @@ class Project:
         for name in {table for uses in run_facts.TABLES.values() for producer, table, _ in uses if producer == folder.name and table.endswith(".parquet")}:
             folder.mkdir(parents=True, exist_ok=True)
             pq.write_table(pa.table({"question_id": ["a", "b"]}), folder / name)
-        write_json(folder / body.MANIFEST, {"stage": folder.name, "files": {}})
+        write_json(folder / body.MANIFEST, {"stage": folder.name, "files": {}, "made": {}, "refused": {}, "seed": 7, "versions": {}})
         self.lock(folder.name)
 
     def lock(self, stage: str) -> str:
