@@ -3,6 +3,8 @@
 The floor is what cannot be left out: computing the truth of every ordered pair as plain arrays, and writing the same rows to Parquet.
 Each measurement is its own process, so that peak memory is its own; CPU seconds on one core; runs are interleaved. Memory is flat when
 a tenth of the scenes needs nearly as much.
+
+With `--twins` more pairs of a scene are looked at and only those with a twin are asked about, so that a scene has about as many questions as without.
 """
 
 from __future__ import annotations
@@ -33,6 +35,8 @@ from actial.shards import ViewWriter, encode_png
 from actial.tables import read_questions, write_questions
 
 SEED, N_VIEWS = 7, 10
+PAIRS, PAIRS_FOR_TWINS = 3, 15
+"""Of a scene for each of two kinds: 12 questions, or, as about one in six has a twin, as many again."""
 
 
 def write_scenes(folder: Path, n_scenes: int) -> None:
@@ -65,10 +69,10 @@ def _at(p_world: np.ndarray) -> tuple[float, ...]:
     return tuple(T.ravel().tolist())
 
 
-def build(views: Path, out: Path) -> int:
+def build(views: Path, out: Path, twins: bool) -> int:
     """The stage's work. Returns the number of questions."""
-    asked = load_params("profiles/tiny.yaml").build_qa
-    settings = replace(asked, kinds=("lateral", "orbit"), pairs_per_kind=3, held_out_families=(), caliper=None)  # 12 questions a scene
+    asked = replace(load_params("profiles/tiny.yaml").build_qa, kinds=("lateral", "orbit"), held_out_families=())
+    settings = replace(asked, pairs_per_kind=PAIRS_FOR_TWINS) if twins else replace(asked, pairs_per_kind=PAIRS, caliper=None)
     built = build_questions(scan_scenes(views), out, settings, SEED)
     return sum(built.labels.values())
 
@@ -93,21 +97,21 @@ def _report(n: int, cpu_s: float) -> None:
     print(json.dumps({"questions": n, "cpu_s": cpu_s, "peak_mb": peak_mb}))
 
 
-def _measured(what: str, views: Path, out: Path) -> dict[str, float]:
-    done = subprocess.run([sys.executable, "-m", "benchmarks.questions", what, str(views), str(out)], check=True, capture_output=True, text=True)
+def _measured(what: str, views: Path, out: Path, twins: bool) -> dict[str, float]:
+    command = [sys.executable, "-m", "benchmarks.questions", what, str(views), str(out), *(["--twins"] if twins else [])]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def measure_memory(n_scenes: int) -> None:
+def measure_memory(n_scenes: int, twins: bool) -> None:
     """Print CPU seconds and peak memory of so many scenes, and of ten times as many."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         found = []
         for name, n in (("some", n_scenes), ("many", 10 * n_scenes)):
             write_scenes(root / name, n)
-            found.append(_measured("build", root / name, root / f"out-{name}"))
-    for run in found:
-        print(f"{int(run['questions']):,} questions: {run['cpu_s']:.1f} CPU s, peak memory {run['peak_mb']:.0f} MB")
+            found.append(_measured("build", root / name, root / f"out-{name}", twins))
+            print(f"{int(found[-1]['questions']):,} questions: {found[-1]['cpu_s']:.1f} CPU s, peak memory {found[-1]['peak_mb']:.0f} MB", flush=True)
     some, many = found
     more_bytes = 1e6 * (many["peak_mb"] - some["peak_mb"]) / (many["questions"] - some["questions"])
     print(f"ten times the questions take {many['peak_mb'] / some['peak_mb']:.2f} times the memory, {more_bytes:.0f} bytes for each more")
@@ -119,6 +123,7 @@ def main() -> None:
     parser.add_argument("folders", nargs="*", type=Path, help="views and output")
     parser.add_argument("--scenes", type=int, default=10_000)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--twins", action="store_true", help="ask only about pairs that have a twin, as the tiny profile does")
     parser.add_argument("--million", action="store_true", help="measure memory alone: with ten times the scenes, which is a million questions")
     args = parser.parse_args()
     if args.what:
@@ -126,18 +131,18 @@ def main() -> None:
         if args.what == "floor":
             floor(*args.folders)
         else:
-            n = build(*args.folders)
+            n = build(*args.folders, args.twins)
             _report(n, time.process_time() - start)
         return
     if args.million:
-        measure_memory(args.scenes)
+        measure_memory(args.scenes, args.twins)
         return
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         write_scenes(root / "views", args.scenes)
         write_scenes(root / "few", args.scenes // 10)
-        few = _measured("build", root / "few", root / "out-few")
-        runs = [(_measured("build", root / "views", root / "out"), _measured("floor", root / "views", root / "out")) for _ in range(args.runs)]
+        few = _measured("build", root / "few", root / "out-few", args.twins)
+        runs = [tuple(_measured(what, root / "views", root / "out", args.twins) for what in ("build", "floor")) for _ in range(args.runs)]
     ratios = [b["cpu_s"] / f["cpu_s"] for b, f in runs]
     built = [b["cpu_s"] for b, _ in runs]
     n = int(runs[0][0]["questions"])

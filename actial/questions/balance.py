@@ -51,9 +51,15 @@ def balanced(labels: np.ndarray, n_labels: int, seed: int, name: str, strata: np
         Places of the pairs kept, ascending.
     """
     shuffled = generator_for(seed, f"{name}/balance").permutation(len(labels))
-    parts = [shuffled] if strata is None else [shuffled[strata[shuffled] == s] for s in np.unique(strata)]
+    parts = [shuffled] if strata is None else _by_group(shuffled, strata[shuffled])
     chosen = [_of_three(labels, part) if n_labels == 3 else _of_any(labels, n_labels, part) for part in parts]
     return np.sort(np.concatenate(chosen)) if chosen else shuffled
+
+
+def _by_group(places: np.ndarray, group: np.ndarray) -> list[np.ndarray]:
+    """The places of each group, groups ascending, each in the order given."""
+    _, sizes = np.unique(group, return_counts=True)
+    return np.split(places[np.argsort(group, kind="stable")], np.cumsum(sizes))[:-1]
 
 
 def _of_three(labels: np.ndarray, shuffled: np.ndarray) -> np.ndarray:
@@ -87,15 +93,17 @@ def evenly_ranked(ranks: np.ndarray, n_values: int, seed: int, name: str) -> np.
         return shuffled
     from scipy.optimize import LinearConstraint, milp
 
-    cells, cell, available = np.unique(ranks[shuffled], axis=0, return_inverse=True, return_counts=True)
     n_columns = ranks.shape[1]
+    cell = (ranks[shuffled] + 1) @ (n_values + 1) ** np.arange(n_columns)[::-1]
+    of_cell, available = np.unique(cell, return_counts=True)
+    cells = np.stack(np.unravel_index(of_cell, (n_values + 1,) * n_columns), axis=1) - 1
     often = -np.repeat(np.eye(n_columns), n_values, axis=0)  # the last unknowns are how often each column's values stand
     counts = np.hstack([np.array([cells[:, column] == value for column in range(n_columns) for value in range(n_values)]), often])
     most = np.append(available, np.full(n_columns, len(ranks)))
     worth = np.append(-np.ones(len(cells)), np.zeros(n_columns))
     solved = milp(worth, integrality=np.ones(len(most)), bounds=(0, most), constraints=LinearConstraint(counts, 0, 0))
     keep = np.round(solved.x[: len(cells)]).astype(int)
-    return np.sort(np.concatenate([shuffled[cell.ravel() == c][:n] for c, n in enumerate(keep)]))
+    return np.sort(np.concatenate([of_one[:n] for of_one, n in zip(_by_group(shuffled, cell), keep, strict=True)]))
 
 
 def _of_any(labels: np.ndarray, n_labels: int, shuffled: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from actial.questions.kinds import KINDS, SIDES, TIED_CLASS, Kind
 from actial.questions.pairs import Candidates, find_candidates
 from actial.questions.sat_build import AboutThings, questions_about_things
 from actial.questions.scan import PosedScene
+from actial.questions.spilled import blocks
 from actial.questions.three_views import ThreeViewKind
 from actial.questions.triples import Triple, TripleFinder
 from actial.questions.twins import LIKENESSES, off_middle, outline_changes, with_twins
@@ -75,17 +77,23 @@ def build_questions(scenes: Iterable[PosedScene], out: Path, settings: BuildQA, 
     Raises:
         UserError: no view has a camera pose, no pair is usable, no scene is of a family held out, or a split gets no question.
     """
-    triples = TripleFinder(settings, seed)
-    found = find_candidates(triples.watched(scenes), settings, seed)
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=out) as of_pairs, tempfile.TemporaryFile(dir=out) as of_triples:
+        triples = TripleFinder(settings, seed, of_triples)
+        found = find_candidates(triples.watched(scenes), of_pairs, settings, seed)
+        return _build(found, triples, out, settings, seed, store)
+
+
+def _build(found: Candidates, triples: TripleFinder, out: Path, settings: BuildQA, seed: int, store: ViewStore | None) -> Built:
     if not found.n_pairs:
         _complain_about_views(found)
     held_out = _held_out(found, settings)
     split = split_of_scenes(found.things, held_out, settings.splits, seed)
     kept = _thinned(found, held_out, split, settings, seed)
-    of_three = {name: list(triples.asked(name, set(np.flatnonzero(split == s).tolist()))) for s, name in enumerate(SPLITS)}
+    of_three = {name: triples.asked(name, split == s) for s, name in enumerate(SPLITS)}
     things = _about_things(store, found, split, settings, seed)
-    sizes = Counter(SPLITS[s] for s in split[found.rows["scene"][kept]])
-    sizes += Counter({name: len(of_three[name]) + len(things.of(name)) for name in SPLITS})
+    split_of_kept = split[found.rows["scene"][kept.places]]
+    sizes = Counter({name: np.count_nonzero(split_of_kept == s) + len(of_three[name]) + len(things.of(name)) for s, name in enumerate(SPLITS)})
     for name in SPLITS:
         if settings.splits[name] > 0 and not sizes[name]:
             raise UserError(
@@ -95,7 +103,7 @@ def build_questions(scenes: Iterable[PosedScene], out: Path, settings: BuildQA, 
             )
     tally = _Tally()
     for s, name in enumerate(SPLITS):
-        rows = found.rows[kept[split[found.rows["scene"][kept]] == s]]
+        rows = _rows(found, kept, split_of_kept == s)
         questions = itertools.chain(_in_words(rows, found, settings, seed), _about_triples(of_three[name], found, settings, seed), things.of(name))
         write_questions(out / f"{name}.parquet", tally.counted(name, questions))
     found.refused.update(triples.refused)
@@ -123,29 +131,43 @@ def _held_out(found: Candidates, settings: BuildQA) -> list[bool]:
     return [family in settings.held_out_families for family in found.families]
 
 
-def _thinned(found: Candidates, held_out: Sequence[bool], split: np.ndarray, settings: BuildQA, seed: int) -> np.ndarray:
-    """Places of the candidates that stay after each kind is balanced within each split, ascending. Those about angles get their options on the way."""
-    kept = [np.empty(0, dtype=int)]
+@dataclass(frozen=True)
+class _Kept:
+    """Candidates that are asked about."""
+
+    places: np.ndarray
+    """(n,) of their rows, ascending."""
+    label: np.ndarray
+    """(n, 2) int8: of an angle which of those offered is right."""
+    sizes_deg: np.ndarray
+    """(n, 3) int16: the angles offered; 0 for other kinds."""
+
+
+def _thinned(found: Candidates, held_out: Sequence[bool], split: np.ndarray, settings: BuildQA, seed: int) -> _Kept:
+    """The candidates that stay after each kind is balanced within each split. Those about angles get their options on the way."""
+    parts = [(np.empty(0, dtype=int), np.empty((0, 2), dtype=np.int8), np.empty((0, 3), dtype=np.int16))]
     rows = found.rows
-    usable = _has_twin(found, held_out, settings)
+    usable, split_of_row = _has_twin(found, held_out, settings), split[rows["scene"]]
     for s, split_name in enumerate(SPLITS):
         for k, kind in enumerate(KINDS.values()):
-            here = np.flatnonzero(usable & (split[rows["scene"]] == s) & (rows["kind"] == k))
-            name = f"{split_name}/{kind.name}"
+            here = np.flatnonzero(usable & (split_of_row == s) & (rows["kind"] == k))
+            label, name = rows["label"][here], f"{split_name}/{kind.name}"
             if kind.asks_angle:
-                places, labels, sizes_deg = with_options(rows["value"][here, 0], rows["label"][here], settings.option_gap_deg, seed, name)
-                chosen = here[places]
-                rows["label"][chosen], rows["sizes_deg"][chosen] = labels, sizes_deg
+                value = np.concatenate([chunk["value"][:, 0] for chunk in rows.chunks(here)] or [np.empty(0)])
+                chosen, labels, sizes_deg = with_options(value, label, settings.option_gap_deg, seed, name)
             else:
-                chosen = here[balanced(rows["label"][here], _n_right(kind, settings), seed, name, _strata(kind, rows[here], settings))]
-            found.refused[f"{kind.name}: {_why_thinned(kind.labels[: _n_right(kind, settings)], rows['label'][here], chosen)}"] += 2 * (len(here) - len(chosen))
-            kept.append(chosen)
-    return np.sort(np.concatenate(kept))
+                chosen = balanced(label, _n_right(kind, settings), seed, name, _strata(kind, found, here, settings))
+                labels, sizes_deg = label[chosen], np.zeros((len(chosen), 3), dtype=np.int16)
+            found.refused[f"{kind.name}: {_why_thinned(kind.labels[: _n_right(kind, settings)], label, chosen)}"] += 2 * (len(here) - len(chosen))
+            parts.append((here[chosen], labels.astype(np.int8), sizes_deg.astype(np.int16)))
+    places, labels, sizes_deg = (np.concatenate(column) for column in zip(*parts, strict=True))
+    order = np.argsort(places)
+    return _Kept(places[order], labels[order], sizes_deg[order])
 
 
 def _has_twin(found: Candidates, held_out: Sequence[bool], settings: BuildQA) -> np.ndarray:
     """(n,) bool: the candidates that have a twin or need none. Those whose answer changes with the order from one end of an axis to the other are matched, as
-    they answer the one, among the scenes held out and among the others; one with the same answer in both orders is its own.
+    they answer the one, among the scenes held out and among the others, in blocks (`spilled.blocks`); one with the same answer in both orders is its own.
     """
     rows, caliper = found.rows, settings.caliper
     usable = np.ones(len(rows), dtype=bool)
@@ -159,27 +181,40 @@ def _has_twin(found: Candidates, held_out: Sequence[bool], settings: BuildQA) ->
             one, other = sorted((kind.labels.index(axis.positive), kind.labels.index(axis.negative)))
             forth, back = (first == one) & (second == other), (first == other) & (second == one)
             for group in (apart, ~apart):
-                here = np.flatnonzero(of_kind & (forth | back) & group)
-                layout = np.where(forth[here, None, None], rows["layout"][here], rows["layout"][here, ::-1])
-                usable[here] = False
-                usable[here[with_twins(layout, caliper, LIKENESSES[axis.quantity])]] = True
+                for here in blocks(np.flatnonzero(of_kind & (forth | back) & group)):
+                    layout = rows.read(here)["layout"]
+                    layout = np.where(forth[here, None, None], layout, layout[:, ::-1])
+                    usable[here] = False
+                    usable[here[with_twins(layout, caliper, LIKENESSES[axis.quantity])]] = True
         if left_out := int(np.count_nonzero(~usable & of_kind)):
             found.refused[f"{kind.name}: no twin whose layouts are exchanged"] += 2 * left_out
     return usable
 
 
-def _strata(kind: Kind, rows: np.ndarray, settings: BuildQA) -> np.ndarray | None:
+def _strata(kind: Kind, found: Candidates, here: np.ndarray, settings: BuildQA) -> np.ndarray | None:
     """(n,) within what a kind's answers must be equally frequent, so that what stays by twins, or was altered, is not told from the rest; None for nothing."""
-    if settings.caliper is None:
+    if settings.caliper is None or not (kind.name == "consistency" or kind.labels == SIDES):
         return None
-    if kind.name == "consistency":
-        return outline_changes(rows["layout"])
-    return off_middle(rows["layout"]) if kind.labels == SIDES else None
+    steps = outline_changes if kind.name == "consistency" else off_middle
+    return np.concatenate([steps(chunk["layout"]) for chunk in found.rows.chunks(here)] or [np.empty(0, dtype=int)])
 
 
 def _n_right(kind: Kind, settings: BuildQA) -> int:
     """How many of a kind's labels, from the first on, are ever right."""
     return len(kind.labels) - (settings.none == "never")
+
+
+def _rows(found: Candidates, kept: _Kept, in_split: np.ndarray) -> Iterator[np.ndarray]:
+    """Runs of rows of the candidates of a split that are kept, with the labels and sizes that they got, by scene, kind and pair.
+
+    Args:
+        in_split: (n,) bool, of those kept.
+    """
+    here = np.flatnonzero(in_split)
+    for run in np.split(here, np.searchsorted(kept.places[here], found.rows.starts[1:])):
+        rows = found.rows.read(kept.places[run])
+        rows["label"], rows["sizes_deg"] = kept.label[run], kept.sizes_deg[run]
+        yield rows[np.argsort(rows["scene"], kind="stable")]
 
 
 def _why_thinned(names: Sequence[str], labels: np.ndarray, chosen: np.ndarray) -> str:
@@ -190,9 +225,9 @@ def _why_thinned(names: Sequence[str], labels: np.ndarray, chosen: np.ndarray) -
     return f"left out of a split where no pair answers {' or '.join(never)}"
 
 
-def _in_words(rows: np.ndarray, found: Candidates, settings: BuildQA, seed: int) -> Iterator[Question]:
+def _in_words(runs: Iterable[np.ndarray], found: Candidates, settings: BuildQA, seed: int) -> Iterator[Question]:
     kinds = list(KINDS.values())
-    for row in rows:
+    for row in itertools.chain.from_iterable(runs):
         scene_id, kind = found.scene_ids[row["scene"]], kinds[row["kind"]]
         views = ids.view_id(scene_id, int(row["first"])), ids.view_id(scene_id, int(row["second"]))
         family_id = ids.group_id(*views)
@@ -214,7 +249,7 @@ def _in_words(rows: np.ndarray, found: Candidates, settings: BuildQA, seed: int)
             )
 
 
-def _about_triples(asked: Sequence[Triple], found: Candidates, settings: BuildQA, seed: int) -> Iterator[Question]:
+def _about_triples(asked: Iterable[Triple], found: Candidates, settings: BuildQA, seed: int) -> Iterator[Question]:
     for triple in asked:
         yield _question(
             triple.kind,

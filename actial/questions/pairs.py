@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import BinaryIO
 
 import numpy as np
 
@@ -17,6 +19,7 @@ from actial.questions.cues import cue_codes, ends, in_picture
 from actial.questions.deciding import OTHER_MOVED, REASONS, decide, is_tied, margins
 from actial.questions.kinds import CHANGE_KINDS, KINDS, Kind, kinds_of
 from actial.questions.scan import PosedScene, filled_up
+from actial.questions.spilled import SpilledRows
 from actial.questions.twins import LAYOUT, layouts
 from actial.rng import generator_for
 
@@ -37,6 +40,7 @@ CANDIDATE = np.dtype(
 )
 """A pair of views that a kind asks about in both orders; entry 0 is (first, second), entry 1 (second, first). Views are numbers in their scene, labels
 places in the kind's `labels`. Layouts are those of the first and of the second picture. The sizes are zero until questions about angles get their options."""
+IN_MEMORY = ("scene", "kind", "label")
 
 SCENES_AT_ONCE = 256
 MOVED_M_PER_R = 1e-3
@@ -48,8 +52,8 @@ for sizes; what turned by more than this, in radians, moved, too."""
 class Candidates:
     """What came out of a pass over all scenes."""
 
-    rows: np.ndarray
-    """Of dtype `CANDIDATE`, by scene, kind and pair."""
+    rows: SpilledRows
+    """Of dtype `CANDIDATE`: a run for each batch of scenes, in it by kind, scene and pair."""
     scene_ids: list[str]
     sources: list[str]
     things: list[str]
@@ -62,25 +66,26 @@ class Candidates:
     refused: Counter[str]
 
 
-def find_candidates(scenes: Iterable[PosedScene], settings: BuildQA, seed: int) -> Candidates:
+def find_candidates(scenes: Iterable[PosedScene], file: BinaryIO, settings: BuildQA, seed: int) -> Candidates:
     """Up to `pairs_per_kind` pairs of each scene for each kind, a third of them none, picked by the seed.
 
-    Memory grows with the pairs chosen (85 bytes each), not with the views.
+    Memory grows with the pairs chosen (7 bytes each) and the scenes, not with the views.
+
+    Args:
+        file: empty; where the pairs chosen are kept.
 
     Raises:
         UserError: a view's id is no id of its scene's.
     """
-    found = Candidates(np.empty(0, CANDIDATE), [], [], [], [], [], 0, Counter())
-    parts = [found.rows]
+    found = Candidates(SpilledRows(file, CANDIDATE, IN_MEMORY), [], [], [], [], [], 0, Counter())
     for batch in _batches(scenes):
         base = len(found.scene_ids)
         found.scene_ids += [scene.scene_id for scene in batch]
-        found.sources += [scene.source for scene in batch]
+        found.sources += [sys.intern(scene.source) for scene in batch]
         found.things += [scene.thing for scene in batch]
-        found.licences += [scene.licence for scene in batch]
-        found.families += [scene.family for scene in batch]
-        parts.append(_of_batch(batch, base, settings, seed, found))
-    found.rows = np.concatenate(parts)
+        found.licences += [sys.intern(scene.licence) for scene in batch]
+        found.families += [sys.intern(scene.family) for scene in batch]
+        found.rows.add(_of_batch(batch, base, settings, seed, found))
     return found
 
 
@@ -140,7 +145,7 @@ def _of_batch(batch: Sequence[PosedScene], base: int, settings: BuildQA, seed: i
         row["layout"] = layout_of(*np.array(at, dtype=int).reshape(-1, 2).T)
         rows.append(row)
     joined = np.concatenate(rows)
-    return joined[np.lexsort((joined["second"], joined["first"], joined["kind"], joined["scene"]))]
+    return joined[np.lexsort((joined["second"], joined["first"], joined["scene"], joined["kind"]))]
 
 
 def _fill_in(row: np.ndarray, order: int, kind: Kind, motion: Motion, label: np.ndarray, places: tuple[np.ndarray, np.ndarray], settings: BuildQA) -> None:

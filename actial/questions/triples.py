@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import BinaryIO
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from actial.questions.cues import ends, in_picture, lowest_and_highest, slope
 from actial.questions.deciding import NEAR_AXIS, OTHER_MOVED, OUT_OF_SIGHT, PITCHED, REASONS, SUBJECT_MOVED
 from actial.questions.pairs import MOVED_M_PER_R, outline_points, places_in_sight, states_of, usable_views
 from actial.questions.scan import PosedScene
+from actial.questions.spilled import SpilledRows
 from actial.questions.three_views import BETWEEN, ThreeViewKind, three_view_kinds_of
 from actial.rng import generator_for
 
@@ -61,16 +63,41 @@ class Triple:
     margin: float
 
 
+FOUND = np.dtype(
+    [
+        ("scene", np.int32),
+        ("on_arc", np.int16, 3),
+        ("least_gap_deg", np.float64),
+        ("margin", np.float64),
+        ("ranks", np.int8, len(CUES)),
+    ]
+)
+"""A triple that may be asked about: its views, numbers in their scene, counter-clockwise from above; ranks as `ranks_along` has them."""
+IN_MEMORY = ("scene", "ranks")
+
+
 @dataclass(frozen=True)
-class _Found:
-    scene: int
-    on_arc: tuple[str, str, str]
-    """Ids of the views, counter-clockwise from above."""
-    family_id: str
-    least_gap_deg: float
-    margin: float
-    ranks: tuple[int, ...]
-    """See `ranks_along`."""
+class Asked:
+    """The questions about a split, by kind and scene."""
+
+    rows: SpilledRows
+    """Of dtype `FOUND`."""
+    scene_ids: Sequence[str]
+    dealt: Sequence[tuple[ThreeViewKind, np.ndarray, np.ndarray, np.ndarray]]
+    """Of each kind: (n,) places of rows, ascending, and of the labels; (n,) bool, see `shown_in_order`."""
+
+    def __len__(self) -> int:
+        return sum(len(places) for _, places, _, _ in self.dealt)
+
+    def __iter__(self) -> Iterator[Triple]:
+        for kind, places, labels, reverse in self.dealt:
+            dealt = zip(itertools.chain.from_iterable(self.rows.chunks(places)), labels.tolist(), reverse.tolist(), strict=True)
+            for found, label, turned in dealt:
+                scene, numbers = int(found["scene"]), found["on_arc"].tolist()
+                first, second, third = (ids.view_id(self.scene_ids[scene], number) for number in numbers)
+                family_id = ids.group_id(*(ids.view_id(self.scene_ids[scene], number) for number in sorted(numbers)))
+                pictures = shown_in_order(kind, (first, second, third), label, turned)
+                yield Triple(kind, scene, family_id, pictures, label, float(found["least_gap_deg"]), float(found["margin"]))
 
 
 @dataclass
@@ -79,47 +106,48 @@ class TripleFinder:
 
     settings: BuildQA
     seed: int
+    file: BinaryIO
+    """Empty; where the triples are kept."""
     refused: Counter[str] = field(default_factory=Counter)
     """Triples, by kind and reason."""
     n_looked_at: int = 0
-    _found: list[_Found] = field(default_factory=list)
+    _scene_ids: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.kinds = three_view_kinds_of(self.settings)
+        self._rows = SpilledRows(self.file, FOUND, IN_MEMORY)
 
     def watched(self, scenes: Iterable[PosedScene]) -> Iterator[PosedScene]:
         """The same scenes; each is looked at before it is handed on."""
         for number, scene in enumerate(scenes):
             if self.kinds:
-                self._look_at(number, scene)
+                self._scene_ids.append(scene.scene_id)
+                self._rows.add(self._look_at(number, scene))
             yield scene
 
-    def asked(self, split_name: str, scenes: set[int]) -> Iterator[Triple]:
-        """The questions about a split, by kind and scene.
+    def asked(self, split_name: str, in_split: np.ndarray) -> Asked:
+        """The questions about a split.
 
         Args:
-            scenes: numbers of the split's scenes.
+            in_split: (n,) bool, of all scenes in the order of the pass.
         """
-        here = [found for found in self._found if found.scene in scenes]
+        here = np.flatnonzero(in_split[self._rows["scene"]])
         if self.settings.caliper is not None:
-            ranks = np.array([found.ranks for found in here], dtype=int).reshape(-1, len(CUES))
-            even = evenly_ranked(ranks, len(_ORDERS), self.seed, f"{split_name}/triples")
+            even = evenly_ranked(self._rows["ranks"][here], len(_ORDERS), self.seed, f"{split_name}/triples")
             for kind in self.kinds:
                 self.refused[f"{kind.name}: left out, so that no slide tells the order"] += len(here) - len(even)
-            here = [here[place] for place in even]
+            here = here[even]
+        dealt = []
         for kind in self.kinds:
             generator = generator_for(self.seed, f"{split_name}/{kind.name}/triples")
-            dealt = generator.permutation(len(here))[: len(here) // len(kind.labels) * len(kind.labels)]
-            self.refused[f"{kind.name}: thinned to balance labels"] += len(here) - len(dealt)
-            labels = {int(place): n % len(kind.labels) for n, place in enumerate(dealt)}
-            reverse = generator.random(len(here)) < 0.5
-            for place in sorted(labels):
-                found, label = here[place], labels[place]
-                pictures = shown_in_order(kind, found.on_arc, label, bool(reverse[place]))
-                yield Triple(kind, found.scene, found.family_id, pictures, label, found.least_gap_deg, found.margin)
+            places = generator.permutation(len(here))[: len(here) // len(kind.labels) * len(kind.labels)]
+            self.refused[f"{kind.name}: thinned to balance labels"] += len(here) - len(places)
+            reverse, order = generator.random(len(here)) < 0.5, np.argsort(places)
+            dealt.append((kind, here[places[order]], order % len(kind.labels), reverse[places[order]]))
+        return Asked(self._rows, self._scene_ids, dealt)
 
-    def _look_at(self, number: int, scene: PosedScene) -> None:
-        """Chooses the scene's triples: those with the smallest of random keys."""
+    def _look_at(self, number: int, scene: PosedScene) -> np.ndarray:
+        """Chooses the scene's triples: those with the smallest of random keys. Of dtype `FOUND`."""
         views = usable_views(scene, Counter())
         triples = np.array(list(itertools.combinations(range(len(views)), 3)), dtype=int).reshape(-1, 3)
         self.n_looked_at += len(triples)
@@ -131,13 +159,14 @@ class TripleFinder:
             for reason, text in REASONS_OF_THREE.items():
                 self.refused[f"{kind.name}: {text}"] += int(np.count_nonzero(code == reason))
             self.refused[f"{kind.name}: scene has enough"] += len(clear) - len(chosen)
-        margin = margins_of_three(arc, self.settings)
-        for t in chosen:
-            of_triple = [scene.view_ids[views[place]] for place in triples[t]]
-            family_id = ids.group_id(*sorted(of_triple, key=lambda view_id: ids.parse(view_id).first or 0))
-            first, second, third = (of_triple[place] for place in arc.order[t])
-            ranks = ranks_along(scene, views[triples[t][arc.order[t]]])
-            self._found.append(_Found(number, (first, second, third), family_id, float(arc.gaps_deg[t].min()), float(margin[t]), ranks))
+        found = np.zeros(len(chosen), FOUND)
+        on_arc = views[np.take_along_axis(triples[chosen], arc.order[chosen], axis=1)]
+        found["scene"] = number
+        found["on_arc"] = np.array([ids.parse(view_id).first for view_id in scene.view_ids], dtype=np.int16)[on_arc]
+        found["least_gap_deg"] = arc.gaps_deg[chosen].min(axis=1)
+        found["margin"] = margins_of_three(arc, self.settings)[chosen]
+        found["ranks"] = np.array([ranks_along(scene, along) for along in on_arc], dtype=np.int8).reshape(-1, len(CUES))
+        return found
 
 
 def decided(scene: PosedScene, views: np.ndarray, triples: np.ndarray, settings: BuildQA) -> tuple[Arc, np.ndarray]:

@@ -42,6 +42,7 @@ subject sits tells a pitch. Nothing is left of a camera's distance, which the si
 _DIGITS = 4
 """Decimals of what is compared: matches must not hang on the last bits of a sine."""
 _NEIGHBOURS = 24
+_AT_ONCE = 1024
 _STEP = 0.04
 """Picture widths: where a subject sits is told apart this finely among pairs without twins."""
 
@@ -97,8 +98,6 @@ def with_twins(layout: np.ndarray, caliper: float, like: Likeness = OF_SIDES) ->
         caliper: largest distance between a pair and its twin, over both layouts; `like` says what counts as 1.
         like: in what they are alike.
     """
-    from scipy.spatial import cKDTree
-
     shown = np.round(layout[..., [LAYOUT.index(name) for name in like.scale]] / np.array(list(like.scale.values())), _DIGITS)
     # a pair whose higher parts slide to one side has its twin among those whose higher parts slide to the other
     exchanged = shown[..., list(like.scale).index(like.exchanged)]
@@ -107,12 +106,25 @@ def with_twins(layout: np.ndarray, caliper: float, like: Likeness = OF_SIDES) ->
     if not len(to_left) or not len(to_right):
         return np.empty(0, dtype=int)
     flat = lambda pictures: pictures.reshape(len(pictures), -1)
-    n_near = min(_NEIGHBOURS, len(to_right))
-    far, near = cKDTree(flat(shown[to_right])).query(flat(shown[to_left, ::-1]), k=list(range(1, n_near + 1)), distance_upper_bound=caliper)
-    a, b = np.nonzero(np.isfinite(far))
-    edges = np.lexsort((near[a, b], a, np.round(far[a, b], _DIGITS)))
+    one, other = _neighbours(flat(shown[to_left, ::-1]), flat(shown[to_right]), caliper)
     free_left, free_right = np.ones(len(to_left), bool), np.ones(len(to_right), bool)
-    for one, other in zip(a[edges].tolist(), near[a, b][edges].tolist(), strict=True):
-        if free_left[one] and free_right[other]:
-            free_left[one] = free_right[other] = False
+    for start in range(0, len(one), _AT_ONCE):
+        some = slice(start, start + _AT_ONCE)
+        for a, b in zip(one[some].tolist(), other[some].tolist(), strict=True):
+            if free_left[a] and free_right[b]:
+                free_left[a] = free_right[b] = False
     return np.sort(np.concatenate([to_left[~free_left], to_right[~free_right]]))
+
+
+def _neighbours(asking: np.ndarray, asked: np.ndarray, caliper: float) -> tuple[np.ndarray, np.ndarray]:
+    """Places in points (n, d) and in others (m, d) of those within the caliper of each other, nearest first; of each of n up to `_NEIGHBOURS`."""
+    from scipy.spatial import cKDTree
+
+    tree, ranks, found = cKDTree(asked), list(range(1, min(_NEIGHBOURS, len(asked)) + 1)), []
+    for start in range(0, len(asking), _AT_ONCE):
+        far, near = tree.query(asking[start : start + _AT_ONCE], k=ranks, distance_upper_bound=caliper)
+        a, b = np.nonzero(np.isfinite(far))
+        found.append((np.round(far[a, b], _DIGITS), (start + a).astype(np.int32), near[a, b].astype(np.int32)))
+    far, one, other = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    nearest_first = np.lexsort((other, one, far))
+    return one[nearest_first], other[nearest_first]

@@ -7,6 +7,7 @@ import itertools
 import json
 from collections import Counter
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -118,10 +119,10 @@ def test_every_label_is_right_equally_often_and_pictures_stand_in_any_order(aske
 def test_with_a_caliper_no_cue_tells_the_order_on_the_arc(folder: Path) -> None:
     """Along the arc the subject's places in the pictures come in every order equally often, and so do the widths of its outline."""
     even = replace(SETTINGS, kinds=("arc_order",), caliper=1.0, splits={"train": 1.0, "rl": 0.0, "val": 0.0, "test": 0.0})
-    finders = [TripleFinder(replace(even, caliper=caliper), SEED) for caliper in (None, 1.0)]
+    finders = [TripleFinder(replace(even, caliper=caliper), SEED, BytesIO()) for caliper in (None, 1.0)]
     for finder in finders:
         list(finder.watched(scan_scenes(folder / "views")))
-    every, some = (list(finder.asked("train", set(range(N_SCENES)))) for finder in finders)
+    every, some = (list(finder.asked("train", np.ones(N_SCENES, bool))) for finder in finders)
     assert len(every) > len(some) > 30 and {t.family_id for t in some} <= {t.family_id for t in every}
     assert finders[1].refused["arc_order: left out, so that no slide tells the order"] > 0
     scenes = {scene.scene_id: scene for scene in scan_scenes(folder / "views")}
@@ -187,16 +188,16 @@ def with_something_moved(views: list[View], name: str) -> list[View]:
     ],
 )
 def test_what_is_not_clear_is_left_out_and_counted_by_its_reason(tmp_path: Path, views: list[View], reason: str | None) -> None:
-    finder = TripleFinder(SETTINGS, SEED)
+    finder = TripleFinder(SETTINGS, SEED, BytesIO())
     assert len(list(finder.watched(scan_scenes(write(tmp_path, views))))) == 1
     counted = {name: n for name, n in finder.refused.items() if n}
     assert counted == ({} if reason is None else {f"{kind}: {reason}": 1 for kind in THREE_VIEW_KINDS})
     assert reason is None or reason in REASONS_OF_THREE.values()
-    assert not list(finder.asked("train", {0})), "one triple cannot be dealt round three labels"
+    assert not list(finder.asked("train", np.array([True]))), "one triple cannot be dealt round three labels"
 
 
 def test_a_camera_that_looks_steeply_is_not_asked_about(tmp_path: Path) -> None:
-    finder = TripleFinder(replace(SETTINGS, max_pitch_deg=10.0), SEED)
+    finder = TripleFinder(replace(SETTINGS, max_pitch_deg=10.0), SEED, BytesIO())
     list(finder.watched(scan_scenes(write(tmp_path, ring([0, 30, 60])))))
     assert finder.refused["between: camera pitched too far"] == 1
 

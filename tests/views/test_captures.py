@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -186,7 +187,7 @@ def test_a_capture_is_a_scene_like_any_other(toy: ToyCapture, tmp_path: Path) ->
     np.testing.assert_array_equal(scene.T_world_cam, poses_of(capture))
     assert not scene.subject_center.any() and scene.points.shape == (12, 1, 3)
     settings = load_params(PROFILES / "single-gpu.yaml").build_qa
-    found = find_candidates([scene], settings, seed=1)
+    found = find_candidates([scene], BytesIO(), settings, seed=1)
     asked = {list(KINDS)[k] for k in found.rows["kind"]}
     assert found.sources == ["my-shelf"] and not any(n for reason, n in found.refused.items() if reason.startswith("views"))
     assert {"lateral", "orbit", "turn", "perspective", "moved"} <= asked <= set(settings.kinds)
