@@ -1,4 +1,5 @@
-"""A cluster of real Ray nodes on this machine: prints its address; at each line on standard input the last node is killed, until the input closes.
+"""A cluster of real Ray nodes on this machine: prints its address, then does what it is told on standard input, until that closes: `two` (have two nodes
+beside the head) or `kill` (the last one).
 
 python tests/ray_cluster.py FOLDER
 """
@@ -13,9 +14,12 @@ from ray.cluster_utils import Cluster
 if __name__ == "__main__":
     os.mkdir(f"{sys.argv[1]}/ray")
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    nodes = [cluster.add_node(num_cpus=1, include_dashboard=False) for _ in range(2)]
+    nodes = []
     print(cluster.address, flush=True)
-    for _ in sys.stdin:
-        cluster.remove_node(nodes.pop(), allow_graceful=False)
-        print("killed", flush=True)
+    for line in sys.stdin:
+        if line == "kill\n":
+            cluster.remove_node(nodes.pop(), allow_graceful=False)
+        else:
+            nodes += [cluster.add_node(num_cpus=1, include_dashboard=False) for _ in range(2 - len(nodes))]
+        print("done", flush=True)
     cluster.shutdown()

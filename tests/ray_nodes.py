@@ -20,7 +20,7 @@ MARK = "ACTIAL_TEST_OF_RAY"
 
 @dataclass
 class Nodes:
-    """A head without CPUs, and two nodes with one each."""
+    """A head without CPUs, and at most two nodes with one each."""
 
     process: subprocess.Popen[str]
     address: str
@@ -29,12 +29,12 @@ class Nodes:
         """Of the environment of a program that uses them."""
         return {"ACTIAL_LAUNCHER": "ray", "ACTIAL_RAY_ADDRESS": self.address, "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "ACTIAL_TRACKING": "off"}
 
-    def kill_one(self) -> None:
-        """The last one that there is."""
+    def tell(self, word: str) -> None:
+        """`two`: have two nodes again. `kill`: the last one, with all that runs on it."""
         assert self.process.stdin and self.process.stdout
-        self.process.stdin.write("\n")
+        self.process.stdin.write(f"{word}\n")
         self.process.stdin.flush()
-        assert self.process.stdout.readline() == "killed\n"
+        assert self.process.stdout.readline() == "done\n"
 
 
 @contextmanager

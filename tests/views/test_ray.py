@@ -4,11 +4,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ray_nodes import Nodes, marked, ray_nodes
+from ray_nodes import Nodes, marked
 from toy_scenes import make_project, run_stage
 
 from actial.cluster import folders
@@ -17,12 +16,6 @@ from actial.views import carried
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
 
 RENDER = {"backend": "blender", "n_scenes": 12, "views_per_scene": 4, "width_px": 112, "height_px": 112, "samples": 6}
-
-
-@pytest.fixture(scope="module")
-def nodes() -> Iterator[Nodes]:
-    with ray_nodes() as started:
-        yield started
 
 
 def project(folder: Path, **settings: object) -> Path:
@@ -39,6 +32,7 @@ def shards(root: Path) -> bytes:
 def test_a_cluster_that_loses_a_node_renders_the_same_bytes(nodes: Nodes, tmp_path: Path) -> None:
     here, spread = project(tmp_path / "here"), project(tmp_path / "spread")
     assert run_stage(here, "render_views").returncode == 0
+    nodes.tell("two")
 
     env = os.environ | nodes.settings()
     refused = subprocess.run(
@@ -55,7 +49,7 @@ def test_a_cluster_that_loses_a_node_renders_the_same_bytes(nodes: Nodes, tmp_pa
             said.append(line)
             if "workers on" in line:
                 assert line.strip() == "render_views: 2 workers on the CPU of 2 Ray nodes"
-                nodes.kill_one()
+                nodes.tell("kill")
                 assert len(list(spread.glob("runs/render_views/*/scenes/*.arrow"))) < RENDER["n_scenes"], "on the way"
     assert run.returncode == 0, said
     assert "workers on" in "".join(said)
@@ -74,6 +68,7 @@ def test_assets_travel_and_notes_of_them_come_back(nodes: Nodes, tmp_path: Path)
         (root / "data/assets/two.obj").write_text(f"mtllib two.mtl\nusemtl seen\n{BLOCK.format(x=-0.2, y=2.0)}usemtl unseen\nv 3 0.5 0.5\nf -1 3 2\nf -1 7 3\n")
         (root / "data/assets/two.mtl").write_text("newmtl seen\nKd 0.8 0.2 0.1\nnewmtl unseen\nd 0.0\n")
         (root / "data/assets/bad.obj").write_text("v nan nan nan\n")
+    nodes.tell("two")
     for root, settings in zip(roots, ({"ACTIAL_WORKERS": "1"}, nodes.settings()), strict=True):
         done = run_stage(root, "render_views", **settings)
         assert done.returncode == 0, done.stdout + done.stderr
