@@ -6,12 +6,13 @@ twice. No shadows, no antialiasing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from actial.geometry.projection import project
+from actial.geometry.conventions import opencv_from_blender
 from actial.records import Camera
 from actial.rng import generator_for
 from actial.views.arrangements import Solid
@@ -41,13 +42,15 @@ def render_scene(scene: Scene, shots: list[Shot]) -> list[Picture]:
 def render(scene: Scene, shot: Shot) -> Picture:
     """Draw one shot: flat light, no shadows."""
     camera = shot.camera
-    eye, rays = _rays(camera)
+    rays = _Rays.of(camera)
+    eye = rays.eye
     sun = _sun_direction(scene.sky, shot)
-    directions = np.moveaxis(rays, 0, -1)
+    directions = np.moveaxis(rays.through(_whole(camera)), 0, -1)
     with np.errstate(divide="ignore", invalid="ignore"):
         depth, radiance = _ground_and_sky(scene, eye, directions, sun, shot)
         solids = scene.in_state(shot.state).subject_solids + scene.companions.in_state(shot.state) + scene.surroundings
-        seen = _first_seen([_Body.of(s) for s in solids], camera, eye, rays, depth)
+        bodies = [_Body.of(s) for s in solids]
+        seen = _first_seen(bodies, _windows(bodies, [camera])[0], rays, depth)
     for i in np.unique(seen[seen >= 0]):
         here = seen == i
         normal = _normal(solids[i], eye + depth[here, None] * directions[here])
@@ -57,17 +60,20 @@ def render(scene: Scene, shot: Shot) -> Picture:
     return Picture((pixels * 255 + 0.5).astype(np.uint8), _object_numbers(seen, scene))
 
 
-def part_masks(scene: Scene, shots: Iterable[Shot]) -> list[np.ndarray]:
+def part_masks(scene: Scene, shots: Sequence[Shot]) -> list[np.ndarray]:
     """For each shot (h, w) uint8: which part, or which companion, each pixel's centre shows (see `Picture.mask`)."""
-    states = [scene.in_state(state).subject_solids + scene.companions.in_state(state) for state in (0, 1)]
-    bodies, masks = {s: _Body.of(s) for s in states[0] + states[1]}, []
-    for shot in shots:
-        eye, rays = _rays(shot.camera)
-        standing = [bodies[s] for s in states[shot.state]]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            seen = _first_seen(standing, shot.camera, eye, rays, np.full(rays.shape[1:], np.inf))
-        masks.append(_object_numbers(seen, scene))
+    bodies = [[_Body.of(s) for s in scene.in_state(state).subject_solids + scene.companions.in_state(state)] for state in (0, 1)]
+    cameras, masks = [shot.camera for shot in shots], []
+    with np.errstate(divide="ignore", invalid="ignore"):
+        windows = {state: _windows(bodies[state], cameras) for state in {shot.state for shot in shots}}
+        for i, shot in enumerate(shots):
+            depth = np.full((shot.camera.height_px, shot.camera.width_px), np.inf)
+            masks.append(_object_numbers(_first_seen(bodies[shot.state], windows[shot.state][i], _Rays.of(shot.camera), depth), scene))
     return masks
+
+
+_Window = tuple[slice, slice]
+"""Rows and columns of a picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +92,42 @@ class _Body:
         return cls(solid.shape, np.array(solid.center_m), (solid.normal_axes() / solid.size_m).T, solid.corners())
 
 
-def _first_seen(bodies: list[_Body], camera: Camera, eye: np.ndarray, rays: np.ndarray, depth: np.ndarray) -> np.ndarray:
+class _Rays(NamedTuple):
+    """Directions of depth 1 through the pixels' centres of a picture, world, as parts to be added up."""
+
+    eye: np.ndarray
+    """(3,)"""
+    across: np.ndarray
+    """(3, w)"""
+    down: np.ndarray
+    """(3, h)"""
+    backward: np.ndarray
+    """(3,)"""
+
+    @classmethod
+    def of(cls, camera: Camera) -> _Rays:
+        T, K = camera.pose(), camera.intrinsics()
+        u, v = np.arange(camera.width_px) + 0.5, np.arange(camera.height_px) + 0.5
+        across = np.multiply.outer(T[:3, 0], (u - K[0, 2]) / K[0, 0])
+        down = np.multiply.outer(T[:3, 1], (v - K[1, 2]) / K[1, 1])
+        return cls(T[:3, 3], across, down, T[:3, 2])
+
+    def through(self, window: _Window) -> np.ndarray:
+        """(3, h, w) directions through the pixels of a window."""
+        rows, columns = window
+        return self.across[:, None, columns] - self.down[:, rows, None] - self.backward[:, None, None]
+
+
+def _first_seen(bodies: list[_Body], windows: list[_Window | None], rays: _Rays, depth: np.ndarray) -> np.ndarray:
     """(h, w) index of the first body on each ray, -1 where there is none before `depth` (h, w), which is brought up to date."""
     seen = np.full(depth.shape, -1)
-    for i, (body, window) in enumerate(zip(bodies, _windows(bodies, camera), strict=True)):
+    for i, (body, window) in enumerate(zip(bodies, windows, strict=True)):
         if window is None:
             continue
-        t = _depth(body, eye, rays[:, *window])
-        nearer = t < depth[window]
-        depth[window][nearer] = t[nearer]
-        seen[window][nearer] = i
+        t = _depth(body, rays.eye, rays.through(window))
+        nearer = (t > 1e-6) & (t < depth[window])
+        np.copyto(depth[window], t, where=nearer)
+        np.copyto(seen[window], i, where=nearer)
     return seen
 
 
@@ -109,40 +141,39 @@ def _object_numbers(seen: np.ndarray, scene: Scene) -> np.ndarray:
     return np.array(numbers, np.uint8)[seen]
 
 
-def _rays(camera: Camera) -> tuple[np.ndarray, np.ndarray]:
-    """(3,) eye and (3, h, w) directions of depth 1 through the pixels' centres, world."""
-    T, K = camera.pose(), camera.intrinsics()
-    u, v = np.arange(camera.width_px) + 0.5, np.arange(camera.height_px) + 0.5
-    across = np.outer(T[:3, 0], (u - K[0, 2]) / K[0, 0])
-    down = np.outer(T[:3, 1], (v - K[1, 2]) / K[1, 1])
-    return T[:3, 3], across[:, None, :] - down[:, :, None] - T[:3, 2, None, None]
+def _windows(bodies: list[_Body], cameras: list[Camera]) -> list[list[_Window | None]]:
+    """For each camera, and each body, the rows and columns of the picture that may show it; None where none do."""
+    T, K = np.stack([c.pose() for c in cameras]), np.stack([c.intrinsics() for c in cameras])
+    corners = np.concatenate([b.corners for b in bodies])
+    uvw = (corners - T[:, None, :3, 3]) @ opencv_from_blender(T)[:, :3, :3] @ K.swapaxes(1, 2)  # `project`, for all cameras at once
+    uvw = uvw.reshape(len(cameras), len(bodies), 8, 3)
+    uv, before = uvw[..., :2] / uvw[..., 2:], uvw[..., 2] > 0
+    size = np.array([[c.width_px, c.height_px] for c in cameras])
+    low = np.clip(np.floor(uv.min(axis=2)), 0, size[:, None])
+    high = np.clip(np.ceil(uv.max(axis=2)), 0, size[:, None])
+    boxes = np.concatenate([low, high], axis=2).astype(int).tolist()  # means nothing where a corner lies behind the camera
+    every, some = before.all(axis=2).tolist(), before.any(axis=2).tolist()
+    whole = list(map(_whole, cameras))
+    return [[_window(boxes[c][b]) if every[c][b] else whole[c] if some[c][b] else None for b in range(len(bodies))] for c in range(len(cameras))]
 
 
-def _windows(bodies: list[_Body], camera: Camera) -> list[tuple[slice, slice] | None]:
-    """For each body, the rows and columns of the picture that may show it; None where none do."""
-    uv, depth_m = project(np.concatenate([b.corners for b in bodies]), camera.intrinsics(), camera.pose())
-    uv, before = uv.reshape(-1, 8, 2), depth_m.reshape(-1, 8) > 0
-    size = np.array([camera.width_px, camera.height_px])
-    low = np.clip(np.floor(uv.min(axis=1)), 0, size)  # NaN where a corner lies behind the camera
-    high = np.clip(np.ceil(uv.max(axis=1)), 0, size)
-    windows: list[tuple[slice, slice] | None] = []
-    for k in range(len(bodies)):
-        if before[k].all():
-            (u0, v0), (u1, v1) = low[k].astype(int), high[k].astype(int)
-            windows.append((slice(v0, v1), slice(u0, u1)) if u1 > u0 and v1 > v0 else None)
-        else:
-            windows.append((slice(0, size[1]), slice(0, size[0])) if before[k].any() else None)
-    return windows
+def _whole(camera: Camera) -> _Window:
+    return slice(0, camera.height_px), slice(0, camera.width_px)
+
+
+def _window(box_px: list[int]) -> _Window | None:
+    u0, v0, u1, v1 = box_px
+    return (slice(v0, v1), slice(u0, u1)) if u1 > u0 and v1 > v0 else None
 
 
 def _depth(body: _Body, eye: np.ndarray, rays: np.ndarray) -> np.ndarray:
-    """Depth (h, w) of the first hit of rays (3, h, w); inf where there is none.
+    """Depth (h, w) of the first hit of rays (3, h, w), not positive behind the eye; inf where there is none.
 
     The body is brought to a unit cube centred on the origin; the ray's parameter is the same there.
     """
     o, d = body.to_unit @ (eye - body.center), body.to_unit @ rays.reshape(3, -1)
     t = {"box": _hit_box, "sphere": _hit_sphere, "cylinder": _hit_cylinder, "cone": _hit_cone}[body.shape](o, d)
-    return np.where(t > 1e-6, t, np.inf).reshape(rays.shape[1:])
+    return t.reshape(rays.shape[1:])
 
 
 def _normal(solid: Solid, p_world: np.ndarray) -> np.ndarray:

@@ -36,6 +36,7 @@ from actial.rng import generator_for
 from actial.views.companions import ALONE, MOST_HIDDEN, Companions
 from actial.views.labels import offered_labels
 from actial.views.scenes import SURROUNDINGS_FROM_M, SceneSettings
+from actial.views.stances import Drawn, Stance, between, length, wrapped
 
 MOVES = ("turned", "orbit", "shifted", "still", "radial", "counter", "free")
 """In order of need: the first three already offer every label of every kind."""
@@ -56,10 +57,12 @@ ZOOM_FACTOR = (1.15, 1.5)
 AWAY_TURN_DEG = (25.0, 120.0)
 ELEVATION_DEG = (3.0, 20.0)
 RANGE_FACTOR = (0.9, 1.15)
-AIM_DEG = np.array([12.0, 7.0])
+AIM_DEG = (12.0, 7.0)
 """Largest angle between the viewing direction and the subject's centre, sideways and up or down. Sideways larger ones are likelier: `turned` and `shifted` take
 the subject across the picture, and where it sits must not tell that two views stand like this."""
 FOV_DEG = (64.0, 72.0)
+FOV_FACTOR = (0.97, 1.03)
+"""Of each picture: no two have quite the same focal length."""
 SPHERE_SHARE = (0.41, 0.51)
 """Half the angle under which a scene's cameras see the sphere around the subject, as a share of the field of view across: near cameras see
 parallax, far ones none."""
@@ -91,29 +94,6 @@ class Shot:
     noise_seed: int
     state: int = 0
     """Which state of the scene it shows, see `companions.Companions`."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Stance:
-    """Where a camera stands and looks."""
-
-    eye: np.ndarray
-    yaw_rad: float
-    """Direction of view, counter-clockwise from +X."""
-    pitch_rad: float
-    """Upward positive."""
-    fov_deg: float
-    roll_rad: float = 0.0
-    """About the direction of view; positive tips the right side down."""
-
-    def pose(self) -> np.ndarray:
-        (cy, sy), (cp, sp) = ((math.cos(a), math.sin(a)) for a in (self.yaw_rad, self.pitch_rad))
-        x, y, z = self.eye
-        T = np.array([[sy, -sp * cy, -cp * cy, x], [-cy, -sp * sy, -cp * sy, y], [0, cp, -sp, z], [0, 0, 0, 1]])
-        if self.roll_rad:
-            c, s = math.cos(self.roll_rad), math.sin(self.roll_rad)
-            T[:, :2] = T[:, :2] @ [[c, s], [-s, c]]
-        return T
 
 
 class Subject(Protocol):
@@ -210,10 +190,10 @@ class _Sampler:
         self.fov_deg = float(rng.uniform(*FOV_DEG))
         self.range_m = 0.0
 
-    def stances(self) -> list[_Stance] | None:
+    def stances(self) -> list[Stance] | None:
         """One set of stances, or None where a relation could not be met."""
-        found: list[_Stance] = []
-        bases: list[_Stance] = []
+        found: list[Stance] = []
+        bases: list[Stance] = []
         width_px, height_px = self.settings.width_px, self.settings.height_px
         across_rad = 2 * np.arctan(np.tan(np.radians(self.fov_deg) / 2) * width_px / max(width_px, height_px))
         self.range_m = self.radius_m / np.sin(across_rad * self.rng.uniform(*SPHERE_SHARE))
@@ -236,149 +216,158 @@ class _Sampler:
         moves = self.settings.moves
         return moves[(i - 1) % len(moves)] if i else ANCHOR
 
-    def offered(self, stances: list[_Stance], order: np.ndarray) -> dict[str, int]:
+    def offered(self, stances: list[Stance], order: np.ndarray) -> dict[str, int]:
         """Labels that stances in an order (n,) offer, see `offered_labels`."""
         in_sight = np.array([self.role(int(i)) != AWAY for i in order])
         return offered_labels(np.stack([stances[i].pose() for i in order]), self.center, in_sight)
 
-    def shot(self, stance: _Stance, role: str) -> Shot:
+    def shot(self, stance: Stance, role: str) -> Shot:
         width_px, height_px = self.settings.width_px, self.settings.height_px
         K = intrinsics(width_px, height_px, stance.fov_deg)
         camera = Camera(width_px, height_px, tuple(K.ravel().tolist()), tuple(stance.pose().ravel().tolist()))
         rng = self.rng
         return Shot(camera, role, rng.uniform(-0.2, 0.2), rng.uniform(0.85, 1.15), np.radians(rng.uniform(-3, 3)), int(rng.integers(2**31)))
 
-    def _anchor(self, _: list[_Stance]) -> _Stance:
+    def _anchor(self, _: list[Stance]) -> Stance:
         return self._around(self.rng.uniform(-np.pi, np.pi))
 
-    def _turned(self, found: list[_Stance]) -> _Stance | None:
+    def _turned(self, found: list[Stance]) -> Stance | None:
         base = self._base(found)
-        aim = self._aim()
-        turned = self._aimed(base.eye + self._jitter(base), aim)
-        step_deg = np.degrees(abs(_wrapped(turned.yaw_rad - base.yaw_rad)))
+        aim_rad = self._aim()
+        turned = self._aimed(base.eye + self._jitter(base), aim_rad, self._fov())
+        step_deg = np.degrees(abs(wrapped(turned.yaw_rad - base.yaw_rad)))
         return turned if TURN_STEP_DEG[0] <= step_deg <= TURN_STEP_DEG[1] else None
 
-    def _orbit(self, found: list[_Stance]) -> _Stance:
+    def _orbit(self, found: list[Stance]) -> Stance:
         return self._around(self._azimuth(self._base(found)) + self._either(*np.radians(ORBIT_STEP_DEG)))
 
-    def _shifted(self, found: list[_Stance]) -> _Stance:
+    def _shifted(self, found: list[Stance]) -> Stance:
         base, rng = self._base(found), self.rng
         right = np.array([np.sin(base.yaw_rad), -np.cos(base.yaw_rad), 0.0])
         ahead = np.array([np.cos(base.yaw_rad), np.sin(base.yaw_rad), 0.0])
-        r = _length(base.eye - self.center)
+        r = length(base.eye - self.center)
         eye = base.eye + r * (right * self._either(*SHIFT_R) + ahead * rng.uniform(-0.12, 0.12) + [0, 0, rng.uniform(-0.1, 0.1)])
         return self._same_direction(base, eye)
 
-    def _still(self, found: list[_Stance]) -> _Stance:
+    def _still(self, found: list[Stance]) -> Stance:
         base = self._base(found)
         return self._same_direction(base, base.eye + self._jitter(base))
 
-    def _radial(self, found: list[_Stance]) -> _Stance:
+    def _radial(self, found: list[Stance]) -> Stance:
         base, rng = self._base(found), self.rng
         b = base.eye - self.center
-        r = _length(b)
+        r = length(b)
         elevation_rad = float(np.arcsin(b[2] / r))
         if rng.random() < 0.5:
             r = r * np.exp(self._either(np.log(1.17), np.log(1.45)))
         else:
             elevation_rad = elevation_rad + self._either(*np.radians((9.0, 26.0)))
         azimuth = self._azimuth(base) + np.radians(rng.uniform(-0.7, 0.7))
-        return self._aimed(self._eye(azimuth, elevation_rad, r), self._aim())
+        return self._aimed(self._eye(azimuth, elevation_rad, r), self._aim(), self._fov())
 
-    def _counter(self, found: list[_Stance]) -> _Stance | None:
+    def _counter(self, found: list[Stance]) -> Stance | None:
         base = self._base(found)
         step_rad = self._either(*COUNTER_STEP_RAD)
-        stance = self._around(self._azimuth(base) + step_rad)
-        turn_deg = np.degrees(_wrapped(stance.yaw_rad - base.yaw_rad)) * np.sign(step_rad)
-        return stance if turn_deg < -COUNTER_TURN_FROM_DEG else None
+        azimuth_rad, drawn = self._azimuth(base) + step_rad, self._drawn()
+        turn_of = lambda yaw_rad: math.degrees(wrapped(yaw_rad - base.yaw_rad)) * math.copysign(1.0, step_rad)
+        if turn_of(azimuth_rad + math.pi + drawn.aim_rad[0]) > 1e-6 - COUNTER_TURN_FROM_DEG:  # most are refused: their yaw, but for rounding, tells that
+            return None
+        stance = self._at(azimuth_rad, drawn)
+        return stance if turn_of(stance.yaw_rad) < -COUNTER_TURN_FROM_DEG else None
 
-    def _free(self, found: list[_Stance]) -> _Stance:
+    def _free(self, found: list[Stance]) -> Stance:
         return self._around(self._azimuth(self._base(found)) + self.rng.uniform(-1, 1) * np.radians(ORBIT_STEP_DEG[1]))
 
-    def _vertical(self, found: list[_Stance]) -> _Stance:
+    def _vertical(self, found: list[Stance]) -> Stance:
         base = self._base(found)
         return self._same_direction(base, base.eye + self._jitter(base) + [0, 0, self._distance(base) * self._either(*VERTICAL_R)])
 
-    def _dolly(self, found: list[_Stance]) -> _Stance:
+    def _dolly(self, found: list[Stance]) -> Stance:
         base = self._base(found)
         ahead = np.array([np.cos(base.yaw_rad), np.sin(base.yaw_rad), 0.0])
         return self._same_direction(base, base.eye + self._jitter(base) + ahead * self._distance(base) * self._either(*DOLLY_R))
 
-    def _roll(self, found: list[_Stance]) -> _Stance:
+    def _roll(self, found: list[Stance]) -> Stance:
         return replace(self._still(found), roll_rad=self._either(*np.radians(ROLL_DEG)))
 
-    def _zoom(self, found: list[_Stance]) -> _Stance:
+    def _zoom(self, found: list[Stance]) -> Stance:
         stance, factor = self._still(found), np.exp(self._either(*np.log(ZOOM_FACTOR)))
         return replace(stance, fov_deg=float(2 * np.degrees(np.arctan(np.tan(np.radians(stance.fov_deg) / 2) / factor))))
 
-    def _away(self, found: list[_Stance]) -> _Stance:
+    def _away(self, found: list[Stance]) -> Stance:
         """Its pitch lies anywhere between the base's and the horizon, so that it does not look at bare ground."""
         stance = self._still(found)
         yaw_rad = stance.yaw_rad + self._either(*np.radians(AWAY_TURN_DEG))
         return replace(stance, yaw_rad=yaw_rad, pitch_rad=stance.pitch_rad * float(self.rng.uniform()))
 
-    def _base(self, found: list[_Stance]) -> _Stance:
+    def _base(self, found: list[Stance]) -> Stance:
         return found[int(self.rng.integers(len(found)))]
 
-    def _around(self, azimuth_rad: float) -> _Stance:
+    def _around(self, azimuth_rad: float) -> Stance:
         """A stance anywhere at that azimuth, with its own height, distance and aim."""
-        elevation_rad = np.radians(self.rng.uniform(*ELEVATION_DEG))
-        return self._aimed(self._eye(azimuth_rad, elevation_rad, self.range_m * self.rng.uniform(*RANGE_FACTOR)), self._aim())
+        return self._at(azimuth_rad, self._drawn())
+
+    def _drawn(self) -> Drawn:
+        elevation, distance, across, along, fov = self.rng.random(5).tolist()
+        r_m = self.range_m * between(*RANGE_FACTOR, distance)
+        return Drawn(math.radians(between(*ELEVATION_DEG, elevation)), r_m, _aim_of(across, along), self.fov_deg * between(*FOV_FACTOR, fov))
+
+    def _at(self, azimuth_rad: float, drawn: Drawn) -> Stance:
+        return self._aimed(self._eye(azimuth_rad, drawn.elevation_rad, drawn.r_m), drawn.aim_rad, drawn.fov_deg)
 
     def _eye(self, azimuth_rad: float, elevation_rad: float, r_m: float) -> np.ndarray:
-        c = np.cos(elevation_rad)
-        return self.center + r_m * np.array([c * np.cos(azimuth_rad), c * np.sin(azimuth_rad), np.sin(elevation_rad)])
+        c = math.cos(elevation_rad)
+        return self.center + r_m * np.array([c * math.cos(azimuth_rad), c * math.sin(azimuth_rad), math.sin(elevation_rad)])
 
-    def _azimuth(self, stance: _Stance) -> float:
+    def _azimuth(self, stance: Stance) -> float:
         b = stance.eye - self.center
         return float(np.arctan2(b[1], b[0]))
 
-    def _aim(self) -> np.ndarray:
-        """(2,) how far the subject sits right of and below the middle of the picture, radians."""
-        across, along = self.rng.uniform(-1, 1, size=2)
-        return np.radians(AIM_DEG * [math.copysign(math.sqrt(abs(across)), across), along])
+    def _aim(self) -> tuple[float, float]:
+        """How far the subject sits right of and below the middle of the picture, radians."""
+        return _aim_of(self.rng.random(), self.rng.random())
 
-    def _aimed(self, eye: np.ndarray, aim_rad: np.ndarray) -> _Stance:
+    def _aimed(self, eye: np.ndarray, aim_rad: tuple[float, float], fov_deg: float) -> Stance:
         to = self.center - eye
         yaw_rad = np.arctan2(to[1], to[0]) + aim_rad[0]
-        pitch_rad = np.arcsin(to[2] / _length(to)) + aim_rad[1]
-        return _Stance(eye, float(yaw_rad), float(pitch_rad), self._fov())
+        pitch_rad = np.arcsin(to[2] / length(to)) + aim_rad[1]
+        return Stance(eye, float(yaw_rad), float(pitch_rad), fov_deg)
 
-    def _same_direction(self, base: _Stance, eye: np.ndarray) -> _Stance:
+    def _same_direction(self, base: Stance, eye: np.ndarray) -> Stance:
         yaw_rad, pitch_rad = np.array([base.yaw_rad, base.pitch_rad]) + np.radians(self.rng.uniform(-0.7, 0.7, size=2))
-        return _Stance(eye, float(yaw_rad), float(pitch_rad), self._fov())
+        return Stance(eye, float(yaw_rad), float(pitch_rad), self._fov())
 
     def _fov(self) -> float:
-        return self.fov_deg * float(self.rng.uniform(0.97, 1.03))
+        return self.fov_deg * between(*FOV_FACTOR, self.rng.random())
 
-    def _distance(self, stance: _Stance) -> float:
-        return _length(stance.eye - self.center)
+    def _distance(self, stance: Stance) -> float:
+        return length(stance.eye - self.center)
 
-    def _jitter(self, base: _Stance) -> np.ndarray:
+    def _jitter(self, base: Stance) -> np.ndarray:
         """(3,) a displacement below 0.008 r."""
         direction = self.rng.normal(size=3)
-        return 0.008 * self._distance(base) * self.rng.uniform(0.1, 1) * direction / _length(direction)
+        return 0.008 * self._distance(base) * self.rng.uniform(0.1, 1) * direction / length(direction)
 
     def _either(self, low: float, high: float) -> float:
         """Between `low` and `high`, of either sign."""
         sign = (-1.0, 1.0)[int(self.rng.integers(2))]
-        return float(sign * self.rng.uniform(low, high))
+        return float(sign * between(low, high, self.rng.random()))
 
-    def _stands_well(self, stance: _Stance) -> bool:
+    def _stands_well(self, stance: Stance) -> bool:
         """Above the ground, and not too steep."""
         return bool(stance.eye[2] >= LOWEST_CAMERA_M and abs(stance.pitch_rad) <= np.radians(58))
 
-    def _looks_past(self, stance: _Stance) -> bool:
+    def _looks_past(self, stance: Stance) -> bool:
         """The subject's middle is not in the picture."""
         uv, size = self._pixels(stance, self.center[None])
         return not bool(((uv >= 0) & (uv <= size)).all())  # NaN, behind the camera, is not inside
 
-    def _pixels(self, stance: _Stance, p_world: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _pixels(self, stance: Stance, p_world: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Where points (n, 3) appear, (n, 2), and the picture's size (2,)."""
         size = np.array([self.settings.width_px, self.settings.height_px], float)
         return project(p_world, intrinsics(self.settings.width_px, self.settings.height_px, stance.fov_deg), stance.pose())[0], size
 
-    def _sees_subject(self, stance: _Stance) -> bool:
+    def _sees_subject(self, stance: Stance) -> bool:
         """The whole subject and all its companions are in the picture, it is not too small, and they hide little of it."""
         uv, size = self._pixels(stance, self.framed)
         margin = MARGIN * size.min()
@@ -391,10 +380,7 @@ class _Sampler:
         return math.hypot(*stance.eye[:2]) <= FARTHEST_M and self.companions.hidden_share(stance.eye, self.sight_points) <= MOST_HIDDEN
 
 
-def _length(v: np.ndarray) -> float:
-    """As `np.linalg.norm` of a vector, to the bit, for a third of its time: cameras are drawn by the thousand."""
-    return math.sqrt(v.dot(v))
-
-
-def _wrapped(angle_rad: float) -> float:
-    return float(np.arctan2(np.sin(angle_rad), np.cos(angle_rad)))
+def _aim_of(across: float, along: float) -> tuple[float, float]:
+    """Radians, of what was drawn between 0 and 1: across the picture, large angles are the likelier."""
+    across, along = between(-1, 1, across), between(-1, 1, along)
+    return math.radians(AIM_DEG[0] * math.copysign(math.sqrt(abs(across)), across)), math.radians(AIM_DEG[1] * along)

@@ -99,9 +99,11 @@ def commit(folder: Path, plan: Plan, scene: Scene | AssetScene, shots: list[Shot
     Raises:
         HiddenSubject: too few views show it.
     """
-    objects = [scene.objects(state) for state in (0, 1)]
-    of_subject, outlines = subject_in_mask(objects[0]), [scene.in_state(shot.state).outline() for shot in shots]
-    why = faults(shots, [np.where(np.isin(p.mask, of_subject), p.mask, 0) for p in pictures], np.stack(outlines))
+    states = {shot.state for shot in shots}
+    objects, outlines = {state: scene.objects(state) for state in states}, {state: scene.in_state(state).outline() for state in states}
+    of_subject = np.zeros(256, np.uint8)
+    of_subject[list(subject_in_mask(objects[shots[0].state]))] = 1
+    why = faults(shots, [of_subject[p.mask] for p in pictures], np.stack([outlines[shot.state] for shot in shots]))
     kept = [i for i, reason in enumerate(why) if reason is None]
     pictures = [pictures[i] for i in kept]
     source, licence = (scene.asset.name, scene.asset.licence) if isinstance(scene, AssetScene) else (plan.source, LICENCE)

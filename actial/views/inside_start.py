@@ -23,6 +23,7 @@ def _import_bpy() -> Any:
         os.sched_setaffinity(0, cpus)
 
 
+os.environ["OCIO_DISABLE_PROCESSOR_CACHES"] = "1"  # it never forgets a picture's exposure: 8 kB more, and 0.5 µs more for each picture to come
 bpy = _import_bpy()
 bmesh, Matrix = importlib.import_module("bmesh"), importlib.import_module("mathutils").Matrix  # there once bpy is imported
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import OpenEXR
 
-from actial.records import SUBJECT_IN_MASK
+from actial.records import SUBJECT_IN_MASK, Camera
 from actial.views import boxes
 from actial.views.arrangements import Solid
 from actial.views.asset_scenes import AssetScene
@@ -42,8 +42,6 @@ HDRI_RADIANCE = 1.1
 """Mean of what comes from above, to which every HDRI is brought: they differ thirtyfold."""
 KEPT_SCENES = 20
 """After so many scenes Cycles forgets what it keeps between pictures. Kept, it saves 8 ms a picture, but each scene adds 0.024 ms to all pictures to come."""
-TARGA_HEADER = 18
-"""Bytes before the pixels of a raw Targa file: rows from the bottom up, blue, green, red, alpha."""
 
 
 class Studio:
@@ -75,6 +73,8 @@ class Studio:
         self.changing, self.placed = list[Any](), list[Solid]()
         """What may stand elsewhere in another state of the scene, and where it stands now."""
         self.upright = bpy.data.objects.new("upright", None)
+        self.frame: tuple[float, ...] = ()
+        """Of the last camera, all but its focal length: its picture's size, the pixels' aspect, the principal point."""
 
     def render(self, scene: Scene | AssetScene, shots: list[Shot]) -> list[boxes.Picture]:
         """Render every shot of a scene.
@@ -135,7 +135,7 @@ class Studio:
         os.ftruncate(self.passes_fd, 0)
         settings.file_format, settings.exr_codec, settings.color_depth = "OPEN_EXR_MULTILAYER", "NONE", "32"
         bpy.data.images["Render Result"].save_render(path, scene=scene)
-        settings.file_format, settings.color_mode = "TARGA_RAW", "RGBA"
+        _write_plain(settings)
         layer = f"{bpy.context.view_layer.name}."
         return {name.removeprefix(layer): channel.pixels for name, channel in OpenEXR.File(path, separate_channels=True).channels().items()}
 
@@ -154,8 +154,7 @@ class Studio:
         return lamp
 
     def _build(self, solids: tuple[Solid, ...], ground: Ground, companions: tuple[Solid, ...]) -> None:
-        for entity in self.solids:
-            bpy.data.objects.remove(entity.blender_obj, do_unlink=True)
+        bpy.data.batch_remove([entity.blender_obj for entity in self.solids])
         self.solids = [self._stood(solid) for solid in solids]
         self.changing, self.placed = [self._stood(solid) for solid in companions], list(companions)
         for number, entity in enumerate(self.changing, start=1):
@@ -166,7 +165,7 @@ class Studio:
         self.ground.replace_materials(material.material)
 
     def _stood(self, solid: Solid) -> Any:
-        entity = self.shapes[solid.shape].duplicate(linked=True)
+        entity = self.shapes[solid.shape].duplicate(duplicate_children=False, linked=True)
         entity.blender_obj.name = solid.name
         slot = entity.blender_obj.material_slots[0]
         slot.link = "OBJECT"
@@ -205,8 +204,7 @@ class Studio:
 
     def _render(self, sky: Sky, shot: Shot) -> np.ndarray:
         scene, camera = bpy.context.scene, shot.camera
-        K = camera.intrinsics() - [[0, 0, 0.5], [0, 0, 0.5], [0, 0, 0]]  # BlenderProc counts pixels from their centres
-        self.bproc.camera.set_intrinsics_from_K_matrix(K, camera.width_px, camera.height_px, clip_start=0.05, clip_end=1000)
+        self._set_intrinsics(camera)
         scene.camera.matrix_world = Matrix(camera.pose().tolist())
         azimuth_rad = sky.sun_azimuth_rad + shot.sun_shift_rad
         self.sun.blender_obj.data.energy = sky.sun_strength * shot.sun_factor if sky.light == "sun" else 0.0
@@ -221,8 +219,21 @@ class Studio:
         bpy.ops.render.render(write_still=False)
         self.cycles_s += time.process_time() - start_s
         bpy.data.images["Render Result"].save_render(f"/proc/self/fd/{self.picture_fd}", scene=scene)
-        data = os.pread(self.picture_fd, TARGA_HEADER + 4 * camera.width_px * camera.height_px, 0)
-        return np.frombuffer(data, np.uint8, offset=TARGA_HEADER).reshape(camera.height_px, camera.width_px, 4)[::-1, :, 2::-1]
+        n_bytes = 4 * camera.width_px * camera.height_px  # the last of the file
+        data = os.pread(self.picture_fd, n_bytes, os.fstat(self.picture_fd).st_size - n_bytes)
+        return np.frombuffer(data, np.uint8).reshape(camera.height_px, camera.width_px, 4)[..., :3]
+
+    def _set_intrinsics(self, camera: Camera) -> None:
+        """By BlenderProc where more than the focal length changes, or for the first time: it sets a dozen values, which takes longer than a mask."""
+        K = camera.intrinsics()
+        frame = (camera.width_px, camera.height_px, K[1, 1] / K[0, 0], K[0, 2], K[1, 2])
+        if frame == self.frame:
+            lens = bpy.context.scene.camera.data
+            lens.lens = float(np.float32(K[0, 0])) * lens.sensor_width / max(camera.width_px, camera.height_px)  # in BlenderProc's single precision
+            return
+        self.frame = frame
+        K_centres = K - [[0, 0, 0.5], [0, 0, 0.5], [0, 0, 0]]  # BlenderProc counts pixels from their centres
+        self.bproc.camera.set_intrinsics_from_K_matrix(K_centres, camera.width_px, camera.height_px, clip_start=0.05, clip_end=1000)
 
 
 def _placing(solid: Solid) -> np.ndarray:
@@ -269,9 +280,15 @@ def _fast_cycles(samples: int) -> None:
     r.threads_mode, r.threads = "FIXED", 1
     r.use_compositing = r.use_sequencer = False
     r.resolution_percentage = 100
-    r.image_settings.file_format, r.image_settings.color_mode = "TARGA_RAW", "RGBA"  # without alpha, Blender mixes first
+    _write_plain(r.image_settings)
     scene.view_settings.view_transform, scene.view_settings.look = "Standard", "None"
     r.dither_intensity = 0.0
+
+
+def _write_plain(settings: Any) -> None:
+    """TIFF without compression: a header, then the pixels from the top down. Targa and BMP seek back before each row, which takes a quarter longer."""
+    settings.file_format, settings.tiff_codec = "TIFF", "NONE"
+    settings.color_mode, settings.color_depth = "RGBA", "8"  # without alpha, Blender mixes first
 
 
 class _GroundMaterial:
@@ -327,6 +344,7 @@ class _SkyNodes:
         self.links.new(direction.outputs["Generated"], split.inputs[0])
         self.links.new(split.outputs["Z"], self.mix.inputs[0])  # the factor is clamped to 0..1
         self.links.new(self.background.outputs[0], output.inputs["Surface"])
+        self.shown: tuple[Sky, float, float] | None = None
         self.photographs = {name: _photograph(name) for name in hdris}
         if hdris:
             self.mapping, self.texture = nodes.new("ShaderNodeMapping"), nodes.new("ShaderNodeTexEnvironment")
@@ -334,6 +352,10 @@ class _SkyNodes:
             self.links.new(self.mapping.outputs["Vector"], self.texture.inputs["Vector"])
 
     def set(self, sky: Sky, azimuth_rad: float, factor: float) -> None:
+        azimuth_rad, factor = (azimuth_rad, factor) if sky.light == "hdri" else (0.0, 1.0)
+        if self.shown == (sky, azimuth_rad, factor):  # each value that is set costs as much as a solid of a scene
+            return
+        self.shown = (sky, azimuth_rad, factor)
         if sky.light == "hdri":
             self.texture.image, radiance = self.photographs[sky.hdri]
             self.mapping.inputs["Rotation"].default_value = (0.0, 0.0, azimuth_rad)

@@ -30,16 +30,16 @@ def fault(mask: np.ndarray, outline: np.ndarray, camera: Camera) -> str | None:
         outline: (n, 3) points whose convex hull the subject fills from side to side, world, metres.
         camera: of the picture.
     """
-    rows, columns = np.nonzero(mask)
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows):
         return "subject hidden"
     height, width = mask.shape
-    if rows.min() == 0 or columns.min() == 0 or rows.max() == height - 1 or columns.max() == width - 1:
+    if rows[0] == 0 or columns[0] == 0 or rows[-1] == height - 1 or columns[-1] == width - 1:
         return "subject cut"
     uv, _ = project(outline, camera.intrinsics(), camera.pose())
-    if (np.ptp(rows) + 1) * (np.ptp(columns) + 1) < LEAST_OUTLINE * np.ptp(uv, axis=0).prod():
+    if (rows[-1] - rows[0] + 1) * (columns[-1] - columns[0] + 1) < LEAST_OUTLINE * np.ptp(uv, axis=0).prod():
         return "subject hidden"
-    return "subject tiny" if len(rows) < LEAST_SHARE * mask.size else None
+    return "subject tiny" if np.count_nonzero(mask) < LEAST_SHARE * mask.size else None
 
 
 def faults(shots: list[Shot], masks: list[np.ndarray], outline: np.ndarray) -> list[str | None]:
