@@ -11,15 +11,16 @@ import email.utils
 import hashlib
 import math
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from actial.endpoint.asking import LONGEST_WAIT_S, MAX_COMPLETION_TOKENS, MAX_TOKENS, Ask, NoReply, Outcome, Reply, Server, parse_reply
+from actial.endpoint.rounds import Round
 from actial.errors import UserError
 
 if TYPE_CHECKING:
@@ -80,17 +81,17 @@ class Client:
         Raises:
             UserError: there is none, or it does not.
         """
-        asyncio.run(self._checked())
+        asyncio.run(self.checked())
 
     def ask_all(
         self, asks: Iterable[Ask], most_tokens: int | None = None, on_outcome: Callable[[int, Outcome], None] = lambda i, outcome: None
     ) -> list[Outcome]:
-        """Outcomes in the order of `asks`, which are taken one by one as their turn comes.
+        """Outcomes in the order of `asks`, which are taken one by one, a few (`server.concurrency`) ahead of their turn.
 
         Args:
             most_tokens: nothing more is used once replies have cost as many: an outcome is given only where those before it cost less, now or when they
                 were asked. What was under way by then is kept, not used.
-            on_outcome: called with the place and the outcome as each comes, in any order.
+            on_outcome: called with the place and the outcome soon after each comes, in any order.
 
         Raises:
             UserError: the server refuses all, has stopped answering, or does not count tokens while `most_tokens` needs it.
@@ -104,53 +105,25 @@ class Client:
             spent += outcome.n_tokens if isinstance(outcome, Reply) else 0
         return outcomes
 
-    async def _checked(self) -> None:
+    async def checked(self) -> None:
+        """See `check`; once it has answered it is not asked again."""
         if self._reachable:
             return
         if self.server is None:
             raise UserError(self.missing)
         async with _session(self.server) as session:
-            await _Talk(self.server, session, self.tally).probe()
+            await Talk(self.server, session, self.tally).probe()
         self._reachable = True
 
     async def _ask_all(self, asks: Iterator[tuple[int, Ask]], most_tokens: int | None, on_outcome: Callable[[int, Outcome], None]) -> dict[int, Outcome]:
-        found: dict[int, Outcome] = {}
-        spent = 0
-        probing = asyncio.Lock()
-        alike: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)  # the same asked twice at once waits for the first reply
-        concurrency = self.server.concurrency if self.server else 1
         async with _session(self.server) as session:
-            talk = None if self.server is None else _Talk(self.server, session, self.tally)
-
-            async def answer(ask: Ask) -> Outcome:
-                key = ask.key()
-                async with alike[key]:
-                    if (before := self.kept.get(key)) is not None:
-                        self.tally.n_kept += 1
-                        return before
-                    async with probing:
-                        await self._checked()
-                    assert talk is not None, "checked"
-                    outcome = await talk.reply(ask)
-                    if isinstance(outcome, Reply):
-                        self.kept.add(key, ask.name, outcome)
-                    return outcome
-
-            async def work() -> None:
-                nonlocal spent
-                while (most_tokens is None or spent < most_tokens) and (turn := next(asks, None)):
-                    outcome = await answer(turn[1])
-                    if isinstance(outcome, Reply):
-                        _refuse_uncounted(outcome, most_tokens)
-                        spent += outcome.n_tokens
-                    found[turn[0]] = outcome
-                    on_outcome(turn[0], outcome)
-
-            await _together([work() for _ in range(concurrency)])
-        return found
+            talk = None if self.server is None else Talk(self.server, session, self.tally)
+            asked = Round(self, talk, asks, most_tokens, on_outcome)
+            await asked.run(self.server.concurrency if self.server else 1)
+        return asked.found
 
 
-class _Talk:
+class Talk:
     """What the requests of one server share: its connections, its pauses, and whether it still answers."""
 
     def __init__(self, server: Server, session: ClientSession, tally: Tally) -> None:
@@ -158,7 +131,8 @@ class _Talk:
         self._not_before_s = 0.0
         self._slot_s = 0.0
         self._failed_in_a_row = 0
-        self._limit_name = MAX_TOKENS
+        self.limit_name = MAX_TOKENS
+        """What the server calls the limit of tokens."""
 
     async def probe(self) -> None:
         """Ask for the list of models; any answer but a refused key will do."""
@@ -171,7 +145,7 @@ class _Talk:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise UserError(f"nothing answers at {self._called()} ({_said(error)}): start the server, or give {self.server.url_setting} its address") from None
 
-    async def reply(self, ask: Ask) -> Outcome:
+    async def reply(self, ask: Ask, limit_name: str, body: bytes) -> Outcome:
         """One reply, or why there is none after all tries.
 
         A request that was told to wait (429) starts counting anew where others got replies meanwhile: it only stands in a queue.
@@ -183,7 +157,7 @@ class _Talk:
         while tries < self.server.tries:
             await self._turn()
             try:
-                reply = await self._once(ask)
+                reply = await self._once(ask, limit_name, body)
             except _Failed as failure:
                 last = failure
             else:
@@ -221,7 +195,7 @@ class _Talk:
             self._slot_s = slot_s + 60 / self.server.requests_per_minute
             await asyncio.sleep(slot_s - now_s)
 
-    async def _once(self, ask: Ask) -> Reply:
+    async def _once(self, ask: Ask, limit_name: str, body: bytes) -> Reply:
         """Send a request once; once more where the server calls the limit of tokens by another name, which is then used from the start.
 
         Raises:
@@ -230,17 +204,19 @@ class _Talk:
         """
         import aiohttp
 
-        url, limit_name = f"{self.server.url}/chat/completions", self._limit_name
+        url = f"{self.server.url}/chat/completions"
+        if limit_name != self.limit_name:  # it was made before the server said so
+            limit_name, body = self.limit_name, ask.body(self.limit_name)
         try:
-            async with asyncio.timeout(self.server.timeout_s), self.session.post(url, data=ask.body(limit_name), allow_redirects=False) as response:
+            async with asyncio.timeout(self.server.timeout_s), self.session.post(url, data=body, allow_redirects=False) as response:
                 data = await response.read()
         except TimeoutError:
             raise _Failed(f"none within {self.server.timeout_s:g} s") from None
         except (aiohttp.ClientError, OSError) as error:
             raise _Failed(f"connection lost ({type(error).__name__})") from None
         if response.status == 400 and limit_name == MAX_TOKENS and MAX_COMPLETION_TOKENS.encode() in data:
-            self._limit_name = MAX_COMPLETION_TOKENS
-            return await self._once(ask)
+            self.limit_name = MAX_COMPLETION_TOKENS
+            return await self._once(ask, limit_name, body)
         if response.status != 200:
             raise self._refused(response, data)
         if (reply := parse_reply(data)) is None:
@@ -301,17 +277,6 @@ def _proxy(url: str) -> str | None:
     return None if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme)
 
 
-async def _together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Run all; the first that raises ends the others."""
-    tasks = [asyncio.ensure_future(one) for one in work]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
 def _backoff_s(server: Server, name: str, tries: int) -> float:
     """Doubled each time, between half and all of it: requests that failed together do not come back together."""
     spread = hashlib.sha256(f"{name}/{tries}".encode()).digest()[0] / 255
@@ -331,11 +296,6 @@ def _retry_after_s(header: str | None) -> float | None:
             return None
         seconds = (date.replace(tzinfo=date.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
     return max(seconds, 0.0) if math.isfinite(seconds) else None
-
-
-def _refuse_uncounted(reply: Reply, most_tokens: int | None) -> None:
-    if most_tokens is not None and reply.prompt_tokens is None and reply.completion_tokens is None:
-        raise UserError("the server does not say how many tokens a reply took, so they cannot be kept below a limit: set the limit of tokens to null")
 
 
 def _said(error: BaseException) -> str:

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -67,6 +68,33 @@ def test_replies_come_in_order_with_no_more_at_once_than_allowed(tmp_path: Path)
     assert texts(outcomes) == [f"re: q{i}" for i in range(25)]
     assert 2 <= running.most_at_once <= 4
     assert (client.tally.n_asked, client.tally.n_kept, client.tally.tokens) == (25, 0, 25 * 120)
+
+
+def test_as_many_requests_as_are_under_way_are_made_ahead_and_the_caller_is_told_of_every_outcome(tmp_path: Path) -> None:
+    drawn: list[str] = []
+    seen: list[int] = []
+
+    def drawing() -> Iterator[Ask]:
+        for i in range(20):
+            drawn.append(f"q{i}")
+            yield ask(f"q{i}")
+
+    def slow(body: dict[str, Any], before: int) -> Answer:
+        give_up_s = time.monotonic() + 10
+        while not seen and len(drawn) < 8 and time.monotonic() < give_up_s:
+            time.sleep(0.01)
+        seen.append(len(drawn))
+        return echo(body, before)
+
+    told: dict[int, Outcome] = {}
+    with ScriptedServer(slow) as running, Replies(tmp_path / "m.jsonl") as kept:
+        client = Client(server_at(running), kept, "")
+        outcomes = client.ask_all(drawing(), on_outcome=told.__setitem__)
+        assert told == dict(enumerate(outcomes)) and len(told) == 20
+        assert all(n <= len(running.asked) + 4 for n in seen) and seen[0] == 8, "four under way, four ready"
+        with pytest.raises(ZeroDivisionError):
+            client.ask_all([ask("one more")], on_outcome=lambda i, outcome: 1 // 0)
+        assert len(kept) == 21, "what came is kept, whatever the caller does with it"
 
 
 def test_what_is_sent_is_what_openai_compatible_servers_read(tmp_path: Path) -> None:
