@@ -28,10 +28,10 @@ from actial.records import Mode
 from actial.report.benchmarks import benchmarks_section
 from actial.report.exports import write_results
 from actial.report.page import page
+from flows.results import INSTALLED_PROFILES as PROFILES
 from tasks import tracking
 
 PARAMS = Path("params.yaml")
-PROFILES = Path(__file__).resolve().parents[1] / "profiles"
 OUTSIDE = "single-gpu"
 """The profile whose settings hold where there is no params.yaml."""
 SCORES = "scores.json"

@@ -9,11 +9,13 @@ from pathlib import Path
 
 from actial.errors import UserError
 from actial.params import STAGES, load_params
+from flows.results import INSTALLED_PROFILES
 from tasks import versioning
 from tasks.body import durations_s, stage_spec
 
 PARAMS = Path("params.yaml")
 PROFILES = Path("profiles")
+"""Of the project; outside of one those hold that came with the program."""
 
 
 def plan() -> int:
@@ -75,25 +77,30 @@ def use(profile: str) -> int:
     Raises:
         UserError: there is no such profile, it is invalid, or params.yaml holds edits that stand nowhere else.
     """
-    source = PROFILES / f"{profile}.yaml"
-    known = sorted(p.stem for p in PROFILES.glob("*.yaml"))
+    folder = _profiles()
+    source = folder / f"{profile}.yaml"
+    known = sorted(p.stem for p in folder.glob("*.yaml"))
     if profile not in known:
         near = difflib.get_close_matches(profile, known, n=1, cutoff=0.0)
-        raise UserError(f"there is no profile {profile} in {PROFILES.resolve()}" + (f"; the nearest is {near[0]} (of {', '.join(known)})" if near else ""))
+        raise UserError(f"there is no profile {profile} in {folder.resolve()}" + (f"; the nearest is {near[0]} (of {', '.join(known)})" if near else ""))
     load_params(source)
     if PARAMS.exists() and not _is_saved(PARAMS):
         raise UserError(f"{PARAMS} holds edits that stand in no profile and no commit: commit it, or copy it to {PROFILES}/<name>.yaml, then use {profile}")
     unfinished = PARAMS.with_name(f".{PARAMS.name}.unfinished")
     shutil.copyfile(source, unfinished)
     unfinished.replace(PARAMS)
-    print(f"{PARAMS} is now profile {profile}; `actial plan` says what it would run")
+    print(f"{PARAMS} is now profile {profile}" + ("; `actial plan` says what it would run" if Path("dvc.yaml").exists() else ""))
     return 0
+
+
+def _profiles() -> Path:
+    return PROFILES if PROFILES.is_dir() else INSTALLED_PROFILES
 
 
 def _is_saved(path: Path) -> bool:
     """Whether this very content is a profile's, or stands in git."""
     content = path.read_bytes()
-    if any(profile.read_bytes() == content for profile in PROFILES.glob("*.yaml")):
+    if any(profile.read_bytes() == content for profile in _profiles().glob("*.yaml")):
         return True
     blob = subprocess.run(["git", "hash-object", str(path)], capture_output=True, text=True, check=False)
     return blob.returncode == 0 and subprocess.run(["git", "cat-file", "-e", blob.stdout.strip()], capture_output=True, check=False).returncode == 0
