@@ -77,8 +77,8 @@ def build_questions(scenes: Iterable[PosedScene], out: Path, settings: BuildQA, 
     Raises:
         UserError: no view has a camera pose, no pair is usable, no scene is of a family held out, or a split gets no question.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=out) as of_pairs, tempfile.TemporaryFile(dir=out) as of_triples:
+    room = next(folder for folder in (out, *out.parents) if folder.is_dir())  # `out` itself is made when there is something to write
+    with tempfile.TemporaryFile(dir=room) as of_pairs, tempfile.TemporaryFile(dir=room) as of_triples:
         triples = TripleFinder(settings, seed, of_triples)
         found = find_candidates(triples.watched(scenes), of_pairs, settings, seed)
         return _build(found, triples, out, settings, seed, store)
