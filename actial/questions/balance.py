@@ -56,6 +56,30 @@ def balanced(labels: np.ndarray, n_labels: int, seed: int, name: str, strata: np
     return np.sort(np.concatenate(chosen)) if chosen else shuffled
 
 
+def evenly_coupled(one: np.ndarray, other: np.ndarray, n_strata: int, seed: int, name: str) -> np.ndarray:
+    """Places, ascending, of the largest choice of couples whose ones lie in every stratum as often as their others do.
+
+    A couple leads from its other's stratum to its one's; as many are to lead into each as out of it, which is a circulation.
+
+    Args:
+        one, other: (n,) int below `n_strata`.
+        seed: root seed.
+        name: what is chosen from, for the generator.
+    """
+    shuffled = generator_for(seed, f"{name}/couples").permutation(len(one))
+    if not len(shuffled):
+        return shuffled
+    from scipy.optimize import LinearConstraint, milp
+
+    cell = (other * n_strata + one)[shuffled]
+    cells, available = np.unique(cell, return_counts=True)
+    led_from, led_to = np.divmod(cells, n_strata)
+    flow = np.eye(n_strata)[:, led_to] - np.eye(n_strata)[:, led_from]
+    solved = milp(-np.ones(len(cells)), integrality=np.ones(len(cells)), bounds=(0, available), constraints=LinearConstraint(flow, 0, 0))
+    keep = np.round(solved.x).astype(int)
+    return np.sort(np.concatenate([of_one[:n] for of_one, n in zip(_by_group(shuffled, cell), keep, strict=True)]))
+
+
 def _by_group(places: np.ndarray, group: np.ndarray) -> list[np.ndarray]:
     """The places of each group, groups ascending, each in the order given."""
     _, sizes = np.unique(group, return_counts=True)

@@ -15,7 +15,7 @@ from actial import ids
 from actial.errors import UserError
 from actial.params_questions import BuildQA
 from actial.questions.angle_options import with_options
-from actial.questions.balance import SPLITS, balanced, split_of_scenes
+from actial.questions.balance import SPLITS, balanced, evenly_coupled, split_of_scenes
 from actial.questions.cues import CUE_WORDS
 from actial.questions.kinds import KINDS, SIDES, TIED_CLASS, Kind
 from actial.questions.pairs import Candidates, find_candidates
@@ -24,7 +24,7 @@ from actial.questions.scan import PosedScene
 from actial.questions.spilled import blocks
 from actial.questions.three_views import ThreeViewKind
 from actial.questions.triples import Triple, TripleFinder
-from actial.questions.twins import LIKENESSES, off_middle, outline_changes, with_twins
+from actial.questions.twins import LIKENESSES, N_STRATA, altered_by_outline, off_middle, with_twins
 from actial.records import LETTERS, Cue, Question
 from actial.rng import generator_for
 from actial.shards import ViewStore
@@ -155,6 +155,9 @@ def _thinned(found: Candidates, held_out: Sequence[bool], split: np.ndarray, set
             if kind.asks_angle:
                 value = np.concatenate([chunk["value"][:, 0] for chunk in rows.chunks(here)] or [np.empty(0)])
                 chosen, labels, sizes_deg = with_options(value, label, settings.option_gap_deg, seed, name)
+            elif kind.name == "consistency" and settings.caliper is not None:
+                chosen = _untold(found, here, kind, seed, name)
+                labels, sizes_deg = label[chosen], np.zeros((len(chosen), 3), dtype=np.int16)
             else:
                 chosen = balanced(label, _n_right(kind, settings), seed, name, _strata(kind, found, here, settings))
                 labels, sizes_deg = label[chosen], np.zeros((len(chosen), 3), dtype=np.int16)
@@ -192,11 +195,22 @@ def _has_twin(found: Candidates, held_out: Sequence[bool], settings: BuildQA) ->
 
 
 def _strata(kind: Kind, found: Candidates, here: np.ndarray, settings: BuildQA) -> np.ndarray | None:
-    """(n,) within what a kind's answers must be equally frequent, so that what stays by twins, or was altered, is not told from the rest; None for nothing."""
-    if settings.caliper is None or not (kind.name == "consistency" or kind.labels == SIDES):
+    """(n,) within what a kind's answers must be equally frequent, so that what stays by twins is not told from the rest; None for nothing."""
+    if settings.caliper is None or kind.labels != SIDES:
         return None
-    steps = outline_changes if kind.name == "consistency" else off_middle
-    return np.concatenate([steps(chunk["layout"]) for chunk in found.rows.chunks(here)] or [np.empty(0, dtype=int)])
+    return np.concatenate([off_middle(chunk["layout"]) for chunk in found.rows.chunks(here)] or [np.empty(0, dtype=int)])
+
+
+def _untold(found: Candidates, here: np.ndarray, kind: Kind, seed: int, name: str) -> np.ndarray:
+    """Places in `here` of the pairs about an alteration that stay. An altered pair and the one of its scene that moved alike stay together or not at all, so
+    that no scene and no look at one picture tells them apart; and among those that stay no change of the outline does (`twins.altered_by_outline`).
+    """
+    rows = found.rows.read(here)
+    altered = rows["label"][:, 0] != kind.zero
+    stratum = altered_by_outline(rows["layout"], altered)
+    one, other = np.lexsort((~altered, rows["couple"], rows["scene"])).reshape(-1, 2).T
+    kept = evenly_coupled(stratum[one], stratum[other], N_STRATA, seed, name)
+    return np.sort(np.concatenate([one[kept], other[kept]]))
 
 
 def _n_right(kind: Kind, settings: BuildQA) -> int:

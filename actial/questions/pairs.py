@@ -29,6 +29,7 @@ CANDIDATE = np.dtype(
         ("kind", np.int8),
         ("first", np.int16),
         ("second", np.int16),
+        ("couple", np.int32),
         ("label", np.int8, 2),
         ("value", np.float64, 2),
         ("margin", np.float64, 2),
@@ -39,7 +40,8 @@ CANDIDATE = np.dtype(
     ]
 )
 """A pair of views that a kind asks about in both orders; entry 0 is (first, second), entry 1 (second, first). Views are numbers in their scene, labels
-places in the kind's `labels`. Layouts are those of the first and of the second picture. The sizes are zero until questions about angles get their options."""
+places in the kind's `labels`. Layouts are those of the first and of the second picture. Of the pairs of a scene about changes, two
+at a time are a couple: one across the states of the subject, and one within. The sizes are zero until questions about angles get their options."""
 IN_MEMORY = ("scene", "kind", "label")
 
 SCENES_AT_ONCE = 256
@@ -164,7 +166,7 @@ def _about_changes(kind: Kind, pairs: Sequence[Pair], batch: Sequence[PosedScene
     row = np.zeros(len(pairs), CANDIDATE)
     row["kind"] = list(KINDS).index(kind.name)
     for i, pair in enumerate(pairs):
-        scene = batch[pair.scene]
+        scene, row[i]["couple"] = batch[pair.scene], i // 2
         row[i]["scene"] = base + pair.scene
         row[i]["first"], row[i]["second"] = (ids.parse(scene.view_ids[view]).first for view in (pair.first, pair.second))
         row[i]["label"], row[i]["value"], row[i]["margin"] = kind.labels.index(pair.label), pair.residual_px, pair.margin

@@ -15,10 +15,11 @@ import numpy as np
 
 from actial.questions.cues import lowest_and_highest, slope
 
-LAYOUT = ("x", "y", "slope", "reach", "middle", "width", "height")
+LAYOUT = ("x", "y", "slope", "reach", "middle", "width", "height", "spread_x", "spread_y")
 """What a layout tells of a picture, in picture widths: where the subject's centre is, to the right and upward; how far to the right a part stands that is one
 standard deviation higher than the others; how far to the right of the lowest part the highest stands (heights are those of both pictures together). And of the
-box around the subject, how high the middle of its outline lies, and its outline's width and height, as logarithms."""
+box around the subject, how high the middle of its outline lies, and its outline's width and height, as logarithms; so are the standard deviations of where its
+parts stand."""
 
 
 class Likeness(NamedTuple):
@@ -46,12 +47,14 @@ _AT_ONCE = 1024
 _STEP = 0.04
 """Picture widths: where a subject sits is told apart this finely among pairs without twins."""
 
-_CHANGE = {"width": 0.12, "height": 0.12, "slope": 0.04}
-"""Of `LAYOUT`: shares, and picture widths."""
+_CHANGES = ("slope", "reach", "width", "height", "spread_x", "spread_y")
+"""Of `LAYOUT`: what a look at the outlines compares."""
+N_STRATA = 12
+_RIDGE = 1e-2
 
 
 def layouts(subject: tuple[np.ndarray, np.ndarray], parts: tuple[np.ndarray, np.ndarray], box: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-    """(n, 2, 7) layouts of both pictures of n pairs; 0 where something is not in both pictures.
+    """(n, 2, 9) layouts of both pictures of n pairs; 0 where something is not in both pictures.
 
     Args:
         subject: (n, 2) places of the subject's centre in the first and in the second pictures, see `cues.in_picture`.
@@ -65,7 +68,8 @@ def layouts(subject: tuple[np.ndarray, np.ndarray], parts: tuple[np.ndarray, np.
     for center, places, (left, right, lower, upper) in zip(subject, (first, second), (box[0].T, box[1].T), strict=True):
         x = places[..., 0]
         with np.errstate(divide="ignore"):
-            outline = (lower + upper) / 2, np.log(right - left), np.log(upper - lower)
+            spread = (np.log(_deviation(places[..., axis])) for axis in (0, 1))
+            outline = (lower + upper) / 2, np.log(right - left), np.log(upper - lower), *spread
         pictures.append(np.column_stack([center, slope(x, height), x[row, high] - x[row, low], *outline]))
     return np.nan_to_num(np.stack(pictures, axis=1), neginf=0.0)
 
@@ -79,22 +83,37 @@ def off_middle(layout: np.ndarray) -> np.ndarray:
     return np.asarray(nearer + (farther << 16))
 
 
-def outline_changes(layout: np.ndarray) -> np.ndarray:
-    """(n,) int: by how much the outline's width and height, and where its higher parts stand, change between the pictures, in steps of `_CHANGE`.
+def altered_by_outline(layout: np.ndarray, altered: np.ndarray) -> np.ndarray:
+    """(n,) int below `N_STRATA`: how much the outline's change speaks for an alteration, strata of the same size.
 
-    An altered object's outline mostly changes more than a moved camera does to it; among pairs of the same steps altered ones are as frequent as others.
+    What speaks for it is fitted to these very pairs: least squares on the sizes of the changes and their squares, the same in both orders. Among pairs of one
+    stratum nothing fitted so tells the altered from the others (the propensity score: Rosenbaum and Rubin, Biometrika 70, 1983).
+
+    Args:
+        altered: (n,) bool.
     """
-    change = (layout[:, 1] - layout[:, 0])[:, [LAYOUT.index(name) for name in _CHANGE]]
-    change = np.where(change[:, :1] < 0, -change, change)  # the same in both orders
-    steps = np.clip(np.round(change / list(_CHANGE.values())), -9, 9).astype(int) + 9
-    return np.asarray(steps @ [1, 100, 10_000])
+    change = np.abs(layout[:, 1] - layout[:, 0])[:, [LAYOUT.index(name) for name in _CHANGES]]
+    change = np.minimum(change / np.maximum(np.sqrt((change**2).mean(axis=0)), 1e-9), 5)
+    told = np.column_stack([np.ones(len(change)), change, change**2])
+    weights = np.linalg.solve(told.T @ told / len(told) + _RIDGE * np.eye(told.shape[1]), told.T @ (altered - 0.5) / len(told))
+    score = np.round(told @ weights, _DIGITS)
+    return np.asarray(np.digitize(score, np.quantile(score, np.arange(1, N_STRATA) / N_STRATA)))
+
+
+def _deviation(x: np.ndarray) -> np.ndarray:
+    """(n,) standard deviations of rows, NaN left out; NaN where nothing is left."""
+    known = ~np.isnan(x)
+    with np.errstate(invalid="ignore"):
+        n = known.sum(axis=1)
+        off = np.where(known, x - (np.where(known, x, 0).sum(axis=1) / n)[:, None], 0)
+        return np.asarray(np.sqrt((off**2).sum(axis=1) / n))
 
 
 def with_twins(layout: np.ndarray, caliper: float, like: Likeness = OF_SIDES) -> np.ndarray:
     """Places of the pairs that have a twin, ascending.
 
     Args:
-        layout: (n, 2, 7), see `layouts`, of pairs with the same answer.
+        layout: (n, 2, 9), see `layouts`, of pairs with the same answer.
         caliper: largest distance between a pair and its twin, over both layouts; `like` says what counts as 1.
         like: in what they are alike.
     """

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actial.questions.balance import SPLITS, balanced, evenly_ranked, split_of_scenes
+from actial.questions.balance import SPLITS, balanced, evenly_coupled, evenly_ranked, split_of_scenes
 from actial.questions.kinds import LEFT, NONE, RIGHT
 
 SHARES = {"train": 0.6, "rl": 0.2, "val": 0.05, "test": 0.15}
@@ -115,3 +115,13 @@ def test_within_strata_every_one_of_many_labels_is_equally_frequent(rows: list[t
     for stratum in range(3):
         counts = [int(np.count_nonzero(label[kept][strata[kept] == stratum] == place)) for place in range(5)]
         assert counts == [min(np.count_nonzero((label == place) & (strata == stratum)) for place in range(5))] * 5
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=40), st.integers(0, 3))
+@settings(max_examples=40)
+def test_couples_lead_into_every_stratum_as_often_as_out_of_it(couples: list[tuple[int, int]], seed: int) -> None:
+    one, other = np.array(couples, dtype=int).reshape(-1, 2).T
+    kept = evenly_coupled(one, other, 4, seed, "x")
+    assert len(set(kept.tolist())) == len(kept) and (np.diff(kept) > 0).all()
+    assert Counter(one[kept].tolist()) == Counter(other[kept].tolist())
+    assert set(np.flatnonzero(one == other).tolist()) <= set(kept.tolist()), "who leads nowhere stays"

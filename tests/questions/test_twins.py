@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from actial.questions.balance import evenly_coupled
 from actial.questions.probes import folds_by_scene, held_out_answers
-from actial.questions.twins import LAYOUT, LIKENESSES, layouts, off_middle, outline_changes, with_twins
+from actial.questions.twins import LAYOUT, LIKENESSES, N_STRATA, altered_by_outline, layouts, off_middle, with_twins
 
 N = 3000
 
@@ -70,11 +71,20 @@ def test_every_axis_has_a_likeness_of_its_own(quantity: str, told_by: str) -> No
     assert before > 0.64 and len(kept) > N / 10 and abs(_accuracy(layout[kept], "change") - 0.5) < 0.045
 
 
-def test_an_outline_changes_alike_in_both_orders() -> None:
-    layout = np.random.default_rng(1).normal(0, 0.3, size=(200, 2, len(LAYOUT)))
-    steps = outline_changes(layout)
-    np.testing.assert_array_equal(steps, outline_changes(layout[:, ::-1]))
-    assert len(np.unique(steps)) > 20 and len(np.unique(outline_changes(np.repeat(layout[:, :1], 2, axis=1)))) == 1
+def test_what_an_outlines_change_tells_of_an_alteration_is_evened_out() -> None:
+    """Altered ones change more: within a stratum they don't, and couples that stay are in every stratum as often altered as not."""
+    rng, n = np.random.default_rng(1), 3000
+    layout, altered = rng.normal(0, 0.1, size=(2 * n, 2, len(LAYOUT))), np.arange(2 * n) % 2 == 0
+    layout[altered, 1] += rng.normal(0, 0.15, size=(n, len(LAYOUT)))
+    stratum = altered_by_outline(layout, altered)
+    np.testing.assert_array_equal(stratum, altered_by_outline(layout[:, ::-1], altered))
+    assert stratum[altered].mean() > stratum[~altered].mean() + 1.5
+    kept = evenly_coupled(stratum[altered], stratum[~altered], N_STRATA, 7, "x")
+    of_altered, of_same = (np.bincount(of[kept], minlength=N_STRATA) for of in (stratum[altered], stratum[~altered]))
+    np.testing.assert_array_equal(of_altered, of_same)
+    assert len(kept) > n / 3
+    size = np.abs(layout[:, 1] - layout[:, 0])[:, 5:].sum(axis=1)
+    assert abs(size[altered][kept].mean() - size[~altered][kept].mean()) < 0.1 * size.std() < 0.3 * (size[altered].mean() - size[~altered].mean())
 
 
 def test_pairs_that_all_slide_one_way_have_none() -> None:
@@ -91,9 +101,9 @@ def test_layouts_are_of_points_in_both_pictures() -> None:
     box = (np.array([[0.1, 0.5, -0.9, -0.1]]), np.array([[0.2, 0.3, -0.7, -0.7]]))
     (one, other) = layouts(center, (first, second), box)[0]
     np.testing.assert_allclose(
-        one, [0.4, -0.5, 0.15, 0.3, -0.5, np.log(0.4), np.log(0.8)]
+        one, [0.4, -0.5, 0.15, 0.3, -0.5, np.log(0.4), np.log(0.8), np.log(0.15), np.log(0.3)]
     )  # of the two parts in both, the higher stands 0.3 to the right, one deviation above the mean 0.15
-    np.testing.assert_allclose(other, [0.0, 0.0, 0.05, 0.1, -0.7, np.log(0.1), 0.0])
+    np.testing.assert_allclose(other, [0.0, 0.0, 0.05, 0.1, -0.7, np.log(0.1), 0.0, np.log(0.05), np.log(0.3)])
     nowhere = layouts(center, (np.full((1, 2, 2), np.nan),) * 2, (np.full((1, 4), np.nan),) * 2)
     assert np.isfinite(nowhere).all()
 
