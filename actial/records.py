@@ -291,6 +291,8 @@ class Verdict:
     prompt_sha: str
     n_tokens: int
     """Tokens the model wrote."""
+    answer_logprob: float | None = None
+    """Natural logarithm of the probability that the model gave the tokens of its answer; None where it is not known (`evaluation.completions.Completion`)."""
 
 
 def subject_in_mask(objects: tuple[SceneObject, ...]) -> tuple[int, ...]:

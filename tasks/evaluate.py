@@ -270,7 +270,7 @@ def judge_models(items: Mapping[str, list[Item]], logs: Mapping[str, CompletionL
             written, sampling = logs[name].known[i.ask.key], i.ask.sampling
             number = None if sampling is None else sampling.number
             verdict = verdict_of(i.question, name, i.mode, written.text, written.n_tokens, sha, i.condition, number)
-            verdicts.setdefault((name, i.mode, i.condition), []).append(verdict)
+            verdicts.setdefault((name, i.mode, i.condition), []).append(replace(verdict, answer_logprob=written.answer_logprob))
     return verdicts
 
 

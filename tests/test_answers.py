@@ -29,6 +29,7 @@ from actial.answers import (
     is_well_formed,
     read_answer,
 )
+from actial.answers.parts import answer_span
 from actial.prompts import completion_text
 from actial.records import LETTERS, STRICT_RULES
 
@@ -158,3 +159,25 @@ def test_a_question_without_options_or_with_more_than_letters_is_a_bug(options):
 
 def test_unparsed_has_no_letter():
     assert not hasattr(Unparsed("ambiguous"), "letter")
+
+
+@pytest.mark.parametrize(
+    ("completion", "answer"),
+    [
+        ("<think>A or <answer>B</answer>?</think><answer> A </answer> B", "A"),
+        ("<answer>A</answer><answer>B</answer>", "B"),
+        ("<think>Hm. <answer>to the left</answer>", "to the left"),
+        ("<think></think> <ANSWER>A", "A"),
+        ("<answer>A</ans", "A"),
+        ("<think>A</think>B", None),
+        ("B", None),
+        ("<answer> </answer>", None),
+        ("", None),
+    ],
+)
+def test_where_an_answer_stands(completion, answer):
+    span = answer_span(completion)
+    assert (None if span is None else completion[slice(*span)]) == answer
+    if span is not None:
+        around = completion[: span[0]], completion[span[1] :]
+        assert around[0].rstrip().lower().endswith("<answer>") and (not around[1] or around[1].lstrip().startswith("</"))

@@ -147,7 +147,8 @@ def write_toy_records(outputs: Path, questions: list[Question]) -> None:
         texts = {model: [toy_completion(model, mode, i, q) for i, q in enumerate(questions)] for model in MODELS}
         texts |= {standin: standin_completions(standin, questions, mode, "letter", 7) for standin in STANDINS}
         for model, of_model in texts.items():
-            verdicts[model, mode] = [verdict_of(q, model, mode, text, len(text.split()), sha) for q, text in zip(questions, of_model, strict=True)]
+            found = [verdict_of(q, model, mode, text, len(text.split()), sha) for q, text in zip(questions, of_model, strict=True)]
+            verdicts[model, mode] = [replace(v, answer_logprob=-0.1 * (i % 8) if model in MODELS else None) for i, v in enumerate(found)]
     by_id = {q.question_id: q for q in questions}
     controls = {}
     for condition in CONTROLS:

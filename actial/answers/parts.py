@@ -53,6 +53,8 @@ class Part:
     """Whether it is what stands in an `<answer>`; else it is a conclusion without one."""
     places: tuple[str, ...]
     """Where it was found, if not where it should be: `thought`, `open` (its tag was never closed)."""
+    start: int
+    """Place of its first letter in the completion."""
 
     def rule(self, name: str) -> str:
         """The name of the rule that read it, with where it was found."""
@@ -65,8 +67,18 @@ def answering_part(completion: str) -> Part | Unparsed:
         return EMPTY
     thought, conclusion = _split_thought(completion)
     if conclusion.strip():
-        return _last_body(conclusion, ()) or Part(conclusion, False, ())
-    return _last_body(thought, ("thought",)) or (NOT_FOUND if _THINK_CLOSE.search(completion) else UNFINISHED)
+        start = len(completion) - len(conclusion)
+        return _last_body(conclusion, (), start) or Part(conclusion, False, (), start)
+    return _last_body(thought, ("thought",), 0) or (NOT_FOUND if _THINK_CLOSE.search(completion) else UNFINISHED)
+
+
+def answer_span(completion: str) -> tuple[int, int] | None:
+    """Where in a completion its answer begins and ends, white space left out; None where none stands in an `<answer>`."""
+    part = answering_part(completion)
+    if isinstance(part, Unparsed) or not part.is_body or not (body := part.text.strip()):
+        return None
+    start = part.start + part.text.index(body)
+    return start, start + len(body)
 
 
 def is_asserted(text: str, start: int, end: int) -> bool:
@@ -84,17 +96,17 @@ def _split_thought(completion: str) -> tuple[str, str]:
     return (completion, "") if _THINK_OPEN.search(completion) else ("", completion)
 
 
-def _last_body(text: str, places: tuple[str, ...]) -> Part | None:
-    """What stands in the last `<answer>`. None where there is no tag, or only closing ones."""
+def _last_body(text: str, places: tuple[str, ...], start: int) -> Part | None:
+    """What stands in the last `<answer>`. None where there is no tag, or only closing ones. `start`: place of `text` in the completion."""
     closed, opened = None, None
     for tag in _ANSWER_TAG.finditer(text):
         if tag[1] and opened is not None:
-            closed, opened = text[opened : tag.start()], None
+            closed, opened = (opened, tag.start()), None
         elif not tag[1]:
             opened = tag.end()
     if opened is not None and (text[opened:].strip() or closed is None):
-        return Part(_without_cut_tag(text[opened:]), True, (*places, "open"))
-    return None if closed is None else Part(closed, True, places)
+        return Part(_without_cut_tag(text[opened:]), True, (*places, "open"), start + opened)
+    return None if closed is None else Part(text[slice(*closed)], True, places, start + closed[0])
 
 
 def _without_cut_tag(text: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 N_BINS = 10
 
@@ -34,7 +35,32 @@ def calibration(confidences: Sequence[float], right: Sequence[float], weights: S
     p, y, w = (np.asarray(values, dtype=np.float64) for values in (confidences, right, weights))
     if not len(p):
         return Calibration(None, None, None)
-    in_bin = np.clip(np.ceil(p * N_BINS - 1e-9).astype(int) - 1, 0, N_BINS - 1)  # each bin with its upper end, the first with both, as in the paper
-    gaps = np.bincount(in_bin, weights=w * (y - p), minlength=N_BINS)
+    gaps = np.bincount(_bins_of(p), weights=w * (y - p), minlength=N_BINS)
     total = w.sum()
     return Calibration(float(np.sum(w * p) / total), float(np.sum(np.abs(gaps)) / total), float(np.sum(w * (p - y) ** 2) / total))
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Answers of like confidence: a point of a reliability diagram."""
+
+    up_to: float
+    """Upper end of the bin, which belongs to it."""
+    n: int
+    confidence: float
+    right: float
+    """Means of confidence and outcome."""
+
+
+def reliability(confidences: Sequence[float], right: Sequence[float], weights: Sequence[float]) -> list[Bin]:
+    """The bins that hold answers, from the least confident. Arguments as of `calibration`."""
+    p, y, w = (np.asarray(values, dtype=np.float64) for values in (confidences, right, weights))
+    of = _bins_of(p)
+    inside = ((place, of == place) for place in sorted(set(of.tolist())))
+    mean = lambda values, here: float(np.sum(values[here] * w[here]) / np.sum(w[here]))
+    return [Bin((place + 1) / N_BINS, int(here.sum()), mean(p, here), mean(y, here)) for place, here in inside]
+
+
+def _bins_of(p: NDArray[np.float64]) -> NDArray[np.int64]:
+    """(n,) places of bins, each with its upper end, the first with both, as in the paper."""
+    return np.clip(np.ceil(p * N_BINS - 1e-9).astype(np.int64) - 1, 0, N_BINS - 1)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
@@ -53,6 +53,10 @@ class Completion:
     """Tokens written, the end token not counted; 0 where a server does not say."""
     finish: str = ""
     """Why it ended: `stop`, or `length` where it was cut off; another word is the server's. Empty in logs of before this was kept."""
+    answer_logprob: float | None = field(default=None, compare=False)
+    """Natural logarithm of the probability that the model gave the tokens of its answer (what stands in the last `<answer>`), after all that it had written
+    before them. None of sampled completions, of those without an answer there, of servers, and in logs of before this was kept. Not compared: rounding
+    differs from batch to batch."""
 
 
 def ask(

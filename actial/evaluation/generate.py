@@ -5,6 +5,7 @@ What is written goes to the model's log batch by batch. Where machine setting `l
 
 from __future__ import annotations
 
+import bisect
 import functools
 import itertools
 import multiprocessing
@@ -19,6 +20,7 @@ import torch
 from tqdm import tqdm
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
+from actial.answers.parts import answer_span
 from actial.cluster.entry import ray_or_refuse
 from actial.evaluation.completions import Ask, Completion, append_completions
 from actial.jobs import die_with_parent
@@ -41,6 +43,8 @@ SHARED_MODEL_BYTES = 200_000_000
 BATCHES_IN_ORDER_OF_PICTURES = 4
 """Among so many batches of prompts of like length, those about the same pictures stand together."""
 GRAY = (128, 128, 128)
+LOGPROB_DECIMALS = 3
+"""Finer than any reader asks, and so coarse that the rounding of another batch hardly ever shows."""
 
 Append = Callable[[Sequence[Completion]], None]
 
@@ -232,14 +236,34 @@ def complete_batch(model: Any, processor: Any, asked: Batch, seen: Seen) -> list
         do_sample=False, num_beams=1, max_new_tokens=batch[0].max_new_tokens, eos_token_id=end_ids, pad_token_id=processor.tokenizer.pad_token_id
     )
     n_prompt = inputs["input_ids"].shape[1]
-    steering = LogitsProcessorList([] if batch[0].sampling is None else [_Sampler(batch, n_prompt, model.device)])
+    greedy = _Logprobs() if batch[0].sampling is None else None
+    steering = LogitsProcessorList([greedy or _Sampler(batch, n_prompt, model.device)])
     written = model.generate(**inputs, logits_processor=steering)[:, n_prompt:].tolist()
     completions = []
-    for one, tokens in zip(batch, written, strict=True):
+    for one, tokens, logprobs in zip(batch, written, greedy.by_row() if greedy else itertools.repeat(()), strict=bool(greedy)):
         kept = list(itertools.takewhile(lambda token: token not in end_ids, tokens))
         finish = "length" if len(kept) == one.max_new_tokens else "stop"
-        completions.append(Completion(one.key, processor.tokenizer.decode(kept, skip_special_tokens=True), len(kept), finish))
+        text = processor.tokenizer.decode(kept, skip_special_tokens=True)
+        completions.append(Completion(one.key, text, len(kept), finish, answer_logprob(processor, kept, text, logprobs) if greedy else None))
     return completions
+
+
+def answer_logprob(processor: Any, tokens: Sequence[int], text: str, logprobs: Sequence[float]) -> float | None:
+    """Of the tokens that any part of the answer in a completion's last `<answer>` stands in, see `Completion`; None where no answer is there.
+
+    Args:
+        tokens: of the completion, whose `text` they are.
+        logprobs: of each of them, or of more.
+    """
+    if (span := answer_span(text)) is None:
+        return None
+    ends = [0, *itertools.accumulate(map(len, processor.tokenizer.convert_ids_to_tokens(tokens)))]
+    length = ends.__getitem__
+    if ends[-1] != len(text):  # a letter of several tokens, or a token that is not shown: slower
+        length = lambda n: len(processor.tokenizer.decode(tokens[:n], skip_special_tokens=True))
+    places = range(len(tokens) + 1)
+    first, end = bisect.bisect_right(places, span[0], key=length) - 1, bisect.bisect_left(places, span[1], key=length)
+    return round(sum(logprobs[first:end]), LOGPROB_DECIMALS)
 
 
 def _opened(views: Pictures, view_id: str, hidden: bool) -> Image.Image:
@@ -247,6 +271,22 @@ def _opened(views: Pictures, view_id: str, hidden: bool) -> Image.Image:
     if hidden:
         picture.paste(GRAY, (0, 0, *picture.size))
     return picture
+
+
+class _Logprobs(LogitsProcessor):
+    """Notes how probable each token is that greedy decoding takes: all scores of all tokens would fill the memory."""
+
+    def __init__(self) -> None:
+        self.steps: list[torch.Tensor] = []
+        """(rows,) of each token written."""
+
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
+        """(rows, vocabulary) logits, as they are."""
+        self.steps.append(scores.amax(dim=-1) - scores.logsumexp(dim=-1))
+        return scores
+
+    def by_row(self) -> list[list[float]]:
+        return torch.stack(self.steps, dim=1).tolist()
 
 
 class _Sampler(LogitsProcessor):

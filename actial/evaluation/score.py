@@ -13,6 +13,8 @@ scores.json:
     angles       as cue, by the angle between the cameras instead (`RANGES`, degrees)
     controls     by model and condition (see `conditions`): left_out, and by group: n, accuracy, stderr, low, high, versus_chance, plain (the same questions
                  asked plainly), versus_plain (see `gains`)
+    certainty    by model, mode and group, of answers whose probability is known: n, right, confidence, ece, brier (see `calibration`), reliability (bins:
+                 up_to, n, confidence, right)
     sampled      n, temperature, and by model and group: n, greedy, mean, majority, best (each accuracy and stderr), votes, chance_best, unparsed
     benchmarks   where evaluate.benchmarks names any: see `benchmarks.results`
     families     where build_qa made any: see `families`
@@ -27,19 +29,21 @@ sum of the weights of a group's questions.
 
 Of n sampled completions of a question, *mean* is the share that is right, *best* whether any is, and *majority* whether the answer given most
 often is; unparsed ones do not vote, and of k answers given equally often each is taken to win 1/k of the time, as a drawn lot would have it.
-*Votes* is the `calibration` of the majority's answer by the share of completions that give it: no other confidences are recorded.
+*Votes* is the `calibration` of the majority's answer by the share of completions that give it; *certainty* that of the greedy answer by the probability which
+the model gave its tokens, after all that it had written before them.
 Guessing finds the right one of m options at least once in n tries with probability 1 - (1 - 1/m)^n (`chance_best`).
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from actial.answers import Answer, is_well_formed, read_answer
-from actial.evaluation.calibration import calibration
+from actial.evaluation.calibration import calibration, reliability
 from actial.evaluation.conditions import PLAIN, SAMPLED
 from actial.evaluation.gains import gain, gains_of_stages, judge_against_chance, judge_gains
 from actial.evaluation.groups import DIRECTIONAL, OVERALL, Group, groups_of
@@ -151,6 +155,10 @@ def score(questions: Sequence[Question], asked: Asked, set_aside: Mapping[str, i
         "primary": [asdict(endpoint) for endpoint in settings.primary],
         **by_stratum,
         "controls": controls,
+        "certainty": {
+            model: {mode: {name: _certainty(group, asked.plain[model, mode]) for name, group in groups.items()} for mode in by_mode}
+            for model, by_mode in of_models.items()
+        },
         "sampled": _sampled(questions, asked),
         "set_aside": dict(set_aside),
         "chance_bound": chance_bound,
@@ -247,6 +255,14 @@ def _controls(questions: Sequence[Question], asked: Asked, settings: Evaluate, r
                 }
         controls.setdefault(model, {})[condition] = {"left_out": asked.left_out.get(condition, 0), "groups": cells}
     return controls
+
+
+def _certainty(group: Group, verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """Of the answers in a group whose probability is known."""
+    known = [(v, w) for v, w in zip((verdicts[i] for i in group.places), group.weights, strict=True) if v.answer is not None and v.answer_logprob is not None]
+    of = [math.exp(v.answer_logprob or 0.0) for v, _ in known], [float(v.correct) for v, _ in known], [w for _, w in known]
+    share = sum(right * w for _, right, w in zip(*of, strict=True)) / sum(of[2]) if known else None
+    return {"n": len(known), "right": share, **asdict(calibration(*of)), "reliability": [asdict(found) for found in reliability(*of)]}
 
 
 def _sampled(questions: Sequence[Question], asked: Asked) -> dict[str, Any] | None:

@@ -35,6 +35,7 @@ def score_table(scores: Mapping[str, Any]) -> str:
         _comparisons(scores),
         _cue(scores),
         _angles(scores),
+        _certainty(scores),
         _sampled(scores),
         _families(scores),
         _controls(scores),
@@ -153,6 +154,24 @@ def _by_stratum(scores: Mapping[str, Any], name: str, strata: Sequence[str], sai
     counts = {kind: [f"{some[kind][stratum]['n']:,}" for stratum in strata] for kind in (OVERALL, *kinds)}
     rows.append(["questions", "", *(f"{n}  " for n in counts[OVERALL]), *(" / ".join(counts[kind]) for kind in kinds)])
     return said + "\n\n" + markdown_table(["model", "mode", *strata, *kinds], rows, text=[0, 1])
+
+
+def _certainty(scores: Mapping[str, Any]) -> str:
+    """Absent where no answer's probability is known."""
+    found = {model: {mode: by_mode[mode][OVERALL] for mode in _in_order(set(by_mode), first=MODES)} for model, by_mode in _ordered(scores["certainty"]).items()}
+    if not any(of["n"] for by_mode in found.values() for of in by_mode.values()):
+        return ""
+    rows = [
+        [model, mode, *(_percent(of[name]) for name in ("confidence", "right", "ece")), "n/a" if of["brier"] is None else f"{of['brier']:.3f}", f"{of['n']:,}"]
+        for model, by_mode in found.items()
+        for mode, of in by_mode.items()
+    ]
+    said = (
+        "How sure is it, and is it right as often? Sure: the mean probability that it gave the tokens of its answer, after all that it had written before;\n"
+        "ECE: how far that is from how often it is right, in points (expected calibration error, 10 bins); Brier: the mean squared distance;\n"
+        "answers: those whose probability is known (they stand in `<answer>`):"
+    )
+    return said + "\n\n" + markdown_table(["model", "mode", "sure", "right", "ECE", "Brier", "answers"], rows, text=[0, 1])
 
 
 def _sampled(scores: Mapping[str, Any]) -> str:

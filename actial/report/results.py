@@ -60,6 +60,11 @@ _STRATA = {
     "cue": ("2D cue", "Accuracy where the 2D cue agrees and where it misleads"),
     "angles": ("angle, degrees", "Accuracy by the angle between the cameras"),
 }
+_CERTAINTY = (
+    "The probability that a model gives the tokens of its answer, after all that it has written before: a chain of thought decides, so that the answer behind "
+    "it is nearly sure, right or wrong. Sure: its mean; ECE: how far it is from how often the answer is right (expected calibration error, ten bins); Brier: "
+    "the mean squared distance of the two. Of answers that stand in their tag; n/a where no probability is known."
+)
 _CONTROL_NAMES = {"first_only": "second gray", "second_only": "first gray", "same_twice": "first twice", "swapped": "other order", "blind": "no picture"}
 
 
@@ -82,6 +87,8 @@ def score_section(outputs: Outputs) -> Html:
         parts += [tag("h3", "Does it follow the flat picture?"), tag("p", _CUE, class_="faint"), _stratum_table(scores, "cue")]
     if any(cell["n"] for by_mode in scores["angles"].values() for of in by_mode.values() for cell in of["overall"].values()):
         parts += [tag("h3", "Is it harder the more the view changes?"), tag("p", _ANGLES, class_="faint"), _stratum_table(scores, "angles")]
+    if any(of["overall"]["n"] for by_mode in scores.get("certainty", {}).values() for of in by_mode.values()):
+        parts += [tag("h3", "How sure is it, and is it right as often?"), tag("p", _CERTAINTY, class_="faint"), _certainty_table(scores)]
     if scores["sampled"] is not None:
         n, temperature = scores["sampled"]["n"], scores["sampled"]["temperature"]
         parts += [tag("h3", "Teach or sharpen?"), tag("p", _SAMPLED.format(n=n, temperature=temperature), class_="faint"), _sampled_table(scores)]
@@ -169,6 +176,17 @@ def _baselines(scores: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """Those who read less than the pictures show, what needs less first."""
     first = ("text only", "first picture", "second picture")
     return sorted(scores["baselines"].items(), key=lambda entry: (entry[0] not in first, first.index(entry[0]) if entry[0] in first else 0, entry[0]))
+
+
+def _certainty_table(scores: Mapping[str, Any]) -> Html:
+    rows: list[list[object]] = []
+    for model, mode, by_group in _by_model(scores["certainty"]):
+        for group in _overall_first(by_group):
+            of = by_group[group]
+            brier = "n/a" if of["brier"] is None else f"{of['brier']:.3f}"
+            rows.append([tag("strong", model), mode, group, *(percent(of[name]) for name in ("confidence", "right", "ece")), brier, f"{of['n']:,}"])
+    header = ["model", "mode", "questions", "sure", "right", "ECE", "Brier", "answers"]
+    return table(header, rows, caption="Probability of answers, and how often they are right", numeric=range(3, len(header)), class_="scores")
 
 
 def _sampled_table(scores: Mapping[str, Any]) -> Html:

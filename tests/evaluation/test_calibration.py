@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actial.evaluation.calibration import Calibration, calibration
+from actial.evaluation.calibration import Bin, Calibration, calibration, reliability
 from actial.rng import generator_for
 
 answers = st.lists(st.tuples(st.integers(0, 8), st.booleans()), min_size=1, max_size=60)
@@ -31,13 +31,23 @@ def test_the_error_is_that_of_scikit_learns_bins(table):
     assert calibration(p, y, np.ones(len(p))).ece == pytest.approx(expected)
 
 
+@given(answers)
+def test_the_bins_are_those_that_the_error_is_made_of(table):
+    p, y = [k / 8 for k, _ in table], [float(right) for _, right in table]
+    bins = reliability(p, y, [1.0] * len(p))
+    assert sum(b.n for b in bins) == len(p) and [b.up_to for b in bins] == sorted({b.up_to for b in bins})
+    assert all(b.up_to - 0.1 - 1e-9 <= b.confidence <= b.up_to + 1e-9 for b in bins)
+    assert sum(b.n * abs(b.right - b.confidence) for b in bins) / len(p) == pytest.approx(calibration(p, y, [1.0] * len(p)).ece)
+
+
 def test_by_hand():
     """Two sure answers of which one is right, and one of 0.55 that is right, at half weight."""
     found = calibration([1.0, 1.0, 0.55], [1.0, 0.0, 1.0], [1.0, 1.0, 0.5])
     assert found.confidence == pytest.approx((1 + 1 + 0.275) / 2.5)
     assert found.ece == pytest.approx((2 * abs(0.5 - 1) + 0.5 * 0.45) / 2.5)
     assert found.brier == pytest.approx((0 + 1 + 0.5 * 0.45**2) / 2.5)
-    assert calibration([], [], []) == Calibration(None, None, None)
+    assert calibration([], [], []) == Calibration(None, None, None) and reliability([], [], []) == []
+    assert reliability([1.0, 1.0, 0.55], [1.0, 0.0, 1.0], [1.0, 3.0, 0.5]) == [Bin(0.6, 1, 0.55, 1.0), Bin(1.0, 2, 1.0, 0.25)]
 
 
 def test_who_knows_how_sure_to_be_has_no_error_but_that_of_few_answers():

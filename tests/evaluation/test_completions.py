@@ -16,6 +16,13 @@ def test_what_is_appended_is_read_back(tmp_path):
     assert CompletionLog(tmp_path / "a" / "log.jsonl").known == {c.key: c for c in DONE}
 
 
+def test_what_was_logged_before_probabilities_were_kept_is_read(tmp_path):
+    (tmp_path / "log.jsonl").write_text('{"key": "a", "text": "<answer>A</answer>", "n_tokens": 3}\n')
+    CompletionLog(tmp_path / "log.jsonl").append([Completion("b", "<answer>A</answer>", 3, "stop", -0.125)])
+    known = CompletionLog(tmp_path / "log.jsonl").known
+    assert {key: c.answer_logprob for key, c in known.items()} == {"a": None, "b": -0.125}
+
+
 def test_wherever_a_kill_cuts_the_last_line_the_whole_lines_survive_and_the_file_goes_on(tmp_path):
     log = CompletionLog(tmp_path / "whole.jsonl")
     log.append(DONE)

@@ -117,6 +117,50 @@ def test_each_picture_is_encoded_once_and_what_is_written_is_what_the_model_writ
             assert written[a.key].finish == ("length" if len(plain) == a.max_new_tokens else "stop")
 
 
+def test_the_probability_of_an_answer_is_what_the_model_gives_it_when_it_is_shown_the_whole(asked, tmp_path, monkeypatch):
+    """A random model writes no tags: the whole completion is taken for its answer, and put before the model at once."""
+    import torch
+
+    from actial.evaluation.generate import _opened, chat_text
+
+    assert all(c.answer_logprob is None for c in write(asked, tmp_path / "untagged", 8).values())
+    monkeypatch.setattr("actial.evaluation.generate.answer_span", lambda text: (0, len(text)))
+    written = write(asked, tmp_path / "tagged", 8, [*asked.asks, *sampled(asked, 1)])
+    assert {key for key, c in written.items() if c.answer_logprob is None} == {a.key for a in sampled(asked, 1)}, "samples have none"
+    for a in [a for a in asked.asks if a.mode == "direct" or a.hidden is not None or not a.view_ids]:
+        pictures = [_opened(asked.views, v, i == a.hidden) for i, v in enumerate(a.view_ids)]
+        prompt = asked.processor(text=[chat_text(asked.processor, a.messages)], images=pictures or None, return_tensors="pt")
+        n_prompt = prompt["input_ids"].shape[1]
+        tokens = asked.model.generate(**prompt, do_sample=False, max_new_tokens=a.max_new_tokens)
+        whole = prompt | {"input_ids": tokens, "attention_mask": torch.ones_like(tokens)}
+        if "mm_token_type_ids" in prompt:
+            whole["mm_token_type_ids"] = (tokens == asked.processor.image_token_id).int()
+        with torch.inference_mode():
+            logprobs = torch.log_softmax(asked.model(**whole).logits[0, n_prompt - 1 : -1].double(), dim=-1)
+        n = written[a.key].n_tokens
+        expected = logprobs.gather(1, tokens[0, n_prompt:, None])[:n].sum()
+        assert written[a.key].answer_logprob == pytest.approx(float(expected), abs=2e-3)
+
+
+def test_the_tokens_of_an_answer_are_those_that_it_stands_in(asked):
+    from actial.evaluation.generate import answer_logprob
+
+    tokenizer = asked.processor.tokenizer
+    for text, answer in (
+        ("<think>A or B.</think><answer>B</answer>", "B"),
+        ("<think>So é.</think>\n<answer> It moved to the left. </answer>", "It moved to the left."),
+        ("<answer>A", "A"),
+    ):
+        tokens = tokenizer(text, add_special_tokens=False)["input_ids"]
+        text = tokenizer.decode(tokens, skip_special_tokens=True)
+        ends = [len(tokenizer.decode(tokens[: n + 1], skip_special_tokens=True)) for n in range(len(tokens))]
+        start = text.rindex(answer)
+        inside = [n for n, (begins, ends_at) in enumerate(zip([0, *ends], ends, strict=False)) if begins < start + len(answer) and ends_at > start]
+        assert inside and answer_logprob(asked.processor, tokens, text, [-float(2**n) for n in range(len(tokens) + 3)]) == -sum(2.0**n for n in inside)
+    for text in ("<think>A or B.</think>B", "<answer> </answer>", "", "<think><answer>A</answer></think>So?"):
+        assert answer_logprob(asked.processor, tokenizer(text, add_special_tokens=False)["input_ids"], text, [-1.0] * 99) is None
+
+
 def test_questions_about_the_same_pictures_are_dealt_to_one_process(asked):
     from actial.evaluation.generate import _dealt
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from dataclasses import replace
 
 import pytest
@@ -49,6 +50,24 @@ def scored(questions, verdicts, set_aside=None, **asked):
 
 def numbers(cell):
     return {name: value for name, value in cell.items() if name not in ("low", "high", "versus_chance")}
+
+
+def test_certainty_is_of_the_answers_whose_probability_is_known():
+    """q1 and q2 ask one bit and count once in totals; q3 stands in no tag, q6 is no answer."""
+    logprobs = [math.log(0.9), math.log(0.55), None, None, math.log(0.9), math.log(0.3)]
+    plain = [replace(verdict_of(q, "sft", "direct", text, 3, "sha"), answer_logprob=logprob) for q, text, logprob in zip(HAND, WRITTEN, logprobs, strict=True)]
+    scores = scored(HAND, {("sft", "direct"): plain, ("oracle", "direct"): plain})
+    assert set(scores["certainty"]) == {"sft"}
+    of = scores["certainty"]["sft"]["direct"]
+    assert of["overall"]["n"] == 3 and of["overall"]["right"] == pytest.approx(1.5 / 2)
+    assert of["overall"]["confidence"] == pytest.approx((0.45 + 0.275 + 0.9) / 2)
+    assert of["overall"]["ece"] == pytest.approx((1.5 * 0.1 + 0.5 * 0.55) / 2)
+    assert [(b["up_to"], b["n"], b["right"]) for b in of["overall"]["reliability"]] == [(0.6, 1, 0.0), (0.9, 2, 1.0)]
+    assert (of["turn"]["n"], of["lateral"]["confidence"]) == (1, pytest.approx(0.9))
+    assert "How sure is it" in score_table(scores) and "|  75.0 |" in score_table(scores)
+    without = scores_of(HAND, WRITTEN)
+    none = {"n": 0, "right": None, "confidence": None, "ece": None, "brier": None, "reliability": []}
+    assert without["certainty"]["sft"]["direct"]["overall"] == none and "How sure" not in score_table(without)
 
 
 def test_scores_recomputed_by_hand():

@@ -139,6 +139,7 @@ def record(judged: Judged, benchmark: str, model: str, fingerprint: str) -> dict
         "completion": None if written is None else written.text,
         "finish": None if written is None else written.finish,
         "n_tokens": None if written is None else written.n_tokens,
+        "answer_logprob": None if written is None else written.answer_logprob,
         "answer": asdict(found.told) if isinstance(found.told, CameraMove) else found.told,
         "rule": found.rule,
         "correct": found.credit == 1,
