@@ -258,7 +258,7 @@ def answer_logprob(processor: Any, tokens: Sequence[int], text: str, logprobs: S
     if (span := answer_span(text)) is None:
         return None
     ends = [0, *itertools.accumulate(map(len, processor.tokenizer.convert_ids_to_tokens(tokens)))]
-    length = ends.__getitem__
+    length: Callable[[int], int] = ends.__getitem__
     if ends[-1] != len(text):  # a letter of several tokens, or a token that is not shown: slower
         length = lambda n: len(processor.tokenizer.decode(tokens[:n], skip_special_tokens=True))
     places = range(len(tokens) + 1)
