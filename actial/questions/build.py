@@ -205,6 +205,8 @@ def _untold(found: Candidates, here: np.ndarray, kind: Kind, seed: int, name: st
     """Places in `here` of the pairs about an alteration that stay. An altered pair and the one of its scene that moved alike stay together or not at all, so
     that no scene and no look at one picture tells them apart; and among those that stay no change of the outline does (`twins.altered_by_outline`).
     """
+    if not len(here):
+        return here
     rows = found.rows.read(here)
     altered = rows["label"][:, 0] != kind.zero
     stratum = altered_by_outline(rows["layout"], altered)
