@@ -19,7 +19,7 @@ from actial.errors import RefusedAsset, UserError
 from actial.shards import view_table
 from actial.views import committed, inside_assets
 from actial.views.asset_shelf import Look
-from actial.views.cameras import NoCameras
+from actial.views.cameras import NoCameras, labels_of
 from actial.views.committed import Plan
 from actial.views.inside_start import bpy
 from actial.views.inside_studio import Studio
@@ -82,6 +82,7 @@ def _rendering(job: dict[str, Any]) -> Callable[[str], dict[str, Any]]:
     plan, folder = Plan(**job["plan"]), Path(job["folder"])
     studio = Studio(plan)
     view_table(())  # pyarrow loads pandas for its first table
+    labels_of(tuple(plan.moves[: plan.views_per_scene - 1]))  # tried out once, which takes as long as ten scenes
     return lambda scene_id: _rendered(studio, plan, folder, scene_id)
 
 

@@ -31,7 +31,7 @@ from actial.jobs import die_with_parent
 from actial.views.memory import held_mb, share_mb
 
 RECYCLE_AFTER = 1000
-"""Things that a worker does before a fresh one takes its place: libraries leak (Blender 50 kB a scene), and a start costs little beside so many."""
+"""Things that a worker does before a fresh one takes its place: libraries leak (Blender 10 kB a scene), and a start costs little beside so many."""
 START_LIMIT_S = 300.0
 ATTEMPTS = 2
 MEMORY_EVERY_S = 0.5
