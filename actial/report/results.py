@@ -179,14 +179,16 @@ def _baselines(scores: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 
 def _certainty_table(scores: Mapping[str, Any]) -> Html:
-    rows: list[list[object]] = []
+    rows: dict[str, list[list[object]]] = {"overall": [], "by kind": []}
     for model, mode, by_group in _by_model(scores["certainty"]):
         for group in _overall_first(by_group):
             of = by_group[group]
             brier = "n/a" if of["brier"] is None else f"{of['brier']:.3f}"
-            rows.append([tag("strong", model), mode, group, *(percent(of[name]) for name in ("confidence", "right", "ece")), brier, f"{of['n']:,}"])
-    header = ["model", "mode", "questions", "sure", "right", "ECE", "Brier", "answers"]
-    return table(header, rows, caption="Probability of answers, and how often they are right", numeric=range(3, len(header)), class_="scores")
+            row: list[object] = [tag("strong", model), mode, group, *(percent(of[name]) for name in ("confidence", "right", "ece")), brier, f"{of['n']:,}"]
+            rows["overall" if group == "overall" else "by kind"].append(row)
+    header, caption = ["model", "mode", "questions", "sure", "right", "ECE", "Brier", "answers"], "Probability of answers, and how often they are right"
+    overall, by_kind = (table(header, rows[part], caption=f"{caption}, {part}", numeric=range(3, len(header)), class_="scores") for part in rows)
+    return join([overall, tag("details", tag("summary", "By kind, and in other groups"), by_kind)])
 
 
 def _sampled_table(scores: Mapping[str, Any]) -> Html:
