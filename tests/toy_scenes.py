@@ -151,7 +151,7 @@ def make_project(root: Path, n_scenes: int, **changes: object) -> Path:
     for name in ("actial", "tasks", "assets"):
         (root / name).symlink_to(REPO / name)
     shutil.copy(REPO / "dvc.yaml", root)
-    for name in ("assets", "captures", "external/benchmarks"):
+    for name in ("assets", "captures", "external"):
         (root / "data" / name).mkdir(parents=True)
     params = yaml.safe_load((REPO / "profiles/tiny.yaml").read_text(encoding="utf-8"))
     design = yaml.safe_load((REPO / "profiles/single-gpu.yaml").read_text(encoding="utf-8"))

@@ -325,8 +325,8 @@ def test_from_views_to_a_models_answers_about_three_pictures(tmp_path: Path) -> 
     }
     root = make_project(tmp_path / "project", 0, **changes)
     write(root / "outputs/render_views/views", [view for index in range(36) for view in toy_views(index, n_views=10)])
-    for stage in ("sft", "grpo"):
-        (root / "outputs" / stage).mkdir()
+    for folder in ("outputs/sft", "outputs/grpo", "data/external/benchmarks"):
+        (root / folder).mkdir()
     for stage in ("build_qa", "cold_start_mix", "evaluate"):
         done = run_stage(root, stage)
         assert done.returncode == 0, done.stderr
