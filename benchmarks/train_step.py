@@ -117,7 +117,15 @@ def _bare(stage: str, plan: Any, rows: list[Any], order: list[int], arguments: d
     for row in rows:
         turns = chat_turns(row.messages)
         split = {"prompt": turns[:-1], "completion": turns[-1:]} if stage == "sft" else {"prompt": turns}
-        split |= {} if stage == "sft" else {"question_id": row.question_id, "mode": row.mode, "options": list(row.options), "truth": row.truth}
+        asked = {
+            "question_id": row.question_id,
+            "kind": row.kind,
+            "mode": row.mode,
+            "options": list(row.options),
+            "truth": row.truth,
+            "view_ids": list(row.view_ids),
+        }
+        split |= {} if stage == "sft" else asked
         columns.append({"images": [views.picture(v) for v in row.view_ids], **split})
     dataset = Dataset.from_list(columns).select(order)
     model = Qwen2_5_VLForConditionalGeneration.from_pretrained(plan.source, attn_implementation=plan.params.model.attention)
@@ -125,7 +133,7 @@ def _bare(stage: str, plan: Any, rows: list[Any], order: list[int], arguments: d
     if stage == "sft":
         SFTTrainer(args=SFTConfig(**arguments), **common).train()
     else:
-        GRPOTrainer(args=GRPOConfig(**arguments), reward_funcs=[grpo.format_reward, grpo.accuracy_reward], **common).train()
+        GRPOTrainer(args=GRPOConfig(**arguments), reward_funcs=grpo.reward_functions(plan), **common).train()
 
 
 def _cpu_s_per_step(run: Run, steps: int) -> float:

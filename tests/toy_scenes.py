@@ -17,7 +17,8 @@ import yaml
 from actial import ids
 from actial.geometry.poses import look_at, rotated_about
 from actial.geometry.projection import intrinsics
-from actial.params import Evaluate, load_params
+from actial.params import load_params
+from actial.params_evaluation import Evaluate
 from actial.params_questions import BANDS, BuildQA
 from actial.records import Camera, SceneObject, View
 from actial.rng import generator_for

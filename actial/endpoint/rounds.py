@@ -56,13 +56,13 @@ class Round:
         """Ask until nothing is left, or what came has cost enough."""
         self._working = self._ahead = concurrency
         self._something_waits.set()
-        await together([*(self._work() for _ in range(concurrency)), self._in_lulls()])
+        await _together([*(self._work() for _ in range(concurrency)), self._in_lulls()])
 
     async def _work(self) -> None:
         while turn := self._next():
             outcome = await self._answer(turn)
             if isinstance(outcome, Reply):
-                refuse_uncounted(outcome, self.most_tokens)
+                _refuse_uncounted(outcome, self.most_tokens)
                 self._spent += outcome.n_tokens
             self.found[turn.place] = outcome
             self._untold.append(turn.place)
@@ -85,9 +85,12 @@ class Round:
 
     def _next(self) -> Ready | None:
         """The next request in the order of `asks`; None where there is no other, or no more is to be spent."""
-        if self.most_tokens is not None and self._spent >= self.most_tokens:
+        if self._is_spent():
             return None
         return self._ready.popleft() if self._ready else self._made_ready()
+
+    def _is_spent(self) -> bool:
+        return self.most_tokens is not None and self._spent >= self.most_tokens
 
     def _made_ready(self) -> Ready | None:
         if (turn := next(self.asks, None)) is None:
@@ -109,14 +112,13 @@ class Round:
 
     def _make_one_ready(self) -> bool:
         """Whether there was one to make."""
-        spent = self.most_tokens is not None and self._spent >= self.most_tokens
-        made = self._made_ready() if len(self._ready) < self._ahead and self._working and not spent else None
+        made = self._made_ready() if len(self._ready) < self._ahead and self._working and not self._is_spent() else None
         if made:
             self._ready.append(made)
         return made is not None
 
 
-async def together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+async def _together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
     """Run all; the first that raises ends the others."""
     tasks = [asyncio.ensure_future(one) for one in work]
     try:
@@ -127,6 +129,6 @@ async def together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def refuse_uncounted(reply: Reply, most_tokens: int | None) -> None:
+def _refuse_uncounted(reply: Reply, most_tokens: int | None) -> None:
     if most_tokens is not None and reply.prompt_tokens is None and reply.completion_tokens is None:
         raise UserError("the server does not say how many tokens a reply took, so they cannot be kept below a limit: set the limit of tokens to null")

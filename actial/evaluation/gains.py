@@ -16,7 +16,7 @@ from typing import Any
 
 from actial.comparisons import margin_test, paired_comparison
 from actial.evaluation.groups import Group
-from actial.params import Endpoint
+from actial.params_evaluation import Endpoint
 from actial.records import Mode, Verdict
 from actial.rng import generator_for
 from actial.stats import ABOVE, BELOW, LEVEL, UNDECIDED, Mean, benjamini_hochberg, holm

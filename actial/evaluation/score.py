@@ -49,7 +49,7 @@ from actial.evaluation.gains import gain, gains_of_stages, judge_against_chance,
 from actial.evaluation.groups import DIRECTIONAL, OVERALL, Group, groups_of
 from actial.evaluation.standins import STANDINS, majority_labels
 from actial.ids import question_of
-from actial.params import Evaluate
+from actial.params_evaluation import Evaluate
 from actial.records import STRICT_RULES, Mode, Question, Verdict, is_viewpoint
 from actial.stats import chance_test, wilson_interval
 

@@ -6,6 +6,7 @@ kinds that are told by two parts in short or whole sentences; the others are in 
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterable
 
@@ -61,18 +62,19 @@ def share_of_true_claims(chain: str, kind: str, first: View, second: View, grid:
     """
     if not (kind in _RULES or kind in KINDS) or not all(view.objects and view.camera.T_world_cam for view in (first, second)):
         return None
-    scene, stated, facts = scene_of(first, second, grid, slack_cells), list[str](), Facts()
-    claims = _clauses(chain) if kind in _RULES else sentences_of(chain)
+    scene = scene_of(first, second, grid, slack_cells)
+    check: Callable[[str], None]
+    if kind in _RULES:
+        claims, stated = _clauses(chain), list[str]()
+        check = lambda claim: _check(claim, kind, scene, stated)
+    else:
+        claims, facts = sentences_of(chain), Facts()
+        check = lambda claim: check_claim(claim, scene, facts)
     n_true = 0
     for claim in dict.fromkeys(claims):
-        try:
-            if kind in _RULES:
-                _check(claim, kind, scene, stated)
-            else:
-                check_claim(claim, scene, facts)
-        except FalseClaim:
-            continue
-        n_true += 1
+        with contextlib.suppress(FalseClaim):
+            check(claim)
+            n_true += 1
     return n_true / len(claims)
 
 

@@ -186,8 +186,10 @@ def _certainty_table(scores: Mapping[str, Any]) -> Html:
             brier = "n/a" if of["brier"] is None else f"{of['brier']:.3f}"
             row: list[object] = [tag("strong", model), mode, group, *(percent(of[name]) for name in ("confidence", "right", "ece")), brier, f"{of['n']:,}"]
             rows["overall" if group == "overall" else "by kind"].append(row)
-    header, caption = ["model", "mode", "questions", "sure", "right", "ECE", "Brier", "answers"], "Probability of answers, and how often they are right"
-    overall, by_kind = (table(header, rows[part], caption=f"{caption}, {part}", numeric=range(3, len(header)), class_="scores") for part in rows)
+    header = ["model", "mode", "questions", "sure", "right", "ECE", "Brier", "answers"]
+    overall, by_kind = (
+        table(header, rows[part], caption=f"Probability and accuracy of answers {part}", numeric=range(3, len(header)), class_="scores") for part in rows
+    )
     return join([overall, tag("details", tag("summary", "By kind, and in other groups"), by_kind)])
 
 

@@ -108,7 +108,7 @@ def train(plan: TrainingPlan) -> None:
         args=GRPOConfig(**grpo_arguments(plan, all(row.view_ids for row in rows))),
         train_dataset=grpo_dataset(plan, order),
         processing_class=processor,
-        reward_funcs=[function for function, _ in _rewards(plan)],
+        reward_funcs=reward_functions(plan),
         peft_config=adapters(settings),
         optimizers=optimizers(model, settings.optimizer),
     )
@@ -138,15 +138,19 @@ def grpo_arguments(plan: TrainingPlan, all_have_pictures: bool) -> dict[str, Any
         "scale_rewards": settings.scale_rewards,
         "epsilon": settings.epsilon,
         "beta": settings.beta,
-        "reward_weights": [weight for _, weight in _rewards(plan)],
+        "reward_weights": [settings.reward_weights[name] for name in _rewarded(plan)],
     }
 
 
-def _rewards(plan: TrainingPlan) -> list[tuple[Any, float]]:
-    """What is rewarded, and by how much; checking claims takes time, so it is left out where it counts nothing."""
-    weights = plan.params.grpo.reward_weights
-    always = [(format_reward, weights["format"]), (accuracy_reward, weights["accuracy"])]
-    return [*always, (claims_reward_of(plan), weights["claims"])] if weights["claims"] else always
+def reward_functions(plan: TrainingPlan) -> list[Callable[..., Any]]:
+    """What is rewarded, in the form that TRL calls, in the order of `grpo_arguments`' weights."""
+    always: list[Callable[..., Any]] = [format_reward, accuracy_reward]
+    return [*always, *([claims_reward_of(plan)] if "claims" in _rewarded(plan) else [])]
+
+
+def _rewarded(plan: TrainingPlan) -> list[str]:
+    """Names of the rewards; checking claims takes time, so it is left out where it counts nothing."""
+    return ["format", "accuracy", *(["claims"] if plan.params.grpo.reward_weights["claims"] else [])]
 
 
 def _check_prompts(trainer: Any, processor: Any, model: Any, rows: list[Any]) -> None:

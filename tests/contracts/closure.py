@@ -15,6 +15,7 @@ EXEMPT = {
     "actial/jobs.py",
     "actial/machine.py",
     "actial/params.py",
+    "actial/params_evaluation.py",
     "actial/params_external.py",
     "actial/params_questions.py",
     "actial/params_views.py",

@@ -16,6 +16,7 @@ BASE = {
     "ids",
     "rng",
     "params",
+    "params_evaluation",
     "params_external",
     "params_questions",
     "params_views",

@@ -9,7 +9,8 @@ from toy_evaluation import ROOT, toy_questions
 from toy_scenes import toy_settings, write_toy_views
 
 from actial.evaluation.conditions import CONTROLS, posed
-from actial.params import Controls, load_params
+from actial.params import load_params
+from actial.params_evaluation import Controls
 from actial.prompts import IMAGE_MARK, prompt_messages
 from actial.questions.build import build_questions
 from actial.questions.scan import scan_scenes

@@ -12,7 +12,8 @@ from actial.evaluation.groups import DIRECTIONAL, OVERALL, TWO_D
 from actial.evaluation.score import RANGES, Asked, majority_of, score, verdict_of
 from actial.evaluation.standins import STANDINS, majority_labels, standin_completions
 from actial.evaluation.tables import accuracy_rows, score_table, summary
-from actial.params import Endpoint, load_params
+from actial.params import load_params
+from actial.params_evaluation import Endpoint
 from actial.records import LETTERS, Question
 
 SETTINGS = replace(load_params(ROOT / "profiles" / "tiny.yaml").evaluate, primary=(Endpoint("sft - base", "direct", "overall"),))
