@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -26,7 +27,7 @@ from actial.views.launcher import Launcher
 from actial.views.progress import ViewProgress
 from actial.views.scenes import Scene
 from actial.views.staging import NoRoom
-from actial.views.supervisor import Done
+from actial.views.supervisor import LOST, Done
 from actial.views.visibility import HiddenSubject
 from tasks import body
 from tasks.body import Job, Made
@@ -43,11 +44,13 @@ def make(job: Job) -> Made:
     folder = job.scratch / "scenes"
     folder.mkdir(parents=True, exist_ok=True)
     committed.sweep(folder)
+    shutil.rmtree(job.scratch / "logs" / LOST, ignore_errors=True)
     whole, refused, facts = (_photographed if job.params.render_views.backend == "captures" else _composed)(job, folder)
     with ViewWriter(job.out / "views", job.params.render_views.shard_mb) as writer:
         for scene_id in whole:
             writer.add_table(committed.read(folder, scene_id))
             refused.update({f"views ({reason})": n for reason, n in committed.left_out(folder, scene_id).items()})
+    _keep_lost_logs(job)
     (job.out / CONTACT_SHEET).write_bytes(encode_png(contact_sheet(folder, whole)))
     return Made(counts={"scenes": len(whole), "views": writer.n_views}, refused=dict(sorted(refused.items())), look=CONTACT_SHEET, facts=facts)
 
@@ -106,6 +109,19 @@ def _photographed(job: Job, folder: Path) -> tuple[list[str], Counter[str], dict
         refused.update({f"pictures ({reason})": n for reason, n in (note.set_aside or {}).items()})
         refused.update({f"masks ({reason})": n for reason, n in (note.masks_set_aside or {}).items()})
     return [note.scene_id for note in notes if not note.refused], refused, {}
+
+
+def _keep_lost_logs(job: Job) -> None:
+    """Scratch goes away at the end: what workers logged over what they were lost over stays beside it until the next run ends."""
+    logs, kept = job.scratch / "logs" / LOST, job.scratch.parent / LOST
+    shutil.rmtree(kept, ignore_errors=True)
+    if logs.is_dir():
+        logs.rename(kept)
+        n = len(list(kept.iterdir()))
+        print(
+            f"render_views: workers were lost over {n} thing{'s' if n > 1 else ''} (crashed, hung, or took too much memory): their logs are in {kept}",
+            flush=True,
+        )
 
 
 def contact_sheet(folder: Path, scene_ids: list[str]) -> np.ndarray:

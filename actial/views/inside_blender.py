@@ -26,6 +26,7 @@ from actial.views.inside_studio import Studio
 from actial.views.render_devices import GPU_KINDS, RenderDevice, gpus_of
 from actial.views.staging import NoRoom
 from actial.views.visibility import HiddenSubject
+from actial.views.worker_log import WorkerLog
 
 
 def _take_device(wanted: str, slot: int) -> dict[str, Any]:
@@ -67,9 +68,12 @@ def serve(reply_fd: int) -> None:
         except UserError as error:
             print(json.dumps({"mistake": str(error)}), file=replies)
             return
+        log = WorkerLog()
         print(json.dumps({"ready": True, "cpu_s": time.process_time()} | device), file=replies)
         for line in sys.stdin:
-            print(json.dumps(do(line.strip())), file=replies)
+            reply = do(line.strip())
+            log.drop_progress()
+            print(json.dumps(reply), file=replies)
 
 
 def _looking(job: dict[str, Any]) -> Callable[[str], dict[str, Any]]:

@@ -32,7 +32,7 @@ class Launcher:
             ray_or_refuse(machine)
             from actial.views.ray_launcher import RayLauncher
 
-            return RayLauncher(self._job, machine, self._limit_s, self._announce).work(names)
+            return RayLauncher(self._job, self._logs, machine, self._limit_s, self._announce).work(names)
         renderers = Renderers(self._job, self._logs, machine.workers, self._limit_s, memory_mb=machine.worker_memory_mb, device=machine.render_device)
         renderers.on_devices = self._announce
         return renderers.work(names)

@@ -23,7 +23,7 @@ from actial.errors import UserError
 from actial.machine import Machine
 from actial.views import carried, committed
 from actial.views.blender import Renderers
-from actial.views.supervisor import ATTEMPTS, Done, Job
+from actial.views.supervisor import ATTEMPTS, LOST, Done, Job
 
 
 @dataclass
@@ -31,6 +31,8 @@ class RayLauncher:
     """Does a job with actors of a Ray cluster; the same words as `Supervisor`."""
 
     job: Job
+    logs: Path
+    """Folder whose `LOST` gets the logs of Blender processes that nodes lost."""
     machine: Machine
     limit_s: float
     on_devices: Callable[[list[str]], None]
@@ -51,6 +53,9 @@ class RayLauncher:
                     continue
                 for path, data in reply["files"].items():
                     committed.write_whole(Path(carried.output_of(self.job)) / path, data)
+                if reply["log"]:
+                    (self.logs / LOST).mkdir(parents=True, exist_ok=True)
+                    (self.logs / LOST / f"{name}.log").write_bytes(reply["log"])
                 yield Done(name, reply["refused"])
 
     def _crew(self, n_names: int) -> Crew[str]:
@@ -81,6 +86,7 @@ class RayWorker:
         self._folder = Path(tempfile.mkdtemp(prefix="actial-"))
         self._made = self._folder / "made"
         self._made.mkdir()
+        self._logs = self._folder / "logs"
         self._job, self._moved = job, {carried.output_of(job): str(self._made)}
         self._limit_s, self._device, self._memory_mb = limit_s, device, memory_mb
         self._sent: set[str] = set()
@@ -101,15 +107,16 @@ class RayWorker:
         return {}
 
     def _start(self) -> Generator[Done, None, None]:
-        job, logs = carried.with_folders(self._job, self._moved), self._folder / "logs"
-        renderer = Renderers(job, logs, 1, self._limit_s, memory_mb=self._memory_mb, device=self._device, on_devices=self._devices.extend)
+        job = carried.with_folders(self._job, self._moved)
+        renderer = Renderers(job, self._logs, 1, self._limit_s, memory_mb=self._memory_mb, device=self._device, on_devices=self._devices.extend)
         return renderer.work(iter(lambda: self._next, None))  # asks for the next name when `make` has been called again
 
     def make(self, name: str) -> dict[str, Any]:
         """Do one thing.
 
         Returns:
-            {"refused": reason or None, "files": bytes by path, "device": what it was made on, "node": where}, or what is to be raised by the launcher.
+            {"refused": reason or None, "files": bytes by path, "log": bytes of a process that was lost over it, if any, "device": what it was made on,
+            "node": where}, or what is to be raised by the launcher.
         """
         self._next = name
         self._work = self._work or self._start()
@@ -123,7 +130,9 @@ class RayWorker:
         files = {path: (self._made / path).read_bytes() for path in folders.listing(self._made) if path not in self._sent}
         for path in files:
             (self._made / path).unlink()
-        return {"refused": done.refused, "files": files, "device": self._devices[0], "node": node_id()}
+        lost = self._logs / LOST / f"{name}.log"
+        log = lost.read_bytes() if lost.exists() else b""
+        return {"refused": done.refused, "files": files, "log": log, "device": self._devices[0], "node": node_id()}
 
     def close(self) -> None:
         """End the worker process and leave nothing behind."""

@@ -38,6 +38,8 @@ MEMORY_EVERY_S = 0.5
 LEAVE_LIMIT_S = 10.0
 """A worker that is sent home, or closed its replies by itself, has so long to end: to write its traceback, for one."""
 LAST_LINES = 20
+LOST = "lost"
+"""Folder, among the logs, of the logs of workers that died, hung, or took too much memory over something."""
 
 Job = dict[str, Any]
 """What workers are told before anything else, as JSON."""
@@ -84,7 +86,8 @@ class Supervisor:
 
     job: Job
     logs: Path
-    """Folder of each worker's standard output and error; a worker in the place of another begins its file anew."""
+    """Folder of each worker's standard output and error. A worker in the place of another begins its file anew; that of one that was lost is kept in `LOST`,
+    under the name of what it had in hand."""
     n_workers: int
     """0 for one a CPU core."""
     limit_s: float
@@ -147,7 +150,7 @@ class Supervisor:
     def _start(self, slot: int) -> None:
         read_fd, write_fd = os.pipe()
         log = self.logs / f"worker-{slot}.log"
-        with log.open("wb") as out:
+        with log.open("w+b") as out:
             process = subprocess.Popen(
                 [sys.executable, "-m", self.module, str(write_fd)],
                 stdin=subprocess.PIPE,
@@ -155,7 +158,7 @@ class Supervisor:
                 stderr=out,
                 pass_fds=[write_fd],
                 preexec_fn=lambda: die_with_parent(signal.SIGKILL),
-                env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+                env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONFAULTHANDLER": "1"},  # a crash says where, in the log
             )
         os.close(write_fd)
         worker = Worker(slot, process, read_fd, log, time.monotonic() + START_LIMIT_S)
@@ -242,6 +245,9 @@ class Supervisor:
                 raise UserError(f"{self.software} does not start ({lines[-1]}; full text in {worker.log}){self._remedy(lines)}")
         name = worker.in_hand
         if name is not None:
+            kept = self.logs / LOST / f"{name}.log"
+            kept.parent.mkdir(exist_ok=True)
+            worker.log.replace(kept)
             attempt = self._attempts[name] = self._attempts.get(name, 0) + 1
             if attempt < ATTEMPTS:
                 self._todo.appendleft(name)

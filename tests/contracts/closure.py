@@ -22,7 +22,7 @@ EXEMPT = {
     "actial/typed_yaml.py",
     "tasks/tracking.py",
 }
-EXEMPT |= {"actial/views/carried.py", "actial/views/launcher.py", "actial/views/memory.py", "actial/views/ray_launcher.py"}
+EXEMPT |= {"actial/views/carried.py", "actial/views/launcher.py", "actial/views/memory.py", "actial/views/ray_launcher.py", "actial/views/worker_log.py"}
 EXEMPT |= {"actial/cluster/crew.py", "actial/cluster/entry.py", "actial/cluster/folders.py", "actial/evaluation/ray_asking.py"}
 """They can refuse, start, stop, split or log work; they can never change a byte of an output. What only they import counts as little."""
 _MODULE_NAME = re.compile(rf"(?:{'|'.join(PACKAGES)})(?:\.\w+)+")

@@ -45,6 +45,7 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = rendered(folder, n_workers=2)
     assert sorted(d.name for d in done) == SCENE_IDS, "every scene once"
     assert not any(d.refused for d in done)
+    assert not any(b"Fra:" in log.read_bytes() for log in (folder / "logs").iterdir()), "nobody wants to read how far each picture was"
     return folder
 
 
@@ -184,6 +185,7 @@ def test_a_scene_that_hangs_twice_is_set_aside(tmp_path: Path) -> None:
 
     done = rendered(tmp_path, n_workers=1, scene_ids=SCENE_IDS[:1], scene_limit_s=5, on_start=freeze)
     assert done == [Done(SCENE_IDS[0], "renderer hung")]
+    assert b"Fra:" in (tmp_path / "logs/lost" / f"{SCENE_IDS[0]}.log").read_bytes(), "what it told last is kept"
 
 
 def is_ready(log: Path) -> bool:

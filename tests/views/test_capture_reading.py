@@ -173,6 +173,7 @@ def test_a_capture_that_kills_its_readers_is_set_aside_and_tried_again_by_the_ne
     why = f"{tmp_path}/captures/0: the process that read it died (SIGSEGV), twice"
     assert first == CaptureNote("0", "scene-000000", "reader died (SIGSEGV)", why) and len(started) == 2
     assert [note.refused for note in others] == [None, None, None]
+    assert [path.name for path in (tmp_path / "logs/lost").iterdir()] == ["scene-000000.log"]
     assert note_of(tmp_path / "scratch", "scene-000000") is None
     again = ingest_captures(tmp_path / "captures", tmp_path / "scratch", tmp_path / "logs", RENDER_VIEWS, seed=0, n_workers=1)
     assert again[0].refused is None and again[1:] == others

@@ -69,6 +69,23 @@ def write_captures(root: Path) -> None:
     (root / ".thumbnails").mkdir()
 
 
+CRASH = """
+import ctypes, os, pathlib
+from actial.views import captures
+
+ingest, marker = captures.ingest_capture, pathlib.Path(__file__).with_name("has crashed")
+
+def crash_once(folder, *others):
+    if folder.name == "red" and not marker.exists():
+        marker.touch()
+        ctypes.string_at(0)
+    return ingest(folder, *others)
+
+captures.ingest_capture = crash_once
+"""
+"""A `sitecustomize.py` with which the first reader of mugs/red dies of a segfault."""
+
+
 def made(root: Path) -> dict[str, bytes]:
     return {p.relative_to(root).as_posix(): p.read_bytes() for p in sorted((root / "outputs/render_views").rglob("*")) if p.is_file()}
 
@@ -81,8 +98,12 @@ def told(root: Path, name: str) -> Any:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = make_project(tmp_path_factory.mktemp("captures") / "project", 0, **CAPTURES)
     write_captures(root / "data/captures")
-    done = run_stage(root, "render_views")
+    (root.parent / "sitecustomize.py").write_text(CRASH)
+    done = run_stage(root, "render_views", PYTHONPATH=f"{root.parent}:{Path(__file__).parents[2]}")
     assert done.returncode == 0, done.stderr
+    assert "workers were lost over 1 thing (crashed, hung, or took too much memory): their logs are in runs/render_views/lost" in done.stdout
+    (log,) = (root / "runs/render_views/lost").iterdir()
+    assert log.name == f"{GOOD['mugs/red']}.log" and "Segmentation fault" in log.read_text()
     assert "set aside: data/captures/few has 5 usable pictures, at least 8 are needed" in done.stdout
     return root
 

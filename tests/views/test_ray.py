@@ -1,17 +1,23 @@
 """Scenes spread over several real Ray nodes, one of which is killed on the way: the same bytes as from this machine alone."""
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ray_nodes import Nodes, marked
 from toy_scenes import make_project, run_stage
 
 from actial.cluster import folders
+from actial.machine import load_machine
 from actial.views import carried
+from actial.views.blender import Renderers
+from actial.views.supervisor import Done
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
 
@@ -76,6 +82,48 @@ def test_assets_travel_and_notes_of_them_come_back(nodes: Nodes, tmp_path: Path)
     assert json.loads((roots[0] / "outputs/render_views/manifest.json").read_text())["refused"]["views (subject hidden)"] > 0
     for name in ("manifest.json", "assets.json"):
         assert (roots[0] / "outputs/render_views" / name).read_bytes() == (roots[1] / "outputs/render_views" / name).read_bytes()
+
+
+LOST_ONCE = """
+import json, os, pathlib, signal, sys
+
+with os.fdopen(int(sys.argv[1]), "w", buffering=1) as replies:
+    folder = pathlib.Path(json.loads(sys.stdin.readline())["folder"])
+    print(json.dumps({"ready": True, "cpu_s": 0.1, "device": "the CPU", "n_gpus": 0}), file=replies)
+    for line in sys.stdin:
+        print("at work on", line.strip(), flush=True)
+        if line.startswith("bad"):
+            os.kill(os.getpid(), signal.SIGSEGV)
+        (folder / line.strip()).write_text("made")
+        print(json.dumps({"done": line.strip(), "cpu_s": 0.2, "cycles_s": 0.1}), file=replies)
+"""
+
+
+def test_the_log_of_what_a_node_lost_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An actor's own work, in this process: its folder, with all logs, goes with it."""
+
+    from actial.views import ray_launcher
+
+    class Here:
+        def work(self, names: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+            actor = ray_launcher.RayWorker(job, 60, "cpu", 0)
+            for name in names:
+                yield name, actor.make(name)
+            actor.close()
+
+    (tmp_path / "lost_once.py").write_text(LOST_ONCE)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(Renderers, "module", "lost_once")
+    monkeypatch.setattr(ray_launcher, "node_id", lambda: "here")
+    monkeypatch.setattr(ray_launcher, "connected", contextlib.nullcontext)
+    monkeypatch.setattr(ray_launcher.RayLauncher, "_crew", lambda self, n_names: Here())
+    job = {"plan": {}, "folder": str(tmp_path / "scenes")}
+    (tmp_path / "scenes").mkdir()
+    done = list(ray_launcher.RayLauncher(job, tmp_path / "logs", load_machine(tmp_path), 60, print).work(["good", "bad", "last"]))
+    assert done == [Done("good", None), Done("bad", "renderer died (SIGSEGV)"), Done("last", None)]
+    assert sorted(path.name for path in (tmp_path / "scenes").iterdir()) == ["good", "last"]
+    (log,) = (tmp_path / "logs/lost").iterdir()
+    assert log.name == "bad.log" and log.read_text().startswith("at work on bad\n") and "Segmentation fault" in log.read_text()
 
 
 def test_folders_are_packed_and_found_again_elsewhere(tmp_path: Path) -> None:

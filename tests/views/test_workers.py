@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from toy_scenes import make_project
@@ -69,6 +70,8 @@ def test_a_segfault_and_a_balloon_cost_their_scenes_and_nothing_else(tmp_path: P
     monkeypatch.setenv("FAULTS", str(tmp_path / "faults"))
     done = {d.name: d.refused for d in launched(tmp_path / "faulty", SCENE_IDS, machine_of(tmp_path, workers=2, worker_memory_mb=MOST_MB))}
     assert done == dict.fromkeys(SCENE_IDS) | {CRASHES: "renderer died (SIGSEGV)", BALLOONS: f"renderer took more than {MOST_MB} MB"}
+    assert {path.stem for path in (tmp_path / "faulty/logs/lost").iterdir()} == {CRASHES, BALLOONS, CRASHES_ONCE}
+    assert "Segmentation fault" in (tmp_path / f"faulty/logs/lost/{CRASHES}.log").read_text()
     tries = {s: len(list((tmp_path / "faults").glob(f"{s}-*"))) for s in SCENE_IDS}
     assert tries == dict.fromkeys(SCENE_IDS, 1) | {CRASHES: 2, BALLOONS: 2, CRASHES_ONCE: 2}
     for scene_id in set(SCENE_IDS) - {CRASHES, BALLOONS}:
@@ -103,6 +106,33 @@ def test_gpus_are_taken_where_they_are(devices: list[RenderDevice], wanted: str,
 def test_a_kind_of_gpu_that_is_not_there_is_refused() -> None:
     with pytest.raises(UserError, match=r"render_device is metal, .* only A100 \(CUDA\), A100 \(OPTIX\), EPYC \(CPU\): set it to auto or cpu"):
         gpus_of([CPU, *A100], "metal")
+
+
+GPU_WORKER = """
+import json, os, sys
+
+with os.fdopen(int(sys.argv[1]), "w", buffering=1) as replies:
+    slot = json.loads(sys.stdin.readline())["slot"]
+    print(json.dumps({"ready": True, "cpu_s": 0.1, "device": f"GPU {slot % 2}", "n_gpus": 2}), file=replies)
+    for line in sys.stdin:
+        print(json.dumps({"done": line.strip(), "cpu_s": 0.2, "cycles_s": 0.1}), file=replies)
+"""
+"""Says what a worker of Blender says on a machine with two GPUs."""
+
+
+@pytest.mark.parametrize(("n_asked", "devices"), [(0, ["GPU 0", "GPU 1"]), (1, ["GPU 0"]), (3, ["GPU 0", "GPU 0", "GPU 1"])])
+def test_one_worker_a_gpu_unless_more_are_asked_for(n_asked: int, devices: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of four that would be started for as many cores, two go home where nobody asked for a number."""
+
+    class OnGpus(Renderers):
+        module: ClassVar[str] = "gpu_worker"
+
+    (tmp_path / "gpu_worker.py").write_text(GPU_WORKER)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2, 3})
+    told: list[list[str]] = []
+    done = OnGpus({}, tmp_path / "logs", n_asked, 60, on_devices=lambda named: told.append(sorted(named))).work(SCENE_IDS)
+    assert sorted(d.name for d in done) == SCENE_IDS and told == [devices]
 
 
 def test_memory_is_shared_between_workers_within_the_containers_limit(tmp_path: Path) -> None:
