@@ -21,7 +21,7 @@ from actial.views import committed, inside_assets
 from actial.views.asset_shelf import Look
 from actial.views.cameras import NoCameras, labels_of
 from actial.views.committed import Plan
-from actial.views.inside_start import bpy
+from actial.views.inside_start import bpy, hidden
 from actial.views.inside_studio import Studio
 from actial.views.render_devices import GPU_KINDS, RenderDevice, gpus_of
 from actial.views.staging import NoRoom
@@ -85,7 +85,8 @@ def _looking(job: dict[str, Any]) -> Callable[[str], dict[str, Any]]:
 def _rendering(job: dict[str, Any]) -> Callable[[str], dict[str, Any]]:
     plan, folder = Plan(**job["plan"]), Path(job["folder"])
     studio = Studio(plan)
-    view_table(())  # pyarrow loads pandas for its first table
+    with hidden("pandas"):  # pyarrow would load it for its first table
+        view_table(())
     labels_of(tuple(plan.moves[: plan.views_per_scene - 1]))  # tried out once, which takes as long as ten scenes
     return lambda scene_id: _rendered(studio, plan, folder, scene_id)
 
