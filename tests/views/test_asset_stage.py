@@ -197,6 +197,7 @@ def test_malformed_assets_are_set_aside_each_with_its_reason(written: Path, tmp_
     assert notes["odd/lost.gltf"]["repaired"] == {"textures missing or broken": 1}
     assert notes["odd/skinned.glb"]["extent"][2] < 2.5, "posed, not at rest"
     assert notes["hostile/linked.blend"]["refused"] == "names a file outside its folder"
+    assert (written / "outside/secret.png").exists() and notes["hostile/peeking.blend"]["repaired"] == {"textures outside the folder": 1}
     assert notes["hostile/scripted.blend"]["refused"] is None and not (written / "outside" / "written_by_a_script").exists()
     shown = {view.source for view in ViewStore(root / "outputs/render_views/views")}
     assert shown <= {name for name, note in notes.items() if note["refused"] is None}

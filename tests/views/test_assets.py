@@ -1,7 +1,9 @@
 """Finding assets, what is noted of them, and what their text may name."""
 
+import importlib
 import json
 import struct
+import sys
 import zipfile
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 
 from actial.errors import RefusedAsset, UserError
 from actial.views import usd_files
-from actial.views.assets import NOTES, check_files, find_assets
+from actial.views.assets import NOTES, PYBULLET_LICENCE, check_files, find_assets, pybullet_folder
 
 
 def touch(path: Path, text: str = "") -> Path:
@@ -41,6 +43,18 @@ def test_notes_hold_for_all_below_and_the_nearest_wins(tmp_path: Path) -> None:
     assert (a.licence, a.front, a.up) == ("CC0-1.0", None, "y")
     assert (b.licence, b.front, b.family, b.up) == ("MIT", "-y", "seats", "y")
     assert (c.name, c.licence) == ("chairs/old/c.stl", "MIT")
+
+
+def test_the_meshes_of_pybullet_are_one_family_with_its_licence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a package laid out as 3.2.7 is, of whose thousand folders two are here; without it there is a sentence."""
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    with pytest.raises(UserError, match=r"its package is not installed: `pip install 'actial\[pybullet\]'`, or use source: folder$"):
+        pybullet_folder()
+    for name in ("__init__.py", "duck.obj", *(f"random_urdfs/{i}/{i}.{suffix}" for i in ("000", "999") for suffix in ("obj", "mtl", "urdf"))):
+        touch(tmp_path / "pybullet_data" / name)
+    importlib.invalidate_caches()
+    found = find_assets(pybullet_folder(), PYBULLET_LICENCE, "pybullet")
+    assert [(a.name, a.family, a.licence) for a in found] == [(f"{i}/{i}.obj", "pybullet", PYBULLET_LICENCE) for i in ("000", "999")]
 
 
 @pytest.mark.parametrize(

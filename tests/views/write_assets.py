@@ -36,6 +36,7 @@ def main(folder: Path) -> None:
     ghost(folder / "partly" / "ghost.glb")
     scripted(hostile / "scripted.blend", folder / "outside" / "written_by_a_script")
     linked(hostile / "linked.blend", folder / "outside" / "library.blend")
+    peeking(hostile / "peeking.blend", folder / "outside" / "secret.png")
     sys.stdout.flush()
     os._exit(0)
 
@@ -146,6 +147,20 @@ def linked(path: Path, library: Path) -> None:
         here.meshes = there.meshes
     for mesh in here.meshes:
         bpy.context.scene.collection.objects.link(bpy.data.objects.new("borrowed", mesh))
+    bpy.ops.wm.save_as_mainfile(filepath=str(path), relative_remap=False)
+
+
+def peeking(path: Path, secret: Path) -> None:
+    """An object that wears a picture from elsewhere on the machine."""
+    marker()
+    image = bpy.data.images.new("secret", 8, 8)
+    image.filepath_raw, image.file_format = str(secret), "PNG"
+    image.save()
+    material = bpy.context.scene.objects["arm_x"].data.materials[0]
+    texture = material.node_tree.nodes.new("ShaderNodeTexImage")
+    texture.image = bpy.data.images.load(str(secret))
+    material.node_tree.links.new(texture.outputs[0], material.node_tree.nodes["Principled BSDF"].inputs["Base Color"])
+    bpy.data.images.remove(image)
     bpy.ops.wm.save_as_mainfile(filepath=str(path), relative_remap=False)
 
 
