@@ -49,7 +49,7 @@ def render(scene: Scene, shot: Shot) -> Picture:
     with np.errstate(divide="ignore", invalid="ignore"):
         depth, radiance = _ground_and_sky(scene, eye, directions, sun, shot)
         solids = scene.in_state(shot.state).subject_solids + scene.companions.in_state(shot.state) + scene.surroundings
-        bodies = [_Body.of(s) for s in solids]
+        bodies = _Bodies.of(solids)
         seen = _first_seen(bodies, _windows(bodies, [camera])[0], rays, depth)
     for i in np.unique(seen[seen >= 0]):
         here = seen == i
@@ -62,10 +62,11 @@ def render(scene: Scene, shot: Shot) -> Picture:
 
 def part_masks(scene: Scene, shots: Sequence[Shot]) -> list[np.ndarray]:
     """For each shot (h, w) uint8: which part, or which companion, each pixel's centre shows (see `Picture.mask`)."""
-    bodies = [[_Body.of(s) for s in scene.in_state(state).subject_solids + scene.companions.in_state(state)] for state in (0, 1)]
+    states = {shot.state for shot in shots}
+    bodies = {state: _Bodies.of(scene.in_state(state).subject_solids + scene.companions.in_state(state)) for state in states}
     cameras, masks = [shot.camera for shot in shots], []
     with np.errstate(divide="ignore", invalid="ignore"):
-        windows = {state: _windows(bodies[state], cameras) for state in {shot.state for shot in shots}}
+        windows = {state: _windows(bodies[state], cameras) for state in states}
         for i, shot in enumerate(shots):
             depth = np.full((shot.camera.height_px, shot.camera.width_px), np.inf)
             masks.append(_object_numbers(_first_seen(bodies[shot.state], windows[shot.state][i], _Rays.of(shot.camera), depth), scene))
@@ -76,20 +77,21 @@ _Window = tuple[slice, slice]
 """Rows and columns of a picture."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Body:
-    """A solid as rays meet it."""
+class _Bodies(NamedTuple):
+    """Solids as rays meet them."""
 
-    shape: str
-    center: np.ndarray
+    shapes: list[str]
+    centers: np.ndarray
+    """(n, 3)"""
     to_unit: np.ndarray
-    """(3, 3): from the world's axes to those of a unit cube around it."""
+    """(n, 3, 3): from the world's axes to those of a unit cube around each."""
     corners: np.ndarray
-    """(8, 3), world."""
+    """(n, 8, 3), world."""
 
     @classmethod
-    def of(cls, solid: Solid) -> _Body:
-        return cls(solid.shape, np.array(solid.center_m), (solid.normal_axes() / solid.size_m).T, solid.corners())
+    def of(cls, solids: Sequence[Solid]) -> _Bodies:
+        to_unit = np.stack([(s.normal_axes() / s.size_m).T for s in solids])
+        return cls([s.shape for s in solids], np.array([s.center_m for s in solids]), to_unit, np.stack([s.corners() for s in solids]))
 
 
 class _Rays(NamedTuple):
@@ -118,13 +120,20 @@ class _Rays(NamedTuple):
         return self.across[:, None, columns] - self.down[:, rows, None] - self.backward[:, None, None]
 
 
-def _first_seen(bodies: list[_Body], windows: list[_Window | None], rays: _Rays, depth: np.ndarray) -> np.ndarray:
-    """(h, w) index of the first body on each ray, -1 where there is none before `depth` (h, w), which is brought up to date."""
+def _first_seen(bodies: _Bodies, windows: list[_Window | None], rays: _Rays, depth: np.ndarray) -> np.ndarray:
+    """(h, w) index of the first body on each ray, -1 where there is none before `depth` (h, w), which is brought up to date.
+
+    Rays are brought to a unit cube around each body, centred on the origin; their parameter, the depth, is the same there.
+    """
     seen = np.full(depth.shape, -1)
-    for i, (body, window) in enumerate(zip(bodies, windows, strict=True)):
+    origins = (bodies.to_unit @ (rays.eye - bodies.centers)[..., None])[..., 0]
+    across, down = bodies.to_unit @ rays.across, bodies.to_unit @ (rays.down + rays.backward[:, None])
+    for i, (shape, window) in enumerate(zip(bodies.shapes, windows, strict=True)):
         if window is None:
             continue
-        t = _depth(body, rays.eye, rays.through(window))
+        rows, columns = window
+        d = across[i][:, None, columns] - down[i][:, rows, None]
+        t = HITS[shape](origins[i], d.reshape(3, -1)).reshape(d.shape[1:])  # not positive behind the eye
         nearer = (t > 1e-6) & (t < depth[window])
         np.copyto(depth[window], t, where=nearer)
         np.copyto(seen[window], i, where=nearer)
@@ -141,12 +150,12 @@ def _object_numbers(seen: np.ndarray, scene: Scene) -> np.ndarray:
     return np.array(numbers, np.uint8)[seen]
 
 
-def _windows(bodies: list[_Body], cameras: list[Camera]) -> list[list[_Window | None]]:
+def _windows(bodies: _Bodies, cameras: list[Camera]) -> list[list[_Window | None]]:
     """For each camera, and each body, the rows and columns of the picture that may show it; None where none do."""
     T, K = np.stack([c.pose() for c in cameras]), np.stack([c.intrinsics() for c in cameras])
-    corners = np.concatenate([b.corners for b in bodies])
-    uvw = (corners - T[:, None, :3, 3]) @ opencv_from_blender(T)[:, :3, :3] @ K.swapaxes(1, 2)  # `project`, for all cameras at once
-    uvw = uvw.reshape(len(cameras), len(bodies), 8, 3)
+    n = len(bodies.shapes)
+    uvw = (bodies.corners.reshape(-1, 3) - T[:, None, :3, 3]) @ opencv_from_blender(T)[:, :3, :3] @ K.swapaxes(1, 2)  # `project`, for all cameras at once
+    uvw = uvw.reshape(len(cameras), n, 8, 3)
     uv, before = uvw[..., :2] / uvw[..., 2:], uvw[..., 2] > 0
     size = np.array([[c.width_px, c.height_px] for c in cameras])
     low = np.clip(np.floor(uv.min(axis=2)), 0, size[:, None])
@@ -154,7 +163,7 @@ def _windows(bodies: list[_Body], cameras: list[Camera]) -> list[list[_Window | 
     boxes = np.concatenate([low, high], axis=2).astype(int).tolist()  # means nothing where a corner lies behind the camera
     every, some = before.all(axis=2).tolist(), before.any(axis=2).tolist()
     whole = list(map(_whole, cameras))
-    return [[_window(boxes[c][b]) if every[c][b] else whole[c] if some[c][b] else None for b in range(len(bodies))] for c in range(len(cameras))]
+    return [[_window(boxes[c][b]) if every[c][b] else whole[c] if some[c][b] else None for b in range(n)] for c in range(len(cameras))]
 
 
 def _whole(camera: Camera) -> _Window:
@@ -164,16 +173,6 @@ def _whole(camera: Camera) -> _Window:
 def _window(box_px: list[int]) -> _Window | None:
     u0, v0, u1, v1 = box_px
     return (slice(v0, v1), slice(u0, u1)) if u1 > u0 and v1 > v0 else None
-
-
-def _depth(body: _Body, eye: np.ndarray, rays: np.ndarray) -> np.ndarray:
-    """Depth (h, w) of the first hit of rays (3, h, w), not positive behind the eye; inf where there is none.
-
-    The body is brought to a unit cube centred on the origin; the ray's parameter is the same there.
-    """
-    o, d = body.to_unit @ (eye - body.center), body.to_unit @ rays.reshape(3, -1)
-    t = {"box": _hit_box, "sphere": _hit_sphere, "cylinder": _hit_cylinder, "cone": _hit_cone}[body.shape](o, d)
-    return t.reshape(rays.shape[1:])
 
 
 def _normal(solid: Solid, p_world: np.ndarray) -> np.ndarray:
@@ -195,7 +194,8 @@ def _normal(solid: Solid, p_world: np.ndarray) -> np.ndarray:
 
 def _hit_box(o: np.ndarray, d: np.ndarray) -> np.ndarray:
     """Each `_hit` takes the origin (3,) and the directions (3, n) of rays and gives their parameters (n,)."""
-    to_middle, half = -o[:, None] / d, 0.5 / np.abs(d)
+    inverse = 1 / d
+    to_middle, half = -o[:, None] * inverse, np.abs(inverse / 2)
     t = (to_middle - half).max(axis=0)
     return np.where(t <= (to_middle + half).min(axis=0), t, np.inf)
 
@@ -225,6 +225,10 @@ def _hit_end(o: np.ndarray, d: np.ndarray, z: float) -> np.ndarray:
     t = (z - o[2]) / d[2]
     x, y = o[0] + t * d[0], o[1] + t * d[1]
     return np.where((x * x + y * y <= 0.25) & (t > 0), t, np.inf)
+
+
+HITS = {"box": _hit_box, "sphere": _hit_sphere, "cylinder": _hit_cylinder, "cone": _hit_cone}
+"""Parameters (n,) of the first hit of a unit shape, infinite where there is none."""
 
 
 def _first_root(a: np.ndarray, b: np.ndarray, c: float) -> np.ndarray:

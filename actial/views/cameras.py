@@ -47,7 +47,7 @@ LEAVES = frozenset({"roll", "zoom", AWAY})
 ANCHOR = "anchor"
 
 ORBIT_STEP_DEG = (16.0, 60.0)
-COUNTER_STEP_RAD = np.radians((9.5, 14.5))
+COUNTER_STEP_RAD = (math.radians(9.5), math.radians(14.5))
 COUNTER_TURN_FROM_DEG = 10.2
 TURN_STEP_DEG = (11.0, 30.0)
 SHIFT_R = (0.25, 0.35)
@@ -268,12 +268,13 @@ class _Sampler:
     def _counter(self, found: list[Stance]) -> Stance | None:
         base = self._base(found)
         step_rad = self._either(*COUNTER_STEP_RAD)
-        azimuth_rad, drawn = self._azimuth(base) + step_rad, self._drawn()
-        turn_of = lambda yaw_rad: math.degrees(wrapped(yaw_rad - base.yaw_rad)) * math.copysign(1.0, step_rad)
-        if turn_of(azimuth_rad + math.pi + drawn.aim_rad[0]) > 1e-6 - COUNTER_TURN_FROM_DEG:  # most are refused: their yaw, but for rounding, tells that
+        azimuth_rad, shares = self._azimuth(base) + step_rad, self._shares()
+        way = math.copysign(1.0, step_rad)
+        turn_rad = math.remainder(azimuth_rad + math.pi + _aside_rad(shares[2]) - base.yaw_rad, 2 * math.pi)
+        if way * turn_rad > 1e-8 - math.radians(COUNTER_TURN_FROM_DEG):  # most are refused: their yaw, but for rounding, tells that
             return None
-        stance = self._at(azimuth_rad, drawn)
-        return stance if turn_of(stance.yaw_rad) < -COUNTER_TURN_FROM_DEG else None
+        stance = self._at(azimuth_rad, self._drawn(shares))
+        return stance if way * math.degrees(wrapped(stance.yaw_rad - base.yaw_rad)) < -COUNTER_TURN_FROM_DEG else None
 
     def _free(self, found: list[Stance]) -> Stance:
         return self._around(self._azimuth(self._base(found)) + self.rng.uniform(-1, 1) * np.radians(ORBIT_STEP_DEG[1]))
@@ -305,10 +306,15 @@ class _Sampler:
 
     def _around(self, azimuth_rad: float) -> Stance:
         """A stance anywhere at that azimuth, with its own height, distance and aim."""
-        return self._at(azimuth_rad, self._drawn())
+        return self._at(azimuth_rad, self._drawn(self._shares()))
 
-    def _drawn(self) -> Drawn:
-        elevation, distance, across, along, fov = self.rng.random(5).tolist()
+    def _shares(self) -> list[float]:
+        """What `_drawn` takes."""
+        shares: list[float] = self.rng.random(5).tolist()
+        return shares
+
+    def _drawn(self, shares: list[float]) -> Drawn:
+        elevation, distance, across, along, fov = shares
         r_m = self.range_m * between(*RANGE_FACTOR, distance)
         return Drawn(math.radians(between(*ELEVATION_DEG, elevation)), r_m, _aim_of(across, along), self.fov_deg * between(*FOV_FACTOR, fov))
 
@@ -381,6 +387,11 @@ class _Sampler:
 
 
 def _aim_of(across: float, along: float) -> tuple[float, float]:
-    """Radians, of what was drawn between 0 and 1: across the picture, large angles are the likelier."""
-    across, along = between(-1, 1, across), between(-1, 1, along)
-    return math.radians(AIM_DEG[0] * math.copysign(math.sqrt(abs(across)), across)), math.radians(AIM_DEG[1] * along)
+    """Radians, of what was drawn between 0 and 1."""
+    return _aside_rad(across), math.radians(AIM_DEG[1] * between(-1, 1, along))
+
+
+def _aside_rad(share: float) -> float:
+    """The angle across the picture, of which large ones are the likelier."""
+    across = between(-1, 1, share)
+    return math.radians(AIM_DEG[0] * math.copysign(math.sqrt(abs(across)), across))
