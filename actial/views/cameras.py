@@ -30,7 +30,7 @@ from typing import Protocol
 
 import numpy as np
 
-from actial.geometry.projection import intrinsics, project
+from actial.geometry.projection import intrinsics
 from actial.records import Camera
 from actial.rng import generator_for
 from actial.views.companions import ALONE, MOST_HIDDEN, Companions
@@ -181,6 +181,7 @@ class _Sampler:
 
     def __init__(self, scene: Subject, settings: SceneSettings, rng: np.random.Generator) -> None:
         self.rng, self.settings = rng, settings
+        self.size_px = np.array([settings.width_px, settings.height_px], float)
         self.corners = scene.subject_corners()
         self.companions, self.sight_points = scene.companions, scene.sight_points()
         self.framed = np.concatenate([self.corners, scene.companions.corners()])
@@ -365,17 +366,12 @@ class _Sampler:
 
     def _looks_past(self, stance: Stance) -> bool:
         """The subject's middle is not in the picture."""
-        uv, size = self._pixels(stance, self.center[None])
+        uv, size = stance.pixels(self.center[None], self.size_px), self.size_px
         return not bool(((uv >= 0) & (uv <= size)).all())  # NaN, behind the camera, is not inside
-
-    def _pixels(self, stance: Stance, p_world: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Where points (n, 3) appear, (n, 2), and the picture's size (2,)."""
-        size = np.array([self.settings.width_px, self.settings.height_px], float)
-        return project(p_world, intrinsics(self.settings.width_px, self.settings.height_px, stance.fov_deg), stance.pose())[0], size
 
     def _sees_subject(self, stance: Stance) -> bool:
         """The whole subject and all its companions are in the picture, it is not too small, and they hide little of it."""
-        uv, size = self._pixels(stance, self.framed)
+        uv, size = stance.pixels(self.framed, self.size_px), self.size_px
         margin = MARGIN * size.min()
         if np.isnan(uv).any() or (uv < margin).any() or (uv > size - margin).any():
             return False

@@ -32,6 +32,15 @@ class Stance:
             T[:, :2] = T[:, :2] @ [[c, s], [-s, c]]
         return T
 
+    def pixels(self, p_world: np.ndarray, size_px: np.ndarray) -> np.ndarray:
+        """Where world points (n, 3), metres, appear in a picture of that width and height (2,): (n, 2), NaN behind the camera. As `projection.project` has it,
+        but for rounding, in a third of its time: where to frame a subject is asked of many stances that are refused."""
+        f_px = size_px.max() / 2 / math.tan(math.radians(self.fov_deg) / 2)
+        p_cam = (p_world - self.eye) @ self.pose()[:3, :3]
+        backward = p_cam[:, 2:]
+        backward[backward >= 0] = np.nan
+        return np.asarray(size_px / 2 + p_cam[:, :2] * (-f_px, f_px) / backward)
+
 
 class Drawn(NamedTuple):
     """What is drawn of a stance at a given azimuth, in one go."""

@@ -7,11 +7,12 @@ import pytest
 
 from actial import ids
 from actial.geometry.angles import motion_between
-from actial.geometry.projection import project
+from actial.geometry.projection import intrinsics, project
 from actial.rng import generator_for
 from actial.views.cameras import MOVES, Shot, sample_cameras
 from actial.views.labels import label_masks, offered_labels
 from actial.views.scenes import Scene, compose_scene
+from actial.views.stances import Stance
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,20 @@ def test_other_numbers_of_views_and_shapes_of_pictures(settings: Settings) -> No
         assert len(shots) == settings.views_per_scene
         assert min(offered_labels(*poses_and_center(scene, shots)).values()) >= 1
         assert {(s.camera.width_px, s.camera.height_px) for s in shots} == {(settings.width_px, settings.height_px)}
+
+
+def test_a_stance_sees_points_where_its_camera_does() -> None:
+    rng = generator_for(0, "stances")
+    for _ in range(50):
+        eye, (yaw_rad, pitch_rad, roll_rad) = rng.normal(size=3), rng.uniform(-1.5, 1.5, size=3).tolist()
+        stance, size_px, points = (
+            Stance(eye, yaw_rad, pitch_rad, float(rng.uniform(20, 110)), roll_rad),
+            rng.integers(28, 400, size=2),
+            rng.normal(size=(20, 3)),
+        )
+        expected, depth_m = project(points, intrinsics(*size_px.tolist(), stance.fov_deg), stance.pose())
+        np.testing.assert_allclose(stance.pixels(points, size_px.astype(float)), expected, rtol=1e-9, atol=1e-9)
+        assert np.array_equal(np.isnan(expected).any(axis=1), depth_m <= 0)
 
 
 def test_the_subject_is_never_cut_and_never_small() -> None:
