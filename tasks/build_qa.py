@@ -8,6 +8,8 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
+import numpy as np
+
 from actial.errors import UserError
 from actial.json_files import write_json
 from actial.questions.balance import SPLITS
@@ -18,15 +20,15 @@ from actial.questions.external import Joined, join_external
 from actial.questions.external_card import external_section
 from actial.questions.external_files import BENCHMARKS, find_external
 from actial.questions.families import families_of
-from actial.questions.kinds_2d import balanced_2d
+from actial.questions.kinds_2d import balanced_2d, pairs_asked
 from actial.questions.leakage import Leakage, benchmarks, find_leaks
 from actial.questions.scan import scan_scenes
 from actial.questions.shortcut_table import audit_section, complaint
 from actial.questions.shortcuts import audit_questions
-from actial.records import SAT_KINDS, Question, is_viewpoint
+from actial.records import SAT_KINDS, Question
 from actial.rng import generator_for
 from actial.shards import ViewStore
-from actial.tables import read_questions, stream_questions, write_questions
+from actial.tables import stream_questions, write_questions
 from actial.views.progress import ViewProgress
 from tasks import body
 
@@ -43,8 +45,7 @@ def make(job: body.Job) -> body.Made:
     counts = {f"{name} questions": built.total(name) + len(joined.questions.get(name, ())) for name in built.n_scenes}
     refused = dict(built.refused)
     if settings.n_questions_2d:
-        asked = [q.view_ids for q in read_questions(job.out / "test.parquet") if is_viewpoint(q.kind)]
-        pairs = sorted({(first, second) for first, second, *third in asked if not third})
+        pairs = pairs_asked(stream_questions(job.out / "test.parquet"))
         counts["2D questions"] = write_questions(job.out / "test_2d.parquet", _questions_2d(job, pairs))
         if not counts["2D questions"]:
             refused["pairs without 2D questions (no named part is seen, or an answer never occurs)"] = len(pairs)
@@ -62,7 +63,7 @@ def make(job: body.Job) -> body.Made:
 def _families(job: body.Job) -> tuple[int, dict[str, int]]:
     """Write families.jsonl; returns how many there are, and why others are none."""
     store = ViewStore(job.inputs["render_views"] / "views")
-    families, refused = families_of(read_questions(job.out / "test.parquet"), store.__getitem__, job.params.build_qa, job.params.seed)
+    families, refused = families_of([job.out / "test.parquet"], store.__getitem__, job.params.build_qa, job.params.seed)
     write_families(job.out / FAMILIES, families)
     return len(families), dict(refused)
 
@@ -111,10 +112,10 @@ def _audited(job: body.Job) -> str:
     return audit_section(audit)
 
 
-def _questions_2d(job: body.Job, pairs: list[tuple[str, str]]) -> list[Question]:
-    """2D questions about some of these pairs, drawn by the seed."""
+def _questions_2d(job: body.Job, pairs: np.ndarray) -> list[Question]:
+    """2D questions about some of these pairs (see `pairs_asked`), drawn by the seed."""
     store = ViewStore(job.inputs["render_views"] / "views")
-    drawn = (pairs[i] for i in generator_for(job.params.seed, "questions_2d").permutation(len(pairs)))
+    drawn = (pairs[i].decode().split() for i in generator_for(job.params.seed, "questions_2d").permutation(len(pairs)))
     return balanced_2d(((store[first], store[second]) for first, second in drawn), job.params.build_qa.n_questions_2d, job.params.seed)
 
 

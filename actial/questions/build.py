@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -19,7 +21,7 @@ from actial.questions.balance import SPLITS, balanced, evenly_coupled, split_of_
 from actial.questions.cues import CUE_WORDS
 from actial.questions.kinds import KINDS, SIDES, TIED_CLASS, Kind
 from actial.questions.pairs import Candidates, find_candidates
-from actial.questions.sat_build import AboutThings, questions_about_things
+from actial.questions.sat_build import Things, questions_about_things
 from actial.questions.scan import PosedScene
 from actial.questions.spilled import blocks
 from actial.questions.three_views import ThreeViewKind
@@ -78,22 +80,23 @@ def build_questions(scenes: Iterable[PosedScene], out: Path, settings: BuildQA, 
         UserError: no view has a camera pose, no pair is usable, no scene is of a family held out, or a split gets no question.
     """
     room = next(folder for folder in (out, *out.parents) if folder.is_dir())  # `out` itself is made when there is something to write
-    with tempfile.TemporaryFile(dir=room) as of_pairs, tempfile.TemporaryFile(dir=room) as of_triples:
+    with contextlib.ExitStack() as files:
+        of_pairs, of_triples, of_things = (files.enter_context(tempfile.TemporaryFile(dir=room)) for _ in range(3))
         triples = TripleFinder(settings, seed, of_triples)
         found = find_candidates(triples.watched(scenes), of_pairs, settings, seed)
-        return _build(found, triples, out, settings, seed, store)
+        return _build(found, triples, out, settings, seed, store, of_things)
 
 
-def _build(found: Candidates, triples: TripleFinder, out: Path, settings: BuildQA, seed: int, store: ViewStore | None) -> Built:
+def _build(found: Candidates, triples: TripleFinder, out: Path, settings: BuildQA, seed: int, store: ViewStore | None, of_things: BinaryIO) -> Built:
     if not found.n_pairs:
         _complain_about_views(found)
     held_out = _held_out(found, settings)
     split = split_of_scenes(found.things, held_out, settings.splits, seed)
     kept = _thinned(found, held_out, split, settings, seed)
     of_three = {name: triples.asked(name, split == s) for s, name in enumerate(SPLITS)}
-    things = _about_things(store, found, split, settings, seed)
+    things, refused_things = _about_things(store, of_things, found, split, settings, seed)
     split_of_kept = split[found.rows["scene"][kept.places]]
-    sizes = Counter({name: np.count_nonzero(split_of_kept == s) + len(of_three[name]) + len(things.of(name)) for s, name in enumerate(SPLITS)})
+    sizes = Counter({name: np.count_nonzero(split_of_kept == s) + len(of_three[name]) + len(things.get(name, ())) for s, name in enumerate(SPLITS)})
     for name in SPLITS:
         if settings.splits[name] > 0 and not sizes[name]:
             raise UserError(
@@ -104,22 +107,24 @@ def _build(found: Candidates, triples: TripleFinder, out: Path, settings: BuildQ
     tally = _Tally()
     for s, name in enumerate(SPLITS):
         rows = _rows(found, kept, split_of_kept == s)
-        questions = itertools.chain(_in_words(rows, found, settings, seed), _about_triples(of_three[name], found, settings, seed), things.of(name))
+        questions = itertools.chain(_in_words(rows, found, settings, seed), _about_triples(of_three[name], found, settings, seed), things.get(name, ()))
         write_questions(out / f"{name}.parquet", tally.counted(name, questions))
     found.refused.update(triples.refused)
     n_scenes = {name: int(np.count_nonzero(split == s)) for s, name in enumerate(SPLITS)}
-    refused = {reason: n for reason, n in sorted((found.refused + things.refused).items()) if n}
+    refused = {reason: n for reason, n in sorted((found.refused + refused_things).items()) if n}
     n_held_out = {name: found.families.count(name) for name in settings.held_out_families}
     of_scenes = (len(set(found.things)), Counter(found.licences), n_held_out)
     return Built(n_scenes, *of_scenes, dict(tally.labels), tally.letters, dict(tally.tied), tally.cues, tally.bits, found.n_pairs, refused, triples.n_looked_at)
 
 
-def _about_things(store: ViewStore | None, found: Candidates, split: np.ndarray, settings: BuildQA, seed: int) -> AboutThings:
+def _about_things(
+    store: ViewStore | None, file: BinaryIO, found: Candidates, split: np.ndarray, settings: BuildQA, seed: int
+) -> tuple[dict[str, Things], Counter[str]]:
     if store is None:
-        return AboutThings()
+        return {}, Counter()
     split_of = {scene_id: SPLITS[s] for scene_id, s in zip(found.scene_ids, split, strict=True)}
     held_out = frozenset(scene_id for scene_id, family in zip(found.scene_ids, found.families, strict=True) if family in settings.held_out_families)
-    return questions_about_things(store, split_of, held_out, settings, seed)
+    return questions_about_things(store, file, split_of, held_out, settings, seed)
 
 
 def _held_out(found: Candidates, settings: BuildQA) -> list[bool]:

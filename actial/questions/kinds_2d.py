@@ -15,13 +15,14 @@ import numpy as np
 
 from actial import ids
 from actial.questions.sight import lowness, sightings, spoken_names
-from actial.records import LETTERS, SUFFIX_2D, Label, Question, View
+from actial.records import LETTERS, SUFFIX_2D, Label, Question, View, is_viewpoint
 from actial.rng import generator_for
 
 PLACE, ORDER, SHIFT, DRIFT, LEAN = (name + SUFFIX_2D for name in ("place", "order", "shift", "drift", "lean"))
 LABELS: tuple[Label, ...] = ("left", "right", "none")
 ASKED_FROM, NONE_BELOW = 0.1, 0.03
 """Shares of the picture's width: sideways distances beyond the first are left or right, those within the second neither; between them nothing is asked."""
+PAIRS_AT_ONCE = 65_536
 LOWER_BY = 0.02
 """So much of the picture's height, on the mean of both pictures, the part lowest on the ground is lower than any other, and the highest is higher."""
 
@@ -94,6 +95,15 @@ def questions_2d(first: View, second: View, seed: int) -> list[Asked]:
             choice = by_label[label][int(generator.integers(len(by_label[label])))]
             asked.append(Asked(_question(kind, question_id, choice, label, first, second, generator), choice.parts, choice.pictures))
     return asked
+
+
+def pairs_asked(questions: Iterable[Question]) -> np.ndarray:
+    """(n,) bytes: "ID ID" for the views of each ordered pair that a viewpoint question is about, each pair once, sorted; some 40 bytes for each."""
+    asked = (" ".join(q.view_ids).encode() for q in questions if is_viewpoint(q.kind) and len(q.view_ids) == 2)
+    pairs = np.empty(0, "S1")
+    while some := list(itertools.islice(asked, PAIRS_AT_ONCE)):
+        pairs = np.unique(np.concatenate([pairs, np.array(some)]))
+    return pairs
 
 
 def balanced_2d(pairs: Iterable[tuple[View, View]], n: int, seed: int) -> list[Question]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -14,24 +16,12 @@ from actial.params_questions import BuildQA
 from actial.questions.sat_kinds import SatKind, sat_kinds_of
 from actial.questions.sat_things import Scenery, scenery
 from actial.questions.sat_truth import Candidate
+from actial.questions.spilled import SpilledLines
 from actial.records import LETTERS, Question, View
 from actial.rng import generator_for
 from actial.shards import ViewStore, decode_picture, picture_is_whole
 
 DIGITS = 6
-
-
-@dataclass
-class AboutThings:
-    """Questions by split, and what was left out."""
-
-    by_split: dict[str, list[Question]] = field(default_factory=dict)
-    """In the order of scenes, views and kinds."""
-    refused: Counter[str] = field(default_factory=Counter)
-    """Cases, by kind and reason."""
-
-    def of(self, split: str) -> list[Question]:
-        return self.by_split.get(split, [])
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,34 +30,103 @@ class _Found:
     candidate: Candidate
 
 
-def questions_about_things(store: ViewStore, split_of: Mapping[str, str], held_out: frozenset[str], settings: BuildQA, seed: int) -> AboutThings:
-    """The questions of every kind of `sat_kinds` that the settings name, in the splits that they name.
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What of a candidate might tell its answer. Many candidates share one."""
+
+    cell: str
+    n_rivals: int
+    groups: tuple[str, ...]
+    answer: int
+
+    @classmethod
+    def of(cls, candidate: Candidate) -> Look:
+        return cls(candidate.cell, len(candidate.rivals), candidate.groups, candidate.answer)
+
+
+@dataclass(frozen=True)
+class Things:
+    """The questions about a split, put into words as they are gone through: by scene as stored, views and kinds."""
+
+    settings: BuildQA
+    seed: int
+    lines: SpilledLines
+    held_out: Set[str]
+    starts: np.ndarray
+    """(n,) where the candidates stand in `lines`, ascending."""
+    places: np.ndarray
+    """(n,) at which place each one's right rival is to be named."""
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def __iter__(self) -> Iterator[Question]:
+        kinds = {kind.name: kind for kind in sat_kinds_of(self.settings)}
+        for start, place in zip(self.starts.tolist(), self.places.tolist(), strict=True):
+            row = self.lines.read(start)
+            yield _question(kinds[row["kind"]], row, place, row["scene_id"] in self.held_out, self.settings.wordings, self.seed)
+
+
+@dataclass
+class _Candidates:
+    """Of one kind in one split, in the order found: 16 bytes each, and the looks that they share."""
+
+    looks: list[Look] = field(default_factory=list)
+    starts: array[int] = field(default_factory=lambda: array("q"))
+    """Where each stands in the file."""
+
+
+def questions_about_things(
+    store: ViewStore, file: BinaryIO, split_of: Mapping[str, str], held_out: Set[str], settings: BuildQA, seed: int
+) -> tuple[dict[str, Things], Counter[str]]:
+    """The questions of every kind of `sat_kinds` that the settings name, by split, in those that they name; and cases left out, by kind and reason.
 
     A kind asks once about a view, or an ordered pair of views, of at most `pairs_per_kind` views or pairs of a scene. Which things it asks about is drawn:
     the answer first, then a case that has it. Within a split each kind is then thinned (`evenly`).
 
     Args:
+        file: empty; where the candidates are kept.
         split_of: by scene.
         held_out: scenes whose subject is of a family held out of training.
     """
-    made, kinds = AboutThings(), sat_kinds_of(settings)
-    found: dict[tuple[str, str], list[_Found]] = {}
+    kinds, refused, lines = sat_kinds_of(settings), Counter[str](), SpilledLines(file)
+    found: dict[str, dict[str, _Candidates]] = {}
+    looks: dict[Look, Look] = {}
     asked_of = {scene_id for scene_id, split in split_of.items() if kinds and split in settings.sat_splits}
-    for scene_id, seen in _scenes(store, asked_of, made.refused):
-        for kind in kinds:
-            found.setdefault((split_of[scene_id], kind.name), []).extend(_of_scene(kind, scene_id, seen, settings, seed, made.refused))
-    for (split, name), of_kind in found.items():
-        kind = next(kind for kind in kinds if kind.name == name)
-        kept = evenly([each.candidate for each in of_kind], seed, f"{split}/{name}")
-        made.refused[f"{name}: thinned so that words and labels tell nothing"] += len(of_kind) - len(kept)
-        questions = [_question(kind, of_kind[i], place, held_out, settings.wordings, seed) for i, place in kept]
-        made.by_split.setdefault(split, []).extend(questions)
-    for questions in made.by_split.values():
-        questions.sort(key=lambda q: (q.scene_id, q.view_ids, q.kind))
-    return made
+    for scene_id, seen in _scenes(store, asked_of, refused):
+        of_scene = [(kind.name, one) for kind in kinds for one in _of_scene(kind, scene_id, seen, settings, seed, refused)]
+        in_order = sorted(range(len(of_scene)), key=lambda i: ([view.view_id for view in of_scene[i][1].views], of_scene[i][0]))
+        start_of = {i: lines.add(_as_row(*of_scene[i])) for i in in_order}
+        for i, (name, one) in enumerate(of_scene):
+            look = Look.of(one.candidate)
+            of_kind = found.setdefault(split_of[scene_id], {}).setdefault(name, _Candidates())
+            of_kind.looks.append(looks.setdefault(look, look))
+            of_kind.starts.append(start_of[i])
+    made = {split: Things(settings, seed, lines, held_out, *_thinned(of_split, split, seed, refused)) for split, of_split in found.items()}
+    return made, refused
 
 
-def evenly(candidates: Sequence[Candidate], seed: int, name: str) -> list[tuple[int, int]]:
+def _thinned(of_split: Mapping[str, _Candidates], split: str, seed: int, refused: Counter[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Starts, ascending, and places of a split's candidates that stay after each kind is thinned, see `Things`."""
+    starts, places = [np.empty(0, np.int64)], [np.empty(0, np.int8)]
+    for name, of_kind in of_split.items():
+        kept = np.array(evenly(of_kind.looks, seed, f"{split}/{name}"), dtype=int).reshape(-1, 2)
+        refused[f"{name}: thinned so that words and labels tell nothing"] += len(of_kind.looks) - len(kept)
+        starts.append(np.array(of_kind.starts)[kept[:, 0]])
+        places.append(kept[:, 1].astype(np.int8))
+    every = np.concatenate(starts)
+    order = np.argsort(every)
+    return every[order], np.concatenate(places)[order]
+
+
+def _as_row(kind: str, found: _Found) -> dict[str, Any]:
+    """What is put into words when it is known which candidates stay."""
+    views, c = found.views, found.candidate
+    told = {"words": c.words, "rivals": c.rivals, "answer": c.answer, "value": c.value, "margin": c.margin, "cue": c.cue}
+    return {"kind": kind, "view_ids": [view.view_id for view in views], "scene_id": views[0].scene_id, "source": views[0].source, **told}
+
+
+def evenly(candidates: Sequence[Look], seed: int, name: str) -> list[tuple[int, int]]:
     """The largest choice of candidates in which neither what is asked about nor how it is called tells the answer.
 
     Rule. Candidates whose cell and possible answers look alike are of one sort. In each sort every possible answer is right equally often: of answers that
@@ -80,7 +139,7 @@ def evenly(candidates: Sequence[Candidate], seed: int, name: str) -> list[tuple[
     sorts: dict[tuple[object, ...], list[int]] = {}
     for i in generator.permutation(len(candidates)):
         c = candidates[i]
-        sorts.setdefault((c.cell, len(c.rivals), *sorted(c.groups)), []).append(int(i))
+        sorts.setdefault((c.cell, c.n_rivals, *sorted(c.groups)), []).append(int(i))
     kept: list[tuple[int, int]] = []
     for sort in sorted(sorts, key=str):
         of_sort = sorts[sort]
@@ -90,9 +149,9 @@ def evenly(candidates: Sequence[Candidate], seed: int, name: str) -> list[tuple[
             by_group[candidates[i].groups[candidates[i].answer]].append(i)
         n = min(len(same) // weights[group] for group, same in by_group.items())
         chosen = [i for group, same in sorted(by_group.items()) for i in same[: n * weights[group]]]
-        of_rivals = [i for i in chosen if candidates[i].answer < len(candidates[i].rivals)]
-        kept += [(i, candidates[i].answer) for i in chosen if candidates[i].answer >= len(candidates[i].rivals)]
-        places = generator.permutation(np.arange(len(of_rivals)) % max(1, len(candidates[of_sort[0]].rivals)))
+        of_rivals = [i for i in chosen if candidates[i].answer < candidates[i].n_rivals]
+        kept += [(i, candidates[i].answer) for i in chosen if candidates[i].answer >= candidates[i].n_rivals]
+        places = generator.permutation(np.arange(len(of_rivals)) % max(1, candidates[of_sort[0]].n_rivals))
         kept += list(zip(of_rivals, places.tolist(), strict=True))
     return sorted(kept)
 
@@ -148,12 +207,13 @@ def _one_of(candidates: Sequence[Candidate], draw: np.random.Generator) -> Candi
     return same[int(draw.integers(len(same)))]
 
 
-def _question(kind: SatKind, found: _Found, place: int, held_out: frozenset[str], wordings: int, seed: int) -> Question:
-    views, candidate = found.views, found.candidate
-    family_id = ids.group_id(*(view.view_id for view in views))
+def _question(kind: SatKind, row: Mapping[str, Any], place: int, held_out: bool, wordings: int, seed: int) -> Question:
+    """A candidate, as `_as_row` kept it, in words."""
+    view_ids = tuple(row["view_ids"])
+    family_id = ids.group_id(*view_ids)
     question_id = ids.question_id(family_id, kind.name)
     generator = generator_for(seed, question_id)
-    names = _named(candidate, place, generator)
+    names = _named(row["rivals"], row["answer"], place, generator)
     order = [int(i) for i in generator.permutation(len(kind.labels))]
     options = [text.format(**names) for text in kind.options]
     sign = -1 if kind.signed and place else 1
@@ -161,32 +221,29 @@ def _question(kind: SatKind, found: _Found, place: int, held_out: frozenset[str]
         question_id=question_id,
         kind=kind.name,
         family_id=family_id,
-        view_ids=tuple(view.view_id for view in views),
-        text=kind.texts[int(generator.integers(wordings))].format(**names, **_with_articles(candidate.words)),
+        view_ids=view_ids,
+        text=kind.texts[int(generator.integers(wordings))].format(**names, **_with_articles(row["words"])),
         options=tuple(options[i] for i in order),
         labels=tuple(kind.labels[i] for i in order),
         truth=LETTERS[order.index(place)],
         deciding_quantity=kind.quantity,
-        deciding_value=round(sign * candidate.value, DIGITS),
-        margin=round(candidate.margin, DIGITS),
-        scene_id=views[0].scene_id,
+        deciding_value=round(sign * row["value"], DIGITS),
+        margin=round(row["margin"], DIGITS),
+        scene_id=row["scene_id"],
         tied_class="",
-        source=views[0].source,
-        cue=candidate.cue,
-        held_out=views[0].scene_id in held_out,
+        source=row["source"],
+        cue=row["cue"],
+        held_out=held_out,
     )
 
 
-def _named(candidate: Candidate, place: int, generator: np.random.Generator) -> dict[str, str]:
+def _named(rivals: Sequence[str], answer: int, place: int, generator: np.random.Generator) -> dict[str, str]:
     """The rivals by placeholder: the right one at its place, the others in a drawn order."""
-    rivals = list(candidate.rivals)
-    if candidate.answer < len(rivals):
-        right = rivals.pop(candidate.answer)
-        rivals = [rivals[i] for i in generator.permutation(len(rivals))]
-        rivals.insert(place, right)
-    else:
-        rivals = [rivals[i] for i in generator.permutation(len(rivals))]
-    return {letter: f"the {name}" for letter, name in zip("abc", rivals, strict=False)}
+    others = [name for i, name in enumerate(rivals) if i != answer]
+    others = [others[i] for i in generator.permutation(len(others))]
+    if answer < len(rivals):
+        others.insert(place, rivals[answer])
+    return {letter: f"the {name}" for letter, name in zip("abc", others, strict=False)}
 
 
 _NO_THINGS = ("step", "turn", "shapes")

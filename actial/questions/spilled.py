@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -59,6 +60,26 @@ class SpilledRows:
     def chunks(self, places: np.ndarray) -> Iterator[np.ndarray]:
         """The rows at ascending places, `AT_ONCE` at a time."""
         return (self.read(places[start : start + AT_ONCE]) for start in range(0, len(places), AT_ONCE))
+
+
+class SpilledLines:
+    """What JSON can hold, a line each, added one by one and then only read. Nothing of it stays in memory."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        """Lines in an empty file."""
+        self._file, self._end = file, 0
+
+    def add(self, value: Any) -> int:
+        """Put a value behind the others; returns where it stands, which is further on for every later one."""
+        start, line = self._end, json.dumps(value, allow_nan=False).encode() + b"\n"
+        self._file.write(line)
+        self._end += len(line)
+        return start
+
+    def read(self, start: int) -> Any:
+        """The value that stands there; numbers as they were added, tuples as lists."""
+        self._file.seek(start)
+        return json.loads(self._file.readline())
 
 
 def blocks(places: np.ndarray) -> list[np.ndarray]:

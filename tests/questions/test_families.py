@@ -24,6 +24,7 @@ from actial.evaluation.standins import STANDINS, standin_completions
 from actial.geometry.angles import motion_between
 from actial.geometry.arcs import arc_of_three, azimuth_deg
 from actial.params_questions import QUESTION_KINDS, THREE_VIEW_KINDS
+from actial.questions import families as questions_families
 from actial.questions.build import build_questions
 from actial.questions.contradictions import AZIMUTH, HEADING, Bound, Claim, Family, contradicts, possible, read_families, write_families
 from actial.questions.deciding import decide, is_tied
@@ -33,7 +34,7 @@ from actial.questions.scan import scan_scenes
 from actial.questions.three_views import THREE_VIEWS
 from actial.records import Camera, Mode, Question, SceneObject, Verdict, View
 from actial.shards import ViewStore, ViewWriter
-from actial.tables import read_questions
+from actial.tables import read_questions, write_questions
 from tasks.evaluate import asked_families
 
 SETTINGS = toy_settings(kinds=(*QUESTION_KINDS, *THREE_VIEW_KINDS), pairs_per_kind=9, n_families=600)
@@ -206,13 +207,18 @@ def _solvable(bounds: list[Bound]) -> bool:
 
 
 @pytest.fixture(scope="module")
-def test_split(folder: Path) -> list[Question]:
-    return [q for name in ("train", "test") for q in read_questions(folder / "out" / f"{name}.parquet")]
+def files(folder: Path) -> list[Path]:
+    return [folder / "out" / f"{name}.parquet" for name in ("train", "test")]
 
 
 @pytest.fixture(scope="module")
-def families(folder: Path, test_split: list[Question]) -> list[Family]:
-    return families_of(test_split, ViewStore(folder / "views").__getitem__, SETTINGS, 7)[0]
+def test_split(files: list[Path]) -> list[Question]:
+    return [q for path in files for q in read_questions(path)]
+
+
+@pytest.fixture(scope="module")
+def families(folder: Path, files: list[Path]) -> list[Family]:
+    return families_of(files, ViewStore(folder / "views").__getitem__, SETTINGS, 7)[0]
 
 
 def truths(family: Family, questions: dict[str, Question]) -> dict[str, str | None]:
@@ -261,9 +267,11 @@ def orbits(family: Family, questions: dict[str, Question]) -> list[str]:
     return [name for name in family.claims if questions[name].kind == "orbit"]
 
 
-def test_of_many_families_those_rich_in_misleading_cues_are_kept(folder: Path, families: list[Family], test_split: list[Question], tmp_path: Path) -> None:
+def test_of_many_families_those_rich_in_misleading_cues_are_kept(
+    folder: Path, files: list[Path], families: list[Family], test_split: list[Question], tmp_path: Path
+) -> None:
     questions = {q.question_id: q for q in test_split}
-    few, refused = families_of(test_split, ViewStore(folder / "views").__getitem__, replace(SETTINGS, n_families=40), 7)
+    few, refused = families_of(files, ViewStore(folder / "views").__getitem__, replace(SETTINGS, n_families=40), 7)
     assert Counter(f.sort for f in few) == {PAIR: 20, CYCLE: 20}
     n_conflicts = lambda f: sum(questions[name].cue == "conflict" for name in f.claims)
     for sort in (PAIR, CYCLE):
@@ -278,10 +286,20 @@ def test_of_many_families_those_rich_in_misleading_cues_are_kept(folder: Path, f
         read_families(tmp_path / "families.jsonl")
 
 
-def test_families_do_not_depend_on_the_order_of_questions(folder: Path, families: list[Family], test_split: list[Question]) -> None:
-    again, _ = families_of(test_split[::-1], ViewStore(folder / "views").__getitem__, SETTINGS, 7)
+def test_families_do_not_depend_on_the_order_of_questions(folder: Path, families: list[Family], test_split: list[Question], tmp_path: Path) -> None:
+    write_questions(tmp_path / "turned.parquet", test_split[::-1])
+    again, _ = families_of([tmp_path / "turned.parquet"], ViewStore(folder / "views").__getitem__, SETTINGS, 7)
     assert [f.family_id for f in again] == [f.family_id for f in families]
     assert [dict(f.claims) for f in again] == [dict(f.claims) for f in families]
+
+
+def test_a_few_scenes_in_memory_at_a_time_are_as_good_as_all(folder: Path, files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    few, view_of = replace(SETTINGS, n_families=20), ViewStore(folder / "views").__getitem__
+    whole, held = families_of(files, view_of, few, 7), list[int]()
+    read = questions_families.read_questions
+    monkeypatch.setattr(questions_families, "SCENES_AT_ONCE", 4)
+    monkeypatch.setattr(questions_families, "read_questions", lambda path, scene_ids: held.append(len(scene_ids)) or read(path, scene_ids))
+    assert families_of(files, view_of, few, 7) == whole and max(held) == 4 and len(held) > 3 * len(files)
 
 
 def test_scores_of_stand_ins(families: list[Family], test_split: list[Question]) -> None:

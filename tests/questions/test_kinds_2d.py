@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from toy_scenes import toy_views
 
 from actial.mix.descriptions import SIDE_SHARE, describe_pair, reason_2d, seen_in_both
+from actial.questions import kinds_2d
 from actial.questions.kinds_2d import (
     ASKED_FROM,
     DRIFT,
@@ -23,6 +25,7 @@ from actial.questions.kinds_2d import (
     TEXTS,
     Asked,
     balanced_2d,
+    pairs_asked,
     questions_2d,
 )
 from actial.records import View
@@ -114,6 +117,15 @@ def test_a_balanced_choice_has_as_many_of_every_kind_and_label() -> None:
     assert len({q.question_id for q in chosen}) == 45
     few = balanced_2d(PAIRS[:4], 45, seed=7)
     assert all(len({sum((q.kind, q.label_of(q.truth)) == (kind, label) for q in few) for label in LABELS}) == 1 for kind in TEXTS)
+
+
+def test_pairs_asked_are_those_of_viewpoint_questions_once_and_sorted(monkeypatch: pytest.MonkeyPatch) -> None:
+    about_a_pair = next(a.question for first, second in PAIRS for a in questions_2d(first, second, 7))
+    shown = [("s.v10", "s.v02"), ("s.v02", "s.v10"), ("s.v02",), ("s.v1", "s.v03"), ("s.v02", "s.v10"), ("s.v01", "s.v02", "s.v03")]
+    questions = [replace(about_a_pair, kind=kind, view_ids=views) for views in shown for kind in ("orbit", "turn", "left_of")]
+    monkeypatch.setattr(kinds_2d, "PAIRS_AT_ONCE", 4)
+    assert [tuple(pair.decode().split()) for pair in pairs_asked(questions)] == sorted({views for views in shown if len(views) == 2})
+    assert not len(pairs_asked([]))
 
 
 @pytest.mark.parametrize("kind", list(TEXTS))

@@ -24,7 +24,7 @@ from actial.mirror import mirrored_question, mirrored_view
 from actial.params_questions import KINDS_WITH_CHAINS
 from actial.questions.balance import SPLITS
 from actial.questions.build import build_questions
-from actial.questions.sat_build import evenly
+from actial.questions.sat_build import Look, evenly
 from actial.questions.sat_kinds import KINDS_OF_THINGS
 from actial.questions.sat_things import UNSEEN, VISIBLE, outline_area_px, scenery
 from actial.questions.sat_truth import Candidate
@@ -314,7 +314,7 @@ candidates = st.lists(
 @given(candidates)
 def test_no_shape_and_no_place_tells_the_answer_after_thinning(drawn: list[Candidate]) -> None:
     """The right one is always the rival whose shape comes first in the alphabet: all of that is gone."""
-    kept = evenly(drawn, SEED, "here")
+    kept = evenly([Look.of(c) for c in drawn], SEED, "here")
     assert [i for i, _ in kept] == sorted({i for i, _ in kept})
     by_sort: dict[tuple[str, ...], list[tuple[Candidate, int]]] = {}
     for i, place in kept:
@@ -329,7 +329,7 @@ def test_no_shape_and_no_place_tells_the_answer_after_thinning(drawn: list[Candi
 
 def test_a_kind_without_one_of_its_answers_is_left_out() -> None:
     one_sided = [Candidate({"to": "red box"}, (), ("left", "right"), 0, 1.0, 1.0)] * 9
-    assert evenly(one_sided, SEED, "here") == []
+    assert evenly([Look.of(c) for c in one_sided], SEED, "here") == []
 
 
 # ------------------------------------------------------------------------------------------------ refusals, and what goes with it

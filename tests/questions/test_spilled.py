@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actial.questions import spilled
-from actial.questions.spilled import AT_ONCE, SpilledRows, blocks
+from actial.questions.spilled import AT_ONCE, SpilledLines, SpilledRows, blocks
 from actial.questions.twins import LAYOUT, with_twins
 
 ROW = np.dtype([("scene", np.int32), ("label", np.int8, 2), ("value", np.float64, 3)])
@@ -34,6 +34,23 @@ def test_rows_are_read_as_they_were_added(sizes: list[int], seed: int, share: fl
     np.testing.assert_array_equal(np.concatenate([np.empty(0, ROW), *rows.chunks(wanted)]), every[wanted])
     for name in ("scene", "label"):
         np.testing.assert_array_equal(rows[name], every[name])
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@given(st.lists(json_values, max_size=8))
+@settings(max_examples=40, deadline=None)
+def test_lines_are_read_in_any_order_as_they_were_added(values: list[object]) -> None:
+    lines = SpilledLines(BytesIO())
+    starts = [lines.add(value) for value in values]
+    assert starts == sorted(set(starts))
+    for start, value in [*zip(starts, values, strict=True)][::-1] * 2:
+        assert lines.read(start) == value
 
 
 def test_blocks_are_as_few_as_memory_allows_and_hold_everyone_once() -> None:

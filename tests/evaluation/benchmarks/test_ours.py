@@ -36,7 +36,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Question
     views = outputs / "render_views" / "views"
     build_questions(scan_scenes(views), outputs / "build_qa", settings, 7)
     questions = read_questions(outputs / "build_qa" / "test.parquet")
-    write_families(outputs / "build_qa" / FAMILIES, families_of(questions, ViewStore(views).__getitem__, settings, 7)[0])
+    write_families(outputs / "build_qa" / FAMILIES, families_of([outputs / "build_qa" / "test.parquet"], ViewStore(views).__getitem__, settings, 7)[0])
     return outputs, questions
 
 
