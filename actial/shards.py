@@ -259,6 +259,7 @@ class ViewStore:
         file, number = self._groups[group]
         with _readable(self.files[file]):
             table = self._shards[file].read_row_group(number, columns=list(columns), use_threads=False)
+            table.validate(full=True)  # text may not be UTF-8, which nothing else checks
         self._cache[key] = table
         self._cached_bytes += table.nbytes
         while self._cached_bytes > CACHE_BYTES and len(self._cache) > 1:
@@ -274,7 +275,9 @@ class ViewStore:
             missing = [name for name in _view_schema().names if name not in columns]
             if missing:
                 raise UserError(f"{path} is not a readable shard of views: it lacks the column {missing[0]}")
-            view_ids = shard.read(columns=["view_id"], use_threads=False)["view_id"].to_pylist()
+            names = shard.read(columns=["view_id"], use_threads=False)
+            names.validate(full=True)
+            view_ids = names["view_id"].to_pylist()
         start = len(self._rows)
         for number in range(shard.num_row_groups):
             self._groups.append((len(self._shards), number))

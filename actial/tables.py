@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -29,9 +30,13 @@ def read_questions(path: str | Path, scene_id: str | Sequence[str] | None = None
     """All questions of a Parquet file, or those about one scene or several.
 
     Raises:
-        UserError: the file is missing or not a table of questions.
+        UserError: the file is missing or not a table of questions, or two questions have one id.
     """
-    return [Question(**_with_tuples(row)) for row in _read_rows(Path(path), question_schema(), scene_id)]
+    questions = [Question(**_with_tuples(row)) for row in _read_rows(Path(path), question_schema(), scene_id)]
+    if len({q.question_id for q in questions}) < len(questions):
+        question_id, n = Counter(q.question_id for q in questions).most_common(1)[0]
+        raise UserError(f"{path} holds {n} questions with the id {question_id}: give each an id of its own, or rebuild the questions with build_qa")
+    return questions
 
 
 def stream_questions(path: str | Path) -> Iterator[Question]:
@@ -143,6 +148,7 @@ def _read_table(path: Path, columns: Sequence[str], filters: list[Any] | None = 
 
     with _readable(path):
         table = pq.read_table(path, filters=filters)
+        table.validate(full=True)  # text may not be UTF-8, which nothing else checks
     _refuse_if_lacking(path, columns, table.column_names)
     return table.select(columns)
 
@@ -153,6 +159,7 @@ def _stream_rows(path: Path, schema: pa.Schema, batch: int = 1_000) -> Iterator[
     with _readable(path), pq.ParquetFile(path) as file:
         _refuse_if_lacking(path, schema.names, file.schema_arrow.names)
         for rows in file.iter_batches(batch, columns=schema.names, use_threads=False):
+            rows.validate(full=True)
             yield from rows.to_pylist()
 
 

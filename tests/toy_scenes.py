@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import yaml
 
 from actial import ids
@@ -133,6 +135,14 @@ TOY_SPLIT: dict[str, Any] = {"splits": {"train": 0.68, "rl": 0.15, "val": 0.03, 
 """Fit for a few toy scenes, whose subjects are of one family, and among which few twins are."""
 MARGINS = BANDS
 """Those of the profile single-gpu are DESIGN's."""
+
+
+def put_in_latin_1(path: Path, column: str) -> None:
+    """Make one text of a Parquet file's column bytes that are not UTF-8."""
+    table = pq.read_table(path)
+    texts = pa.array([b"caf\xe9", *[b""] * (table.num_rows - 1)], pa.binary())
+    as_text = pa.Array.from_buffers(pa.string(), table.num_rows, texts.buffers())  # a cast would look at them
+    pq.write_table(table.set_column(table.column_names.index(column), column, as_text), path)
 
 
 def tiny_evaluation() -> Evaluate:

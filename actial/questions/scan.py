@@ -91,6 +91,7 @@ def _scene_parts(path: Path, rows_at_once: int) -> Iterator[PosedScene]:
     columns = ["view_id", "scene_id", "source", "licence", "width", "height", "K", "T_world_cam", *_OBJECT_COLUMNS, "image.bytes"]
     try:
         for batch in pq.ParquetFile(path).iter_batches(rows_at_once, columns=columns):
+            batch.validate(full=True)  # text may not be UTF-8, which nothing else checks
             scene_ids = batch["scene_id"].to_pylist()
             view_ids, sources, licences = (batch[name].to_pylist() for name in ("view_id", "source", "licence"))
             centers, points = _subject_points(batch["objects"])

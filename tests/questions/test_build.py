@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from toy_scenes import PLAIN_PICTURE, make_project, run_stage, toy_settings, toy_views, write_toy_views
+from toy_scenes import PLAIN_PICTURE, make_project, put_in_latin_1, run_stage, toy_settings, toy_views, write_toy_views
 
 from actial.errors import UserError
 from actial.geometry.angles import motion_between
@@ -245,9 +245,15 @@ def not_parquet(folder: Path) -> None:
     (folder / "views-00000.parquet").write_text("this is no Parquet file")
 
 
+def with_text_that_is_not_utf8(folder: Path) -> None:
+    write_toy_views(folder, 3)
+    put_in_latin_1(folder / "views-00000.parquet", "licence")
+
+
 @pytest.mark.parametrize(
     ("make", "said"),
     [
+        (with_text_that_is_not_utf8, "is not a readable shard of views: In column 3: Invalid: Invalid UTF8"),
         (without_poses, "none of the 32 views has a camera pose"),
         (with_a_view_twice, "scene-000000.v00 stands in the folder twice"),
         (with_a_scene_twice, "views of scene-000000 stand apart"),

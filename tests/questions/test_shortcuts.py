@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from planted import plant
-from toy_scenes import make_project, run_stage
+from toy_scenes import make_project, put_in_latin_1, run_stage
 
 from actial.errors import UserError
 from actial.json_files import write_json
@@ -23,7 +24,7 @@ from actial.questions.shortcut_table import audit_section, audit_table, complain
 from actial.questions.shortcuts import Audit, audit_questions, drawn_questions
 from actial.rng import generator_for
 from actial.stats import clustered_mean
-from actial.tables import read_questions, write_questions
+from actial.tables import read_questions, stream_questions, write_questions
 from flows.cli import main
 
 SEED = 7
@@ -174,6 +175,13 @@ def test_bad_input_is_one_sentence(clean: Path, tmp_path: Path) -> None:
     write_questions(tmp_path / "gone.parquet", gone)
     with pytest.raises(UserError, match=r"view scene-999999\.v00 is not in"):
         audit_questions([tmp_path / "gone.parquet"], clean / "views", SETTINGS, SEED)
+    write_questions(tmp_path / "twice.parquet", [*gone, gone[0]])
+    with pytest.raises(UserError, match=f"twice.parquet holds 2 questions with the id {re.escape(gone[0].question_id)}: give each"):
+        read_questions(tmp_path / "twice.parquet")
+    put_in_latin_1(tmp_path / "gone.parquet", "text")
+    for read in (read_questions, lambda path: list(stream_questions(path))):
+        with pytest.raises(UserError, match=r"gone.parquet is not a readable Parquet file: .* Invalid UTF8"):
+            read(tmp_path / "gone.parquet")
 
 
 AUDIT = {"probes": {"text": 0.05, "floor": 1.0}, "learners": ["linear"], "n_questions": 2400, "bound": 0.05, "n_ceiling": 0}
