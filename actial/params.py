@@ -106,6 +106,12 @@ class ColdStartMix:
     quote_places: bool = setting(
         "Chains of lateral, orbit, turn and perspective quote where the nearest and the farthest part are in both pictures, and how many columns apart."
     )
+    replay: float | None = setting(
+        "Share of GRPO's prompts that ask how the camera moved, so that it is not forgotten; the others are about things, or from outside. Whichever are too "
+        "many for it are thinned by the seed. null for all there are of both.",
+        ge=0,
+        le=1,
+    )
 
     @property
     def grid(self) -> tuple[int, int]:

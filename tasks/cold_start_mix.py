@@ -16,7 +16,7 @@ from actial.mix.card import write_card
 from actial.mix.conversations import Scribe, WrittenChains, written_2d, written_chains, written_descriptions
 from actial.mix.lengths import TokenCounter, token_counter
 from actial.mix.lessons import School
-from actial.mix.mixture import OF_PICTURES, mixed, mode_of, rows_of_sorts, shares_of
+from actial.mix.mixture import OF_PICTURES, mixed, mode_of, rows_of_sorts, shares_of, with_replay
 from actial.mix.variants import ROWS_NAMED, Told, varied
 from actial.params import ColdStartMix, Params
 from actial.records import Mode, Question
@@ -81,7 +81,8 @@ def _mixed(job: body.Job, client: Client | None) -> body.Made:
     n_sft = write_conversations(job.out / "sft.parquet", (scribe.conversation(texts[s][i][0], mode_of(s), texts[s][i][1]) for s, i in mixture))
     asked = [question for question in rl if scribe.fits(question, _rl_mode(question, settings), answered=False)]
     _count_long(refused, "prompts", settings, len(rl) - len(asked))
-    rl, order = asked, generator_for(params.seed, "mixture/rl").permutation(len(asked))
+    rl = with_replay(asked, settings.replay, refused, params.seed)
+    order = generator_for(params.seed, "mixture/rl").permutation(len(rl))
     n_rl = write_conversations(job.out / "rl.parquet", (scribe.conversation(rl[i], _rl_mode(rl[i], settings), answered=False) for i in order))
 
     samples = [scribe.conversation(texts[sort][0][0], mode_of(sort), texts[sort][0][1]) for sort in rows]

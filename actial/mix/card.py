@@ -22,7 +22,7 @@ configs:
 # Conversations for a cold start
 
 `sft.parquet`: {n_rows:,} rows of the train split, made by stage `cold_start_mix` with seed {seed}. `rl.parquet`: {n_rl:,} prompts of the rl split, other
-scenes, without an answer. Pictures are named by `view_ids`; each `<image>` stands for the next one.{mirrored}
+scenes, without an answer.{replay} Pictures are named by `view_ids`; each `<image>` stands for the next one.{mirrored}
 
 Rule: every sort of rows gets its share. Within a sort each distinct row stands equally often, once more for those that a seeded permutation
 puts first where the number does not divide; then all rows are shuffled together by the seed.
@@ -78,6 +78,7 @@ def write_card(
         n_rows=settings.n_rows,
         seed=seed,
         n_rl=n_rl,
+        replay="" if settings.replay is None else f" Of these {settings.replay:.0%} ask how the camera moved, the others are about things, or from outside.",
         mirrored=_MIRRORED if settings.mirror_images else "",
         teacher="- config_name: teacher\n  data_files: teacher.parquet\n" if settings.source == "teacher" else "",
         reasoning=SAID[settings.reasoning],

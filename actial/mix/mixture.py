@@ -3,19 +3,23 @@ where the number does not divide: a seeded permutation of the rows is read round
 by the seed.
 
 A sort is a mode, and for questions about the pictures alone the mode with ` 2d` behind it.
+
+GRPO's prompts stand once each, shuffled by the seed. `replay` of them ask how the camera moved, as exactly as whole prompts allow: of those that are too many
+for it, a seeded draw leaves some out.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import numpy as np
 
+from actial import ids
 from actial.errors import UserError
 from actial.params import ColdStartMix
-from actial.records import Mode
+from actial.records import Mode, Question, is_viewpoint
 from actial.rng import generator_for
 
 OF_PICTURES = " 2d"
@@ -70,3 +74,30 @@ def mixed(distinct: Mapping[str, int], refused: Counter[str], n_rows: int, share
             rows += [(sort, int(i)) for i in np.resize(once, n)]
     order = generator_for(seed, "mixture/order").permutation(len(rows))
     return [rows[i] for i in order]
+
+
+def with_replay(questions: Sequence[Question], share: float | None, refused: Counter[str], seed: int) -> list[Question]:
+    """The questions that become prompts, in their order: the most among which a share asks how the camera moved; all where it is None.
+
+    Args:
+        refused: what is left out is counted here.
+
+    Raises:
+        UserError: it leaves nothing, since all questions there are, or none, ask how the camera moved.
+    """
+    if share is None:
+        return list(questions)
+    ours = np.array([is_viewpoint(q.kind) and not ids.is_external(q.question_id) for q in questions], dtype=bool)
+    sorts = {"viewpoint": np.flatnonzero(ours), "other": np.flatnonzero(~ours)}
+    total = int(min(len(of) / part for of, part in zip(sorts.values(), (share, 1 - share), strict=True) if part) + 1e-9)
+    if not total:
+        raise UserError(
+            f"cold_start_mix.replay is {share:g}, but split rl has {len(sorts['viewpoint']):,} questions about viewpoints and {len(sorts['other']):,} others: "
+            "set it to null, or ask both (build_qa.kinds, build_qa.sat_splits, build_qa.external)"
+        )
+    n_replayed = round(share * total)
+    kept = []
+    for (sort, of), n in zip(sorts.items(), (n_replayed, total - n_replayed), strict=True):
+        kept.append(generator_for(seed, f"mixture/replay/{sort}").permutation(of)[:n])
+        refused[f"prompts: more {sort} questions than cold_start_mix.replay takes"] += len(of) - n
+    return [questions[i] for i in np.sort(np.concatenate(kept))]

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actial import ids
 from actial.errors import UserError
-from actial.mix.mixture import mixed, rows_of_sorts
+from actial.mix.mixture import mixed, rows_of_sorts, with_replay
+from actial.records import Question
 
 whole = st.integers(1, 50)
 
@@ -56,3 +58,28 @@ def test_rows_that_cannot_be_made_are_the_users_business() -> None:
         mixed({"think": 0, "direct": 3, "describe": 3}, refused, 10, {"think": 0.5, "direct": 0.5, "describe": 0.0}, 0)
     with pytest.raises(UserError, match="share_2d gives rows of think 2d a share"):
         mixed({"think 2d": 0}, refused, 10, {"think 2d": 1.0}, 0)
+
+
+def question(kind: str, i: int) -> Question:
+    scene_id = ids.scene_id(i) if kind != "sat_static" else ids.outside_scene_id("sat", (bytes([i]),))
+    shown = ids.group_id(ids.view_id(scene_id, 0), ids.view_id(scene_id, 1))
+    name, options = ids.question_id(shown, kind), ("left", "right")
+    return Question(name, kind, shown, ids.view_ids_of(name), "?", options, options, "A", "", 0.0, 0.0, scene_id, "", "toy")
+
+
+@given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 40), st.floats(0, 1), st.integers(0, 3))
+def test_replayed_prompts_have_their_share_and_as_many_stay_as_can(turns: int, things: int, outside: int, share: float, seed: int) -> None:
+    asked = [question(kind, i) for kind, n in (("turn", turns), ("left_of", things), ("sat_static", outside)) for i in range(n)]
+    assert with_replay(asked, None, Counter(), seed) == asked
+    others = things + outside
+    refused = Counter[str]()
+    if (share and not turns) or (share < 1 and not others) or not asked:
+        with pytest.raises(UserError, match=rf"split rl has {turns} questions about viewpoints and {others} others"):
+            with_replay(asked, share, refused, seed)
+        return
+    kept = with_replay(asked, share, refused, seed)
+    assert [q for q in asked if q in kept] == kept == with_replay(asked, share, Counter(), seed)
+    n_turns = sum(q.kind == "turn" for q in kept)
+    assert abs(n_turns - share * len(kept)) <= 0.5 + 1e-6 and refused.total() == len(asked) - len(kept)
+    larger = len(kept) + 1
+    assert share * larger > turns - 1e-6 or (1 - share) * larger > others - 1e-6, "one more would not go"
