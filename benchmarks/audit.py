@@ -34,7 +34,7 @@ from actial.questions.shortcuts import Audit as Found
 from actial.records import Question
 from actial.rng import generator_for
 from actial.shards import ViewStore, ViewWriter
-from actial.stats import ABOVE, UNDECIDED, Mean, chance_test, clustered_mean
+from actial.stats import ABOVE, LEVEL, UNDECIDED, Mean, chance_test, clustered_mean
 from actial.tables import read_questions
 from actial.views import boxes, committed
 from actial.views.cameras import Shot
@@ -161,6 +161,8 @@ def _cells_given_away(audited: Set) -> list[str]:
         return ["", "", UNDECIDED]
     tested = chance_test(known, 0.5, TINY.build_qa.audit.bound)
     interval = "" if tested.low is None or tested.high is None else f" ({50 + 100 * tested.low:.1f} to {50 + 100 * tested.high:.1f})"
+    if known.mean == 1:  # no spread to tell an interval by: each scene is one trial, and that all are right has LEVEL at the lower end
+        interval = f" ({100 * LEVEL ** (1 / known.n_clusters):.1f} to 100.0)"
     return ["50.0 %", f"{100 * known.mean:.1f} %{interval}", f"**{LEAK}**" if tested.verdict == ABOVE else tested.verdict]
 
 

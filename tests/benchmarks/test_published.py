@@ -71,7 +71,10 @@ def test_one_table_shows_both(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     assert {line.count(" | ") for line in lines[:1] + lines[2:-2]} == {7}
     assert lines[-1].startswith("Questions: ours ")
     (of_lateral,) = (line.split(" | ") for line in lines if " | the answer to lateral | " in line)
-    assert of_lateral[6] == "100.0 %" and of_lateral[7] == "**leak** |"
+    n_scenes = paper.turn_from_lateral[1].n_clusters
+    least = float(of_lateral[6].removeprefix("100.0 % (").removesuffix(" to 100.0)"))
+    assert (least / 100) ** n_scenes == pytest.approx(0.05, rel=0.05), "were that many right in truth, all would be one time in twenty"
+    assert of_lateral[7] == "**leak** |"
     of_text = [line.split(" | ") for line in lines if " | text | " in line]
     assert [cells[5].strip() for cells in of_text] == ["50.0 %"] * 3, "where none is never right, guessing has half"
     assert np.all(["33." in cells[2] for cells in of_text])
