@@ -280,7 +280,7 @@ def _about_triples(asked: Iterable[Triple], found: Candidates, settings: BuildQA
             value=round(triple.least_gap_deg, DIGITS),
             margin=round(triple.margin, DIGITS),
             tied=False,
-            cue="none",
+            cue=triple.cue,
             source=found.sources[triple.scene],
             sizes_deg=[],
             held_out=found.families[triple.scene] in settings.held_out_families,

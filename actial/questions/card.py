@@ -130,10 +130,15 @@ def _three_views(built: Built, settings: BuildQA) -> str:
         f"{three.max_arc_deg:g} deg around the subject, at least {three.min_gap_deg:g} deg between neighbours; the smaller of the two gaps is stored. "
         "An arc can be walked both ways: the order asked for is the counter-clockwise one as seen from above, so that an order and its reverse are different "
         f"answers. Of the {built.n_triples:,} triples looked at up to {three.triples_per_kind} of a scene are asked about by a kind. In a split they are dealt "
-        "round the labels at random, and the pictures put into an order of which the label is true: all labels are equally frequent. They have no 2D cue.\n"
+        "round the labels at random, and the pictures put into an order of which the label is true: all labels are equally frequent. "
+        "Their 2D cue takes the cameras to follow each other along the arc as what stands higher slides against what stands lower; there is none where two of "
+        f"the three slides are closer than {LEAST_SHIFT:g} picture widths.\n"
     )
     rows = [[kind.name, kind.texts[0], " / ".join(kind.options), " / ".join(kind.labels)] for kind in kinds]
-    return "\n".join(["## Three views\n", rule, _table(["kind", "first wording", "options", "labels"], rows), ""])
+    for row, kind in zip(rows, kinds, strict=True):
+        row += [f"{sum(n for (_, name, word), n in built.cues.items() if (name, word) == (kind.name, cue)):,}" for cue in ("aligned", "conflict", "none")]
+    header = ["kind", "first wording", "options", "labels", "cue aligned", "in conflict", "no cue"]
+    return "\n".join(["## Three views\n", rule, _table(header, rows), ""])
 
 
 _OTHER_ORDER = {"opposite": "the opposite", "same": "the same", "anew": "computed anew"}

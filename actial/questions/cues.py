@@ -9,6 +9,7 @@ Positions are in picture widths: x to the right, y upward. Each rule changes its
 
 Kinds without a cue: `front` (which side a movement is on depends on where the object faces, which no shift in the pictures says), `moved` and `turned`
 (whatever changes in the pictures, either may have caused it, and a yes has no direction), `consistency` and `alteration` (neither has a direction).
+That of the kinds about three views is in `triples`.
 """
 
 from __future__ import annotations

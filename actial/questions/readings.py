@@ -47,9 +47,9 @@ _MAY_KNOW: Mapping[str, frozenset[str]] = {
     PIXELS: _BOUNDED,
     SHIFT: _TURNS,
     FLOW: _TURNS,
-    SIZE: _NEAR_OR_FAR | {"vertical", "alteration"},
+    SIZE: _NEAR_OR_FAR | {"vertical", "alteration", "between"},
     COLORS: _NEAR_OR_FAR | {"vertical", "pitch"},
-    FLOOR: _ANGLES | {"roll", "direction", "alteration"},
+    FLOOR: _ANGLES | {"roll", "direction", "alteration", "between", "arc_order"},
 }
 """Kinds that a probe decides by right, if only in part.
 
@@ -60,7 +60,8 @@ same heights in all. Sideways and around there are no such ends, and one picture
 Two pictures. A camera that turns slides everything. One that comes closer enlarges the subject; one that rises sees more of its top, so that its outline
 changes its shape. How much of a picture has the subject's colours, or the sky's, tells its size and the camera's height and pitch. A roll turns the whole
 picture, so that what stands higher slides; how far it slides tells the size of an angle, though not its sign, and a sideways movement from one ahead or up,
-though not to which side. Which alteration was made shows in how the outline changed; whether any was, may not.
+though not to which side. Which alteration was made shows in how the outline changed; whether any was, may not. Of three cameras on an arc the two whose
+pictures differ most stand at its ends: how much pictures differ tells which stands between, though not which way around the three follow each other.
 """
 _ANY_CHANGE = frozenset({"moved", "turned"})
 """Kinds that ask whether anything changed at all, which every comparison tells."""

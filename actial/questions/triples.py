@@ -21,12 +21,13 @@ from actial import ids
 from actial.geometry.arcs import Arc, arc_of_three, azimuth_deg
 from actial.params_questions import BuildQA
 from actial.questions.balance import evenly_ranked
-from actial.questions.cues import ends, in_picture, lowest_and_highest, slope
+from actial.questions.cues import LEAST_SHIFT, ends, in_picture, lowest_and_highest, slope
 from actial.questions.deciding import NEAR_AXIS, OTHER_MOVED, OUT_OF_SIGHT, PITCHED, REASONS, SUBJECT_MOVED
 from actial.questions.pairs import MOVED_M_PER_R, outline_points, places_in_sight, states_of, usable_views
 from actial.questions.scan import PosedScene
 from actial.questions.spilled import SpilledRows
 from actial.questions.three_views import BETWEEN, ThreeViewKind, three_view_kinds_of
+from actial.records import Cue
 from actial.rng import generator_for
 
 GAP, WIDE = -101, -102
@@ -61,6 +62,7 @@ class Triple:
     """Place in the kind's labels."""
     least_gap_deg: float
     margin: float
+    cue: Cue
 
 
 FOUND = np.dtype(
@@ -69,10 +71,11 @@ FOUND = np.dtype(
         ("on_arc", np.int16, 3),
         ("least_gap_deg", np.float64),
         ("margin", np.float64),
+        ("slide", np.float32, 3),
         ("ranks", np.int8, len(CUES)),
     ]
 )
-"""A triple that may be asked about: its views, numbers in their scene, counter-clockwise from above; ranks as `ranks_along` has them."""
+"""A triple that may be asked about: its views, numbers in their scene, counter-clockwise from above; the cue `slide` as they stand so; see `ranks_of`."""
 IN_MEMORY = ("scene", "ranks")
 
 
@@ -97,7 +100,7 @@ class Asked:
                 first, second, third = (ids.view_id(self.scene_ids[scene], number) for number in numbers)
                 family_id = ids.group_id(*(ids.view_id(self.scene_ids[scene], number) for number in sorted(numbers)))
                 pictures = shown_in_order(kind, (first, second, third), label, turned)
-                yield Triple(kind, scene, family_id, pictures, label, float(found["least_gap_deg"]), float(found["margin"]))
+                yield Triple(kind, scene, family_id, pictures, label, float(found["least_gap_deg"]), float(found["margin"]), cue_of(kind, found["slide"]))
 
 
 @dataclass
@@ -165,7 +168,9 @@ class TripleFinder:
         found["on_arc"] = np.array([ids.parse(view_id).first for view_id in scene.view_ids], dtype=np.int16)[on_arc]
         found["least_gap_deg"] = arc.gaps_deg[chosen].min(axis=1)
         found["margin"] = margins_of_three(arc, self.settings)[chosen]
-        found["ranks"] = np.array([ranks_along(scene, along) for along in on_arc], dtype=np.int8).reshape(-1, len(CUES))
+        cues = np.array([cues_along(scene, along) for along in on_arc]).reshape(-1, len(CUES), 3)
+        found["slide"] = cues[:, CUES.index("slide")]
+        found["ranks"] = np.array([ranks_of(of_triple) for of_triple in cues], dtype=np.int8).reshape(-1, len(CUES))
         return found
 
 
@@ -193,8 +198,8 @@ def decided(scene: PosedScene, views: np.ndarray, triples: np.ndarray, settings:
     return arc, code
 
 
-def ranks_along(scene: PosedScene, views: np.ndarray) -> tuple[int, ...]:
-    """For each of `CUES`, which of the six orders it puts three views into, as they stand along the arc; -1 where it is not there to be seen."""
+def cues_along(scene: PosedScene, views: np.ndarray) -> np.ndarray:
+    """(5, 3) `CUES` of three views, picture widths; NaN where one is not there to be seen."""
     optics = scene.T_world_cam[views], scene.K[views], scene.size_px[views]
     middle = in_picture(scene.subject_center[views][:, None], *optics)[:, 0, 0]
     left, right, _, _ = ends(in_picture(outline_points(scene.standing[views, 0], scene.size_m[views, 0]), *optics)).T
@@ -203,8 +208,25 @@ def ranks_along(scene: PosedScene, views: np.ndarray) -> tuple[int, ...]:
     x, height = places[..., 0], np.broadcast_to(places[..., 1].mean(axis=0), places.shape[:2])
     (low, high), row = lowest_and_highest(height), np.arange(3)
     spread = np.nanstd(x, axis=1) if np.isfinite(x).any() else np.full(3, np.nan)
-    cues = (np.round(cue, _DIGITS) for cue in (middle, slope(x, height), x[row, high] - x[row, low], right - left, spread))
+    return np.round([middle, slope(x, height), x[row, high] - x[row, low], right - left, spread], _DIGITS)
+
+
+def ranks_of(cues: np.ndarray) -> tuple[int, ...]:
+    """For each of `CUES`, (5, 3), which of the six orders it puts three views into, as they stand along the arc; -1 where it is not there to be seen."""
     return tuple(-1 if np.isnan(cue).any() else _ORDERS.index(tuple(np.argsort(cue, kind="stable").tolist())) for cue in cues)
+
+
+def cue_of(kind: ThreeViewKind, slides: np.ndarray) -> Cue:
+    """Whether the cameras follow each other along the arc as their higher parts slide to the right against lower ones: then the 2D cue of an orbit
+    (`cues.FLOOR`) gives the order away; and whichever way they slide, it gives the middle away.
+
+    Args:
+        slides: (3,) the cue `slide` along the arc.
+    """
+    if not np.diff(np.sort(slides)).min() >= LEAST_SHIFT:
+        return "none"
+    steps = np.diff(slides)
+    return "aligned" if (steps > 0).all() or (kind is BETWEEN and (steps < 0).all()) else "conflict"
 
 
 def margins_of_three(arc: Arc, settings: BuildQA) -> np.ndarray:

@@ -25,6 +25,7 @@ from actial.evaluation.conditions import posed
 from actial.export.export import export
 from actial.geometry.arcs import arc_of_three
 from actial.geometry.poses import look_at
+from actial.geometry.projection import project
 from actial.mirror import mirrored_question, mirrored_view
 from actial.params import load_params
 from actial.params_questions import THREE_VIEW_KINDS, ThreeViews
@@ -32,10 +33,11 @@ from actial.prompts import IMAGE_MARK
 from actial.questions.balance import SPLITS
 from actial.questions.build import Built, build_questions
 from actial.questions.card import write_card
+from actial.questions.cues import CUE_WORDS, LEAST_SHIFT
 from actial.questions.readings import PROBES, TEXT, features, look
 from actial.questions.scan import scan_scenes
 from actial.questions.three_views import THREE_VIEWS
-from actial.questions.triples import CUES, REASONS_OF_THREE, TripleFinder, ranks_along
+from actial.questions.triples import CUES, REASONS_OF_THREE, TripleFinder, cues_along, ranks_of
 from actial.records import MIRRORED, Question, View
 from actial.report.build import write_report
 from actial.report.gallery import pair_of_pictures
@@ -130,15 +132,36 @@ def test_with_a_caliper_no_cue_tells_the_order_on_the_arc(folder: Path) -> None:
     for triple in some:
         scene = scenes[ids.parse(triple.view_ids[0]).scene_id]
         along = [scene.view_ids.index(triple.view_ids[int(place) - 1]) for place in triple.kind.labels[triple.label].split("-")]
-        for counted, cue in zip(orders, ranks_along(scene, np.array(along)), strict=False):
+        for counted, cue in zip(orders, ranks_of(cues_along(scene, np.array(along))), strict=False):
             counted[(cue,)] += 1
     assert all(max(counted.values()) - min(counted.values()) <= len(CUES) + 1 for counted in orders)
+
+
+def test_the_cue_is_what_slides_of_the_stored_views_suggest(asked: dict[str, list[Question]], store: ViewStore, built: Built) -> None:
+    """By numpy's lines through places that the geometry module projects: how far to the right parts stand that are one standard deviation higher."""
+    counted = Counter[tuple[str, str]]()
+    for q in (q for rows in asked.values() for q in rows):
+        views, shown = [store[v] for v in q.view_ids], []
+        for view in views:
+            uv, _ = project(np.array([o.center() for o in view.objects[1:]]), view.camera.intrinsics(), view.camera.pose())
+            shown.append(np.where(((uv >= 0) & (uv <= 84)).all(axis=1)[:, None], uv / 84, np.nan))
+        places = np.array(shown)[:, ~np.isnan(np.array(shown)).any(axis=(0, 2))]
+        height = -places[..., 1].mean(axis=0)
+        slides = [np.polyfit(height, x, 1)[0] * height.std() if len(set(height)) > 1 else np.nan for x in places[..., 0]]
+        in_arc = answer_from_the_map(views, "arc_order").split("-")
+        steps = np.diff([slides[int(place) - 1] for place in in_arc])
+        least = np.diff(np.sort(slides)).min()
+        follow = (steps > 0).all() or (q.kind == "between" and (steps < 0).all())
+        assert abs(least - LEAST_SHIFT) < 1e-5 or q.cue == ("none" if not least >= LEAST_SHIFT else "aligned" if follow else "conflict")
+        counted[q.kind, q.cue] += 1
+    assert min(counted[kind, cue] for kind in THREE_VIEW_KINDS for cue in CUE_WORDS) > 10
+    assert counted == Counter({key: sum(n for (_, *of), n in built.cues.items() if tuple(of) == key) for key in counted})
 
 
 def test_ids_carry_the_three_views_and_their_family(asked: dict[str, list[Question]]) -> None:
     for q in asked["train"]:
         assert ids.view_ids_of(q.question_id) == q.view_ids and ids.parse(q.question_id).kind == q.kind
-        assert q.family_id == ids.group_id(*sorted(q.view_ids)) and q.tied_class == "" and q.cue == "none"
+        assert q.family_id == ids.group_id(*sorted(q.view_ids)) and q.tied_class == ""
     with pytest.raises(ValueError, match="different scenes"):
         ids.group_id("scene-000000.v00", "scene-000000.v01", "scene-000001.v02")
 
