@@ -104,32 +104,6 @@ def _of_three(labels: np.ndarray, shuffled: np.ndarray) -> np.ndarray:
     return np.concatenate([flipping[: most - 2 * c], lefts[:c], rights[:c], none[: most // 2]])
 
 
-def evenly_ranked(ranks: np.ndarray, n_values: int, seed: int, name: str) -> np.ndarray:
-    """Places, ascending, of the largest choice of rows in which every value of a column is as frequent as any other of that column.
-
-    Args:
-        ranks: (n, f) int: below `n_values`; -1 for a row that does not count for a column.
-        seed: root seed.
-        name: what is chosen from, for the generator.
-    """
-    shuffled = generator_for(seed, f"{name}/ranks").permutation(len(ranks))
-    if not len(shuffled):
-        return shuffled
-    from scipy.optimize import LinearConstraint, milp
-
-    n_columns = ranks.shape[1]
-    cell = (ranks[shuffled] + 1) @ (n_values + 1) ** np.arange(n_columns)[::-1]
-    of_cell, available = np.unique(cell, return_counts=True)
-    cells = np.stack(np.unravel_index(of_cell, (n_values + 1,) * n_columns), axis=1) - 1
-    often = -np.repeat(np.eye(n_columns), n_values, axis=0)  # the last unknowns are how often each column's values stand
-    counts = np.hstack([np.array([cells[:, column] == value for column in range(n_columns) for value in range(n_values)]), often])
-    most = np.append(available, np.full(n_columns, len(ranks)))
-    worth = np.append(-np.ones(len(cells)), np.zeros(n_columns))
-    solved = milp(worth, integrality=np.ones(len(most)), bounds=(0, most), constraints=LinearConstraint(counts, 0, 0))
-    keep = np.round(solved.x[: len(cells)]).astype(int)
-    return np.sort(np.concatenate([of_one[:n] for of_one, n in zip(_by_group(shuffled, cell), keep, strict=True)]))
-
-
 def _of_any(labels: np.ndarray, n_labels: int, shuffled: np.ndarray) -> np.ndarray:
     """Of any labels, by integer programming over the sorts of pairs: how many to keep of each, so that all labels are equally and most frequent.
 

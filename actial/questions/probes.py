@@ -53,6 +53,19 @@ def held_out_answers(learner: str, X: np.ndarray, y: np.ndarray, folds: Sequence
     return answers
 
 
+def held_out_chances(learner: str, X: np.ndarray, y: np.ndarray, folds: Sequence[Fold], seed: int) -> np.ndarray:
+    """(n, k) how likely a learner trained on the other folds holds each of the k different answers of `y`, sorted, to be right; else as `held_out_answers`."""
+    from threadpoolctl import threadpool_limits
+
+    answers = np.unique(y)
+    chances = np.zeros((len(y), len(answers)))
+    with threadpool_limits(1):
+        for train, test in folds:
+            learnt = LEARNERS[learner](seed % 2**32).fit(X[train], y[train])
+            chances[np.ix_(test, np.searchsorted(answers, learnt.classes_))] = learnt.predict_proba(X[test])
+    return chances
+
+
 def _linear(_: int) -> Any:
     """Linear discriminant analysis on the features and their squares: solved at once, so that it takes a hundredth of a second."""
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis

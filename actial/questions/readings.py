@@ -47,9 +47,9 @@ _MAY_KNOW: Mapping[str, frozenset[str]] = {
     PIXELS: _BOUNDED,
     SHIFT: _TURNS,
     FLOW: _TURNS,
-    SIZE: _NEAR_OR_FAR | {"vertical", "alteration", "between"},
+    SIZE: _NEAR_OR_FAR | {"vertical", "alteration"},
     COLORS: _NEAR_OR_FAR | {"vertical", "pitch"},
-    FLOOR: _ANGLES | {"roll", "direction", "alteration", "between", "arc_order"},
+    FLOOR: _ANGLES | {"roll", "direction", "alteration"},
 }
 """Kinds that a probe decides by right, if only in part.
 
@@ -60,8 +60,7 @@ same heights in all. Sideways and around there are no such ends, and one picture
 Two pictures. A camera that turns slides everything. One that comes closer enlarges the subject; one that rises sees more of its top, so that its outline
 changes its shape. How much of a picture has the subject's colours, or the sky's, tells its size and the camera's height and pitch. A roll turns the whole
 picture, so that what stands higher slides; how far it slides tells the size of an angle, though not its sign, and a sideways movement from one ahead or up,
-though not to which side. Which alteration was made shows in how the outline changed; whether any was, may not. Of three cameras on an arc the two whose
-pictures differ most stand at its ends: how much pictures differ tells which stands between, though not which way around the three follow each other.
+though not to which side. Which alteration was made shows in how the outline changed; whether any was, may not.
 """
 _ANY_CHANGE = frozenset({"moved", "turned"})
 """Kinds that ask whether anything changed at all, which every comparison tells."""
@@ -219,6 +218,18 @@ def _floor(seen: Seen, first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 _COMPARED: Mapping[str, Callable[[Seen, np.ndarray, np.ndarray], np.ndarray]] = {SHIFT: _shift, SIZE: _size, FLOOR: _floor, FLOW: _flow}
+
+
+def layouts_compared(parts: np.ndarray, subject: np.ndarray, box: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """(n, 12) what the probes of shift, size and floor read together of pairs of pictures; in the other order of the two it has the other sign.
+
+    Args:
+        parts, subject, box: see `Seen`.
+        first, second: (n,) places of the pairs' pictures in them.
+    """
+    nothing = np.empty(0)
+    seen = Seen({}, parts, subject, box, horizon=nothing, colors=nothing, small=nothing)
+    return np.column_stack([_COMPARED[probe](seen, first, second) for probe in (SHIFT, SIZE, FLOOR)])
 
 
 def _moments(places: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

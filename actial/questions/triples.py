@@ -3,8 +3,9 @@
 Each scene offers its triples with clear arcs, in an order drawn by the seed. Within a split and kind they are dealt round the labels: a triple's label is
 given first, and its pictures are put into an order of which that label is true. So every label is right equally often, and nothing but the seed decides it.
 
-What stands higher slides steadily against what stands lower as a camera goes around: by such a slide three pictures are put in order without any idea of space.
-With `build_qa.caliper` triples are kept so that along the arc each of `CUES` puts them into every one of the six orders equally often.
+What stands higher slides steadily against what stands lower as a camera goes around, and pictures from places near each other are more alike than others: by
+that three pictures are put in order without any idea of space. With `build_qa.caliper` triples are kept so that what the audit's probes compare does not tell
+the answer (`untold`).
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ import numpy as np
 from actial import ids
 from actial.geometry.arcs import Arc, arc_of_three, azimuth_deg
 from actial.params_questions import BuildQA
-from actial.questions.balance import evenly_ranked
-from actial.questions.cues import LEAST_SHIFT, ends, in_picture, lowest_and_highest, slope
+from actial.questions.cues import LEAST_SHIFT, ends, in_picture, slope
 from actial.questions.deciding import NEAR_AXIS, OTHER_MOVED, OUT_OF_SIGHT, PITCHED, REASONS, SUBJECT_MOVED
 from actial.questions.pairs import MOVED_M_PER_R, outline_points, places_in_sight, states_of, usable_views
+from actial.questions.readings import layouts_compared
 from actial.questions.scan import PosedScene
-from actial.questions.spilled import SpilledRows
+from actial.questions.spilled import SpilledRows, blocks
 from actial.questions.three_views import BETWEEN, ThreeViewKind, three_view_kinds_of
+from actial.questions.untold import untold
 from actial.records import Cue
 from actial.rng import generator_for
 
@@ -40,12 +42,10 @@ REASONS_OF_THREE = {
 """Why a triple is not asked about; where there are several, the last in this order that holds."""
 
 
-CUES = ("middle", "slide", "reach", "width", "spread")
-"""Where the subject sits to the side; how far to the right its higher parts stand of its lower ones, all of them, and the highest of the lowest; how wide its
-outline is, and how far its parts are spread to the sides."""
 _ORDERS = list(itertools.permutations(range(3)))
+_PAIRS = ((0, 1), (1, 2), (0, 2))
 _DIGITS = 6
-"""Decimals of what is compared: an order must not hang on the last bits of a sine."""
+"""Decimals of what is compared: a choice must not hang on the last bits of a sine."""
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,13 @@ FOUND = np.dtype(
         ("least_gap_deg", np.float64),
         ("margin", np.float64),
         ("slide", np.float32, 3),
-        ("ranks", np.int8, len(CUES)),
+        ("order", np.int8),
+        ("told", np.float32, (len(_PAIRS), 12)),
     ]
 )
-"""A triple that may be asked about: its views, numbers in their scene, counter-clockwise from above; the cue `slide` as they stand so; see `ranks_of`."""
-IN_MEMORY = ("scene", "ranks")
+"""A triple that may be asked about: its views, numbers in their scene, counter-clockwise from above; how far to the right their higher parts stand of the
+lower ones; and with the three put into an order that does not follow the arc, a place in `_ORDERS`, what comparing them tells."""
+IN_MEMORY = ("scene",)
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,8 @@ class TripleFinder:
     """Triples, by kind and reason."""
     n_looked_at: int = 0
     _scene_ids: list[str] = field(default_factory=list)
+    _stays: dict[str, np.ndarray] = field(default_factory=dict)
+    """By kind."""
 
     def __post_init__(self) -> None:
         self.kinds = three_view_kinds_of(self.settings)
@@ -135,19 +139,35 @@ class TripleFinder:
             in_split: (n,) bool, of all scenes in the order of the pass.
         """
         here = np.flatnonzero(in_split[self._rows["scene"]])
-        if self.settings.caliper is not None:
-            even = evenly_ranked(self._rows["ranks"][here], len(_ORDERS), self.seed, f"{split_name}/triples")
-            for kind in self.kinds:
-                self.refused[f"{kind.name}: left out, so that no slide tells the order"] += len(here) - len(even)
-            here = here[even]
         dealt = []
         for kind in self.kinds:
+            places = self._untold(kind, here)
             generator = generator_for(self.seed, f"{split_name}/{kind.name}/triples")
-            places = generator.permutation(len(here))[: len(here) // len(kind.labels) * len(kind.labels)]
-            self.refused[f"{kind.name}: thinned to balance labels"] += len(here) - len(places)
-            reverse, order = generator.random(len(here)) < 0.5, np.argsort(places)
-            dealt.append((kind, here[places[order]], order % len(kind.labels), reverse[places[order]]))
+            drawn = generator.permutation(len(places))[: len(places) // len(kind.labels) * len(kind.labels)]
+            self.refused[f"{kind.name}: thinned to balance labels"] += len(places) - len(drawn)
+            reverse, order = generator.random(len(places)) < 0.5, np.argsort(drawn)
+            dealt.append((kind, places[drawn[order]], order % len(kind.labels), reverse[drawn[order]]))
         return Asked(self._rows, self._scene_ids, dealt)
+
+    def _untold(self, kind: ThreeViewKind, here: np.ndarray) -> np.ndarray:
+        """The places in `here`, of the rows, that a kind may ask about without that comparing pictures tells the answer."""
+        if self.settings.caliper is None:
+            return here
+        if kind.name not in self._stays:
+            self._stays[kind.name] = self._stay(kind)
+        kept = here[self._stays[kind.name][here]]
+        self.refused[f"{kind.name}: left out, so that no slide tells the order"] += len(here) - len(kept)
+        return kept
+
+    def _stay(self, kind: ThreeViewKind) -> np.ndarray:
+        """(n,) bool, of all rows: splits are thinned together, since few rows teach little."""
+        stay = np.zeros(len(self._rows), dtype=bool)
+        for number, places in enumerate(blocks(np.arange(len(self._rows)))):
+            rows = self._rows.read(places)
+            answer = np.argsort(np.array(_ORDERS)[rows["order"]], axis=1)[:, 1] if kind is BETWEEN else rows["order"]
+            kept = untold(rows["told"].reshape(len(rows), -1), answer, rows["scene"], self.seed, f"{kind.name}/triples-{number}")
+            stay[places[kept]] = True
+        return stay
 
     def _look_at(self, number: int, scene: PosedScene) -> np.ndarray:
         """Chooses the scene's triples: those with the smallest of random keys. Of dtype `FOUND`."""
@@ -163,14 +183,12 @@ class TripleFinder:
                 self.refused[f"{kind.name}: {text}"] += int(np.count_nonzero(code == reason))
             self.refused[f"{kind.name}: scene has enough"] += len(clear) - len(chosen)
         found = np.zeros(len(chosen), FOUND)
-        on_arc = views[np.take_along_axis(triples[chosen], arc.order[chosen], axis=1)]
+        on_arc = np.take_along_axis(triples[chosen], arc.order[chosen], axis=1)
         found["scene"] = number
-        found["on_arc"] = np.array([ids.parse(view_id).first for view_id in scene.view_ids], dtype=np.int16)[on_arc]
+        found["on_arc"] = np.array([ids.parse(view_id).first for view_id in scene.view_ids], dtype=np.int16)[views[on_arc]]
         found["least_gap_deg"] = arc.gaps_deg[chosen].min(axis=1)
         found["margin"] = margins_of_three(arc, self.settings)[chosen]
-        cues = np.array([cues_along(scene, along) for along in on_arc]).reshape(-1, len(CUES), 3)
-        found["slide"] = cues[:, CUES.index("slide")]
-        found["ranks"] = np.array([ranks_of(of_triple) for of_triple in cues], dtype=np.int8).reshape(-1, len(CUES))
+        found["slide"], found["order"], found["told"] = compared(scene, views, on_arc, key[chosen])
         return found
 
 
@@ -198,30 +216,32 @@ def decided(scene: PosedScene, views: np.ndarray, triples: np.ndarray, settings:
     return arc, code
 
 
-def cues_along(scene: PosedScene, views: np.ndarray) -> np.ndarray:
-    """(5, 3) `CUES` of three views, picture widths; NaN where one is not there to be seen."""
+def compared(scene: PosedScene, views: np.ndarray, on_arc: np.ndarray, drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What comparing the pictures of triples of a scene's usable views tells: `slide` (t, 3), along the arc; `order` and `told` (t, 3, 12), see `FOUND`.
+
+    They are put in order by their slides, or, where not enough of the subject is in all three, by how far to a side it sits: who compares them can do so, too.
+
+    Args:
+        on_arc: (t, 3) places in `views`.
+        drawn: (t,) in [0, 1): decides where neither does.
+    """
     optics = scene.T_world_cam[views], scene.K[views], scene.size_px[views]
-    middle = in_picture(scene.subject_center[views][:, None], *optics)[:, 0, 0]
-    left, right, _, _ = ends(in_picture(outline_points(scene.standing[views, 0], scene.size_m[views, 0]), *optics)).T
-    places = in_picture(scene.points[views], *optics)
-    places = np.where(np.isnan(places.sum(axis=0)), np.nan, places)
-    x, height = places[..., 0], np.broadcast_to(places[..., 1].mean(axis=0), places.shape[:2])
-    (low, high), row = lowest_and_highest(height), np.arange(3)
-    spread = np.nanstd(x, axis=1) if np.isfinite(x).any() else np.full(3, np.nan)
-    return np.round([middle, slope(x, height), x[row, high] - x[row, low], right - left, spread], _DIGITS)
-
-
-def ranks_of(cues: np.ndarray) -> tuple[int, ...]:
-    """For each of `CUES`, (5, 3), which of the six orders it puts three views into, as they stand along the arc; -1 where it is not there to be seen."""
-    return tuple(-1 if np.isnan(cue).any() else _ORDERS.index(tuple(np.argsort(cue, kind="stable").tolist())) for cue in cues)
+    parts, subject = in_picture(scene.points[views], *optics), in_picture(scene.subject_center[views][:, None], *optics)[:, 0]
+    box = ends(in_picture(outline_points(scene.standing[views, 0], scene.size_m[views, 0]), *optics))
+    in_all = np.where(np.isnan(parts[on_arc].sum(axis=(1, 3), keepdims=True)), np.nan, parts[on_arc])
+    height = np.broadcast_to(in_all[..., 1].mean(axis=1, keepdims=True), in_all.shape[:3])
+    slide = np.round(slope(in_all[..., 0].reshape(-1, parts.shape[1]), height.reshape(-1, parts.shape[1])).reshape(-1, 3), _DIGITS)
+    key = np.where(np.isnan(slide).any(axis=1, keepdims=True), np.round(subject[on_arc, 0], _DIGITS), slide)
+    key = np.where(np.isnan(key).any(axis=1, keepdims=True), np.array(_ORDERS)[(drawn * len(_ORDERS)).astype(int)], key)
+    order = np.argsort(key, axis=1, kind="stable")
+    shown = np.take_along_axis(on_arc, order, axis=1)
+    told = [layouts_compared(parts, subject, box, shown[:, i], shown[:, j]) for i, j in _PAIRS]
+    return slide, 2 * order[:, 0] + (order[:, 1] > order[:, 2]), np.round(np.stack(told, axis=1), _DIGITS)
 
 
 def cue_of(kind: ThreeViewKind, slides: np.ndarray) -> Cue:
-    """Whether the cameras follow each other along the arc as their higher parts slide to the right against lower ones: then the 2D cue of an orbit
-    (`cues.FLOOR`) gives the order away; and whichever way they slide, it gives the middle away.
-
-    Args:
-        slides: (3,) the cue `slide` along the arc.
+    """Whether the cameras follow each other along the arc as the higher parts slide to the right against the lower ones, see `FOUND`: then the 2D cue of an
+    orbit (`cues.FLOOR`) gives the order away; and whichever way they slide, it gives the middle away.
     """
     if not np.diff(np.sort(slides)).min() >= LEAST_SHIFT:
         return "none"

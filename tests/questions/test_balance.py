@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actial.questions.balance import SPLITS, balanced, evenly_coupled, evenly_ranked, split_of_scenes
+from actial.questions.balance import SPLITS, balanced, evenly_coupled, split_of_scenes
 from actial.questions.kinds import LEFT, NONE, RIGHT
 
 SHARES = {"train": 0.6, "rl": 0.2, "val": 0.05, "test": 0.15}
@@ -93,18 +93,6 @@ def test_labels_are_equally_frequent_within_each_stratum() -> None:
         counts = np.bincount(labels[kept][strata[kept] == s].ravel(), minlength=3)
         assert counts.min() == counts.max() > 0
     assert not (strata[kept] == 2).any()
-
-
-@given(st.lists(st.tuples(st.integers(-1, 2), st.integers(-1, 2)), max_size=60), st.integers(0, 3))
-@settings(max_examples=40)
-def test_every_rank_of_every_column_is_equally_frequent(rows: list[tuple[int, int]], seed: int) -> None:
-    ranks = np.array(rows, dtype=int).reshape(-1, 2)
-    kept = evenly_ranked(ranks, 3, seed, "x")
-    assert len(set(kept.tolist())) == len(kept) and (np.diff(kept) > 0).all()
-    for column in ranks[kept].T:
-        assert len({int(np.count_nonzero(column == value)) for value in range(3)}) == 1
-    blank = {i for i, row in enumerate(rows) if row == (-1, -1)}
-    assert blank <= set(kept.tolist()), "what no column counts stays"
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 2)), max_size=80), st.integers(0, 3))

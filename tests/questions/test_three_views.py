@@ -34,10 +34,11 @@ from actial.questions.balance import SPLITS
 from actial.questions.build import Built, build_questions
 from actial.questions.card import write_card
 from actial.questions.cues import CUE_WORDS, LEAST_SHIFT
-from actial.questions.readings import PROBES, TEXT, features, look
+from actial.questions.probes import folds_by_scene, held_out_answers
+from actial.questions.readings import FLOOR, PROBES, TEXT, features, look
 from actial.questions.scan import scan_scenes
 from actial.questions.three_views import THREE_VIEWS
-from actial.questions.triples import CUES, REASONS_OF_THREE, TripleFinder, cues_along, ranks_of
+from actial.questions.triples import REASONS_OF_THREE, Triple, TripleFinder
 from actial.records import MIRRORED, Question, View
 from actial.report.build import write_report
 from actial.report.gallery import pair_of_pictures
@@ -118,23 +119,26 @@ def test_every_label_is_right_equally_often_and_pictures_stand_in_any_order(aske
     assert {q.text for q in train} == {text for kind in THREE_VIEWS.values() for text in kind.texts}
 
 
-def test_with_a_caliper_no_cue_tells_the_order_on_the_arc(folder: Path) -> None:
-    """Along the arc the subject's places in the pictures come in every order equally often, and so do the widths of its outline."""
-    even = replace(SETTINGS, kinds=("arc_order",), caliper=1.0, splits={"train": 1.0, "rl": 0.0, "val": 0.0, "test": 0.0})
-    finders = [TripleFinder(replace(even, caliper=caliper), SEED, BytesIO()) for caliper in (None, 1.0)]
+def told_by_floor(asked: list[Triple], store: ViewStore) -> float:
+    """How much better than chance the audit's trees answer about other scenes by how far higher parts slide against lower ones."""
+    right = np.array([t.kind.labels[t.label] for t in asked])
+    X = features(FLOOR, 0, asked, look(store, store.view_ids(), open_pictures=False), np.zeros(len(asked)))  # type: ignore[arg-type]  # a question's views do
+    folds = folds_by_scene(right, np.array([t.scene for t in asked]), SEED)
+    return float((held_out_answers("trees", X, right, folds, SEED) == right).mean()) - 1 / len(asked[0].kind.labels)
+
+
+def test_with_a_caliper_slides_do_not_tell_whose_camera_stood_between(folder: Path, store: ViewStore) -> None:
+    every = replace(SETTINGS, kinds=("between",), three_views=replace(SETTINGS.three_views, triples_per_kind=120))
+    finders = [TripleFinder(replace(every, caliper=caliper), SEED, BytesIO()) for caliper in (None, 1.0)]
     for finder in finders:
         list(finder.watched(scan_scenes(folder / "views")))
-    every, some = (list(finder.asked("train", np.ones(N_SCENES, bool))) for finder in finders)
-    assert len(every) > len(some) > 30 and {t.family_id for t in some} <= {t.family_id for t in every}
-    assert finders[1].refused["arc_order: left out, so that no slide tells the order"] > 0
-    scenes = {scene.scene_id: scene for scene in scan_scenes(folder / "views")}
-    orders: list[Counter[tuple[int, ...]]] = [Counter(), Counter()]
-    for triple in some:
-        scene = scenes[ids.parse(triple.view_ids[0]).scene_id]
-        along = [scene.view_ids.index(triple.view_ids[int(place) - 1]) for place in triple.kind.labels[triple.label].split("-")]
-        for counted, cue in zip(orders, ranks_of(cues_along(scene, np.array(along))), strict=False):
-            counted[(cue,)] += 1
-    assert all(max(counted.values()) - min(counted.values()) <= len(CUES) + 1 for counted in orders)
+    before, after = (list(finder.asked("train", np.ones(N_SCENES, bool))) for finder in finders)
+    assert told_by_floor(before, store) > 0.2 > 0.12 > told_by_floor(after, store) and len(after) > 60
+    assert {t.family_id for t in after} <= {t.family_id for t in before}
+    n_left_out = len(before) - len(after) - finders[1].refused["between: thinned to balance labels"] + finders[0].refused["between: thinned to balance labels"]
+    assert finders[1].refused["between: left out, so that no slide tells the order"] == n_left_out
+    parts = [finders[1].asked(name, np.arange(N_SCENES) % 2 == i) for i, name in enumerate(("train", "test"))]
+    assert abs(sum(map(len, parts)) - len(after)) <= 4, "splits are thinned together"
 
 
 def test_the_cue_is_what_slides_of_the_stored_views_suggest(asked: dict[str, list[Question]], store: ViewStore, built: Built) -> None:
