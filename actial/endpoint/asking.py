@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -47,6 +48,16 @@ class Server:
 
 
 @dataclass(frozen=True)
+class Dialect:
+    """How a server wants to be asked, as far as it has said so."""
+
+    limit_name: str = MAX_TOKENS
+    """What it calls the limit of tokens."""
+    logprobs: bool = True
+    """Whether it may be asked for log-probabilities."""
+
+
+@dataclass(frozen=True)
 class Ask:
     """One request."""
 
@@ -61,28 +72,38 @@ class Ask:
     max_tokens: int
     seed: int | None = None
     """Of a sampled reply, for servers that take one; None sends none."""
+    logprobs: bool = False
+    """Whether the reply should say how probable its tokens were, where the server can."""
 
     def key(self) -> str:
-        """Names everything a reply depends on: model, turns, the pictures' bytes and settings; not the server's address."""
+        """Names everything a reply's text depends on: model, turns, the pictures' bytes and settings; not the server's address."""
         pictures = [hashlib.sha256(picture).hexdigest() for picture in self.pictures]
         turns = [{"role": m.role, "content": m.content} for m in self.messages]
         asked = [self.model, turns, pictures, self.temperature, self.max_tokens]
         asked += [] if self.seed is None else [self.seed]
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
-    def body(self, limit_name: str = MAX_TOKENS) -> bytes:
-        """The request's JSON, pictures as data in it.
-
-        Args:
-            limit_name: what the server calls the limit of tokens.
-        """
+    def body(self, dialect: Dialect = Dialect()) -> bytes:
+        """The request's JSON, pictures as data in it."""
         turns = [{"role": m.role, "content": _content(m.content)} for m in self.messages]
-        asked = {"model": self.model, "messages": turns, "temperature": self.temperature, limit_name: self.max_tokens}
-        first, *others = json.dumps(asked | ({} if self.seed is None else {"seed": self.seed})).encode().split(_NO_PICTURE)
+        asked: dict[str, Any] = {"model": self.model, "messages": turns, "temperature": self.temperature, dialect.limit_name: self.max_tokens}
+        asked |= {} if self.seed is None else {"seed": self.seed}
+        asked |= {"logprobs": True} if self.logprobs and dialect.logprobs else {}
+        first, *others = json.dumps(asked).encode().split(_NO_PICTURE)
         pieces = [first]
         for picture, piece in zip(self.pictures, others, strict=True):
             pieces += (*_data_url(picture), piece)
         return b"".join(pieces)
+
+
+@dataclass(frozen=True)
+class Token:
+    """One of a reply, as the server tells it."""
+
+    text: bytes
+    """UTF-8, maybe the part of a letter."""
+    logprob: float
+    """Natural logarithm of the probability that the model gave it, after all before it."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +116,8 @@ class Reply:
     prompt_tokens: int | None
     completion_tokens: int | None
     """As the server counts them; None where it does not say."""
+    tokens: tuple[Token, ...] = ()
+    """Those written, with what belongs to no text: a thought that the server keeps apart, the end token. Empty where the server does not tell them."""
 
     @property
     def n_tokens(self) -> int:
@@ -118,7 +141,8 @@ def parse_reply(data: bytes) -> Reply | None:
         answer = json.loads(data)
         choice = answer["choices"][0]
         text, finish, usage = choice["message"].get("content"), choice.get("finish_reason"), answer.get("usage") or {}
-        return Reply("" if text is None else _text(text), str(finish or "stop"), _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens")))
+        counts = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+        return Reply("" if text is None else _text(text), str(finish or "stop"), *counts, _tokens(choice.get("logprobs")))
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):
         return None
 
@@ -202,6 +226,20 @@ def picture_format(picture: bytes) -> str | None:
 def _text(content: str | Sequence[dict[str, Any]]) -> str:
     """A turn's text, which some servers give in parts."""
     return content if isinstance(content, str) else "".join(part["text"] for part in content if part["type"] == "text")
+
+
+def _tokens(told: Any) -> tuple[Token, ...]:
+    """A reply's tokens; none where they are told in another form, or one of them without a number: the text is worth its cost all the same."""
+    try:
+        found = tuple(Token(_token_text(of), of["logprob"]) for of in told["content"] or ())
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return ()
+    return found if all(type(t.logprob) in (int, float) and math.isfinite(t.logprob) for t in found) else ()
+
+
+def _token_text(of: dict[str, Any]) -> bytes:
+    """Its bytes where they are told: a letter may take several tokens."""
+    return of["token"].encode() if of.get("bytes") is None else bytes(of["bytes"])
 
 
 def _count(n: Any) -> int | None:

@@ -13,13 +13,13 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
-from actial.endpoint.asking import LONGEST_WAIT_S, MAX_COMPLETION_TOKENS, MAX_TOKENS, Ask, NoReply, Outcome, Reply, Server, parse_reply
+from actial.endpoint.asking import LONGEST_WAIT_S, MAX_COMPLETION_TOKENS, MAX_TOKENS, Ask, Dialect, NoReply, Outcome, Reply, Server, parse_reply
 from actial.endpoint.rounds import Round
 from actial.errors import UserError
 
@@ -31,6 +31,8 @@ AGAIN = frozenset({408, 409, 425, 429})
 HOPELESS = {401: "the key is missing or wrong", 403: "the key may not do this", 404: "there is no such model or address", 405: "this is no address to ask at"}
 """Statuses that every other request would get, too."""
 TOO_MANY = "status 429"
+NO_SUCH_SETTING = frozenset({400, 422})
+"""Statuses with which servers refuse a setting of a request, whether they name it or not."""
 PATIENCE_S = 600.0
 """The longest pause that a server may ask for."""
 PROBE_S = 20.0
@@ -131,8 +133,9 @@ class Talk:
         self._not_before_s = 0.0
         self._slot_s = 0.0
         self._failed_in_a_row = 0
-        self.limit_name = MAX_TOKENS
-        """What the server calls the limit of tokens."""
+        self.dialect = Dialect()
+        self._takes_logprobs = False
+        """Whether a request for them was answered."""
 
     async def probe(self) -> None:
         """Ask for the list of models; any answer but a refused key will do."""
@@ -145,7 +148,7 @@ class Talk:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise UserError(f"nothing answers at {self._called()} ({_said(error)}): start the server, or give {self.server.url_setting} its address") from None
 
-    async def reply(self, ask: Ask, limit_name: str, body: bytes) -> Outcome:
+    async def reply(self, ask: Ask, dialect: Dialect, body: bytes) -> Outcome:
         """One reply, or why there is none after all tries.
 
         A request that was told to wait (429) starts counting anew where others got replies meanwhile: it only stands in a queue.
@@ -157,7 +160,7 @@ class Talk:
         while tries < self.server.tries:
             await self._turn()
             try:
-                reply = await self._once(ask, limit_name, body)
+                reply = await self._once(ask, dialect, body)
             except _Failed as failure:
                 last = failure
             else:
@@ -195,33 +198,62 @@ class Talk:
             self._slot_s = slot_s + 60 / self.server.requests_per_minute
             await asyncio.sleep(slot_s - now_s)
 
-    async def _once(self, ask: Ask, limit_name: str, body: bytes) -> Reply:
-        """Send a request once; once more where the server calls the limit of tokens by another name, which is then used from the start.
+    async def _once(self, ask: Ask, dialect: Dialect, body: bytes) -> Reply:
+        """Send a request once; once more in other words where the server refuses some of it, which are then used from the start.
 
         Raises:
             _Failed: there was no reply to it.
             UserError: there will be none to any other either.
         """
+        if dialect != self.dialect:  # it was made before the server said so
+            dialect, body = self.dialect, ask.body(self.dialect)
+        response, data = await self._sent(body)
+        while response.status != 200 and (other := self._reworded(ask, dialect, response.status, data)):
+            dialect = other
+            response, data = await self._sent(ask.body(dialect))
+        if response.status != 200:
+            raise self._refused(response, data)
+        self._learn(dialect)
+        self._takes_logprobs |= ask.logprobs and dialect.logprobs
+        if (reply := parse_reply(data)) is None:
+            raise _Failed("the response held none", self._quoted(data))
+        return reply
+
+    async def _sent(self, body: bytes) -> tuple[ClientResponse, bytes]:
+        """The response, read to its end.
+
+        Raises:
+            _Failed: there was none.
+        """
         import aiohttp
 
         url = f"{self.server.url}/chat/completions"
-        if limit_name != self.limit_name:  # it was made before the server said so
-            limit_name, body = self.limit_name, ask.body(self.limit_name)
         try:
             async with asyncio.timeout(self.server.timeout_s), self.session.post(url, data=body, allow_redirects=False) as response:
-                data = await response.read()
+                return response, await response.read()
         except TimeoutError:
             raise _Failed(f"none within {self.server.timeout_s:g} s") from None
         except (aiohttp.ClientError, OSError) as error:
             raise _Failed(f"connection lost ({type(error).__name__})") from None
-        if response.status == 400 and limit_name == MAX_TOKENS and MAX_COMPLETION_TOKENS.encode() in data:
-            self.limit_name = MAX_COMPLETION_TOKENS
-            return await self._once(ask, limit_name, body)
-        if response.status != 200:
-            raise self._refused(response, data)
-        if (reply := parse_reply(data)) is None:
-            raise _Failed("the response held none", self._quoted(data))
-        return reply
+
+    def _reworded(self, ask: Ask, dialect: Dialect, status: int, data: bytes) -> Dialect | None:
+        """How to ask instead, where a response may be about how it was asked; None where it is not, and where nothing else is left."""
+        if status == 400 and dialect.limit_name == MAX_TOKENS and MAX_COMPLETION_TOKENS.encode() in data:
+            other = replace(dialect, limit_name=MAX_COMPLETION_TOKENS)
+            self._learn(other)
+            return other
+        named = b"logprobs" in data.lower()
+        if ask.logprobs and dialect.logprobs and (named or (status in NO_SUCH_SETTING and not self._takes_logprobs)):
+            other = replace(dialect, logprobs=False)
+            if named:
+                self._learn(other)
+            return other
+        return None
+
+    def _learn(self, dialect: Dialect) -> None:
+        """Ask so from now on; what was learnt from requests under way meanwhile stays."""
+        limit_name = dialect.limit_name if self.dialect.limit_name == MAX_TOKENS else self.dialect.limit_name
+        self.dialect = Dialect(limit_name, self.dialect.logprobs and dialect.logprobs)
 
     def _refused(self, response: ClientResponse, data: bytes) -> _Failed:
         status, said = response.status, self._quoted(data)

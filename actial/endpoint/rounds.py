@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from actial.endpoint.asking import MAX_TOKENS, Ask, Outcome, Reply
+from actial.endpoint.asking import Ask, Dialect, Outcome, Reply
 from actial.errors import UserError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Ready:
     place: int
     ask: Ask
     key: str
-    limit_name: str
+    dialect: Dialect
     body: bytes | None
     """None where a reply is kept."""
 
@@ -78,7 +78,7 @@ class Round:
             async with self._probing:
                 await self.client.checked()
             assert self.talk is not None and turn.body is not None, "checked, and nothing is kept"
-            outcome = await self.talk.reply(turn.ask, turn.limit_name, turn.body)
+            outcome = await self.talk.reply(turn.ask, turn.dialect, turn.body)
             if isinstance(outcome, Reply):
                 self.client.kept.add(turn.key, turn.ask.name, outcome)
             return outcome
@@ -96,8 +96,8 @@ class Round:
         if (turn := next(self.asks, None)) is None:
             return None
         place, ask = turn
-        key, limit_name = ask.key(), self.talk.limit_name if self.talk else MAX_TOKENS
-        return Ready(place, ask, key, limit_name, ask.body(limit_name) if self.client.kept.get(key) is None else None)
+        key, dialect = ask.key(), self.talk.dialect if self.talk else Dialect()
+        return Ready(place, ask, key, dialect, ask.body(dialect) if self.client.kept.get(key) is None else None)
 
     async def _in_lulls(self) -> None:
         while self._working or self._untold:

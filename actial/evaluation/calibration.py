@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +61,19 @@ def reliability(confidences: Sequence[float], right: Sequence[float], weights: S
     inside = ((place, of == place) for place in sorted(set(of.tolist())))
     mean = lambda values, here: float(np.sum(values[here] * w[here]) / np.sum(w[here]))
     return [Bin((place + 1) / N_BINS, int(here.sum()), mean(p, here), mean(y, here)) for place, here in inside]
+
+
+def certainty(logprobs: Sequence[float | None], right: Sequence[float], weights: Sequence[float]) -> dict[str, Any]:
+    """Of the answers whose probability is known: n, right (their share), confidence, ece, brier, and reliability (bins: up_to, n, confidence, right).
+
+    Args:
+        logprobs: n natural logarithms of probabilities; None where one is not known.
+        right, weights: as of `calibration`.
+    """
+    known = [(math.exp(logprob), y, w) for logprob, y, w in zip(logprobs, right, weights, strict=True) if logprob is not None]
+    of = [p for p, _, _ in known], [y for _, y, _ in known], [w for _, _, w in known]
+    share = sum(y * w for _, y, w in known) / sum(of[2]) if known else None
+    return {"n": len(known), "right": share, **asdict(calibration(*of)), "reliability": [asdict(found) for found in reliability(*of)]}
 
 
 def _bins_of(p: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -55,8 +55,8 @@ class Completion:
     """Why it ended: `stop`, or `length` where it was cut off; another word is the server's. Empty in logs of before this was kept."""
     answer_logprob: float | None = field(default=None, compare=False)
     """Natural logarithm of the probability that the model gave the tokens of its answer (what stands in the last `<answer>`), after all that it had written
-    before them. None of sampled completions, of those without an answer there, of servers, and in logs of before this was kept. Not compared: rounding
-    differs from batch to batch."""
+    before them. None of sampled completions, of those without an answer there, of servers that do not tell it, and in logs of before this was kept. Not
+    compared: rounding differs from batch to batch."""
 
 
 def ask(

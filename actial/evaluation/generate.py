@@ -5,7 +5,6 @@ What is written goes to the model's log batch by batch. Where machine setting `l
 
 from __future__ import annotations
 
-import bisect
 import functools
 import itertools
 import multiprocessing
@@ -23,6 +22,7 @@ from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 from actial.answers.parts import answer_span
 from actial.cluster.entry import ray_or_refuse
 from actial.evaluation.completions import Ask, Completion, append_completions
+from actial.evaluation.token_logprobs import logprob_between
 from actial.jobs import die_with_parent
 from actial.machine import Machine
 from actial.models.load import load_model, load_processor
@@ -43,8 +43,6 @@ SHARED_MODEL_BYTES = 200_000_000
 BATCHES_IN_ORDER_OF_PICTURES = 4
 """Among so many batches of prompts of like length, those about the same pictures stand together."""
 GRAY = (128, 128, 128)
-LOGPROB_DECIMALS = 3
-"""Finer than any reader asks, and so coarse that the rounding of another batch hardly ever shows."""
 
 Append = Callable[[Sequence[Completion]], None]
 
@@ -261,9 +259,7 @@ def answer_logprob(processor: Any, tokens: Sequence[int], text: str, logprobs: S
     length: Callable[[int], int] = ends.__getitem__
     if ends[-1] != len(text):  # a letter of several tokens, or a token that is not shown: slower
         length = lambda n: len(processor.tokenizer.decode(tokens[:n], skip_special_tokens=True))
-    places = range(len(tokens) + 1)
-    first, end = bisect.bisect_right(places, span[0], key=length) - 1, bisect.bisect_left(places, span[1], key=length)
-    return round(sum(logprobs[first:end]), LOGPROB_DECIMALS)
+    return logprob_between(*span, length, logprobs, len(tokens))
 
 
 def _opened(views: Pictures, view_id: str, hidden: bool) -> Image.Image:

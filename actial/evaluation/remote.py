@@ -12,6 +12,7 @@ from actial.endpoint import asking
 from actial.endpoint.asking import NoReply, Outcome, Reply, Server, picture_format
 from actial.endpoint.client import Client
 from actial.evaluation.completions import Ask, Completion, CompletionLog
+from actial.evaluation.token_logprobs import served_logprob
 from actial.rng import seed_for
 from actial.shards import ViewStore, decode_picture, encode_png
 
@@ -27,19 +28,26 @@ def served_log_name(model: str) -> str:
 class _Logged:
     """Keeps replies in a completion log. A request's name is the key of its question there."""
 
-    def __init__(self, log: CompletionLog) -> None:
+    def __init__(self, log: CompletionLog, asks: Sequence[Ask]) -> None:
         self.log, self.path = log, log.path
+        self._greedy = {one.key for one in asks if one.sampling is None}
+        self._said = False
 
     def get(self, key: str) -> Reply | None:
         """None: what is known is not asked."""
 
     def add(self, key: str, name: str, reply: Reply) -> None:
         """Append it, as it was written, cut off or not."""
-        self.log.append([Completion(name, reply.text, reply.completion_tokens or 0, reply.finish)])
+        if name in self._greedy and reply.text and not reply.tokens and not self._said:
+            print("the server tells no log-probabilities, so nothing will tell how sure the model is of its answers", flush=True)
+            self._said = True
+        self.log.append([Completion(name, reply.text, reply.completion_tokens or 0, reply.finish, served_logprob(reply.text, reply.tokens))])
 
 
 def ask_server(server: Server, model: str, asks: Sequence[Ask], views: ViewStore, log: CompletionLog) -> dict[str, str]:
     """Ask a served model, `server.concurrency` questions at once, greedily (temperature 0) where an ask has no `sampling`.
+
+    Greedy replies are asked for with the log-probabilities of their tokens; a server that has none, or refuses, is asked all the same.
 
     Args:
         model: its name, as the server knows it.
@@ -52,7 +60,7 @@ def ask_server(server: Server, model: str, asks: Sequence[Ask], views: ViewStore
         UserError: the server does not answer, refuses all, or has stopped answering. What came before is in the log.
     """
     refused: dict[str, str] = {}
-    client = Client(server, _Logged(log), "")
+    client = Client(server, _Logged(log, asks), "")
     with tqdm(total=len(asks), unit="question", desc=f"ask {model}", mininterval=1, smoothing=0.1) as bar:
 
         def came(place: int, outcome: Outcome) -> None:
@@ -72,7 +80,7 @@ def _request(one: Ask, model: str, views: ViewStore) -> asking.Ask:
     if one.sampling is not None:
         temperature, seed = one.sampling.temperature, seed_for(one.sampling.root_seed, f"{one.key}/sample") % _SEEDS
     pictures = tuple(_sendable(views, view_id) for view_id in one.view_ids)
-    return asking.Ask(one.key, model, one.messages, pictures, temperature, one.max_new_tokens, seed)
+    return asking.Ask(one.key, model, one.messages, pictures, temperature, one.max_new_tokens, seed, logprobs=one.sampling is None)
 
 
 def _sendable(views: ViewStore, view_id: str) -> bytes:

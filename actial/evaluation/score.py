@@ -36,14 +36,13 @@ Guessing finds the right one of m options at least once in n tries with probabil
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from actial.answers import Answer, is_well_formed, read_answer
-from actial.evaluation.calibration import calibration, reliability
+from actial.evaluation.calibration import calibration, certainty
 from actial.evaluation.conditions import PLAIN, SAMPLED
 from actial.evaluation.gains import gain, gains_of_stages, judge_against_chance, judge_gains
 from actial.evaluation.groups import DIRECTIONAL, OVERALL, Group, groups_of
@@ -259,10 +258,8 @@ def _controls(questions: Sequence[Question], asked: Asked, settings: Evaluate, r
 
 def _certainty(group: Group, verdicts: Sequence[Verdict]) -> dict[str, Any]:
     """Of the answers in a group whose probability is known."""
-    known = [(v, w) for v, w in zip((verdicts[i] for i in group.places), group.weights, strict=True) if v.answer is not None and v.answer_logprob is not None]
-    of = [math.exp(v.answer_logprob or 0.0) for v, _ in known], [float(v.correct) for v, _ in known], [w for _, w in known]
-    share = sum(right * w for _, right, w in zip(*of, strict=True)) / sum(of[2]) if known else None
-    return {"n": len(known), "right": share, **asdict(calibration(*of)), "reliability": [asdict(found) for found in reliability(*of)]}
+    inside = [verdicts[i] for i in group.places]
+    return certainty([v.answer_logprob if v.answer is not None else None for v in inside], [float(v.correct) for v in inside], group.weights)
 
 
 def _sampled(questions: Sequence[Question], asked: Asked) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from actial.report.outputs import in_order
 from actial.report.page import Html, join, missing, table, tag
-from actial.report.results import percent, with_error
+from actial.report.results import CERTAINTY, CERTAINTY_COLUMNS, certainty_cells, percent, with_error
 
 _HOW_TO_READ = (
     "Right answers in percent ± one standard error, clustered by picture; what could not be read, or never came, is wrong. The first column of a benchmark "
@@ -24,7 +24,12 @@ def benchmarks_section(scores: Mapping[str, Any]) -> Html:
     asked, not_run = scores["asked"], scores["not_run"]
     parts = []
     if asked:
-        parts += [tag("p", _HOW_TO_READ, class_="faint"), _table(asked), _about(asked)]
+        parts += [tag("p", _HOW_TO_READ, class_="faint"), _table(asked)]
+        if certain := _certainty_rows(asked):
+            header = ["benchmark", "model", "mode", *CERTAINTY_COLUMNS]
+            parts += [tag("h3", "How sure is it, and is it right as often?"), tag("p", CERTAINTY, class_="faint")]
+            parts.append(table(header, certain, caption="Probability and accuracy of answers among options", numeric=range(3, len(header)), class_="scores"))
+        parts.append(_about(asked))
     if not_run:
         parts.append(table(["benchmark", "why not"], sorted(not_run.items()), caption="Not run"))
     return join(parts) if parts else missing("No benchmark was named.")
@@ -50,6 +55,16 @@ def _table(asked: Mapping[str, Any]) -> Html:
 def _cell(of: Mapping[str, Any], model: str, mode: str, metric: str) -> Html:
     cell = of["models"].get(model, {}).get(mode)
     return tag("span", "not asked", class_="faint") if cell is None else with_error(cell["metrics"][metric]["value"], cell["metrics"][metric]["stderr"])
+
+
+def _certainty_rows(asked: Mapping[str, Any]) -> list[list[object]]:
+    """Of every model and mode of which any answer's probability is known."""
+    return [
+        [of["title"], tag("strong", model), mode, *certainty_cells(found)]
+        for of in asked.values()
+        for model, mode in sorted(((model, mode) for model, by_mode in of["models"].items() for mode in by_mode), key=in_order)
+        if (found := of["models"][model][mode].get("certainty", {"n": 0}))["n"]
+    ]
 
 
 def _about(asked: Mapping[str, Any]) -> Html:

@@ -60,11 +60,12 @@ _STRATA = {
     "cue": ("2D cue", "Accuracy where the 2D cue agrees and where it misleads"),
     "angles": ("angle, degrees", "Accuracy by the angle between the cameras"),
 }
-_CERTAINTY = (
+CERTAINTY = (
     "The probability that a model gives the tokens of its answer, after all that it has written before: a chain of thought decides, so that the answer behind "
     "it is nearly sure, right or wrong. Sure: its mean; ECE: how far it is from how often the answer is right (expected calibration error, ten bins); Brier: "
     "the mean squared distance of the two. Of answers that stand in their tag; n/a where no probability is known."
 )
+CERTAINTY_COLUMNS = ("sure", "right", "ECE", "Brier", "answers")
 _CONTROL_NAMES = {"first_only": "second gray", "second_only": "first gray", "same_twice": "first twice", "swapped": "other order", "blind": "no picture"}
 
 
@@ -88,7 +89,7 @@ def score_section(outputs: Outputs) -> Html:
     if any(cell["n"] for by_mode in scores["angles"].values() for of in by_mode.values() for cell in of["overall"].values()):
         parts += [tag("h3", "Is it harder the more the view changes?"), tag("p", _ANGLES, class_="faint"), _stratum_table(scores, "angles")]
     if any(of["overall"]["n"] for by_mode in scores.get("certainty", {}).values() for of in by_mode.values()):
-        parts += [tag("h3", "How sure is it, and is it right as often?"), tag("p", _CERTAINTY, class_="faint"), _certainty_table(scores)]
+        parts += [tag("h3", "How sure is it, and is it right as often?"), tag("p", CERTAINTY, class_="faint"), _certainty_table(scores)]
     if scores["sampled"] is not None:
         n, temperature = scores["sampled"]["n"], scores["sampled"]["temperature"]
         parts += [tag("h3", "Teach or sharpen?"), tag("p", _SAMPLED.format(n=n, temperature=temperature), class_="faint"), _sampled_table(scores)]
@@ -182,15 +183,23 @@ def _certainty_table(scores: Mapping[str, Any]) -> Html:
     rows: dict[str, list[list[object]]] = {"overall": [], "by kind": []}
     for model, mode, by_group in _by_model(scores["certainty"]):
         for group in _overall_first(by_group):
-            of = by_group[group]
-            brier = "n/a" if of["brier"] is None else f"{of['brier']:.3f}"
-            row: list[object] = [tag("strong", model), mode, group, *(percent(of[name]) for name in ("confidence", "right", "ece")), brier, f"{of['n']:,}"]
+            row: list[object] = [tag("strong", model), mode, group, *certainty_cells(by_group[group])]
             rows["overall" if group == "overall" else "by kind"].append(row)
-    header = ["model", "mode", "questions", "sure", "right", "ECE", "Brier", "answers"]
+    header = ["model", "mode", "questions", *CERTAINTY_COLUMNS]
     overall, by_kind = (
         table(header, rows[part], caption=f"Probability and accuracy of answers {part}", numeric=range(3, len(header)), class_="scores") for part in rows
     )
     return join([overall, tag("details", tag("summary", "By kind, and in other groups"), by_kind)])
+
+
+def certainty_cells(of: Mapping[str, Any]) -> list[str]:
+    """Below `CERTAINTY_COLUMNS`.
+
+    Args:
+        of: see `evaluation.calibration.certainty`.
+    """
+    brier = "n/a" if of["brier"] is None else f"{of['brier']:.3f}"
+    return [*(percent(of[name]) for name in ("confidence", "right", "ece")), brier, f"{of['n']:,}"]
 
 
 def _sampled_table(scores: Mapping[str, Any]) -> Html:

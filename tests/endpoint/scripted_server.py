@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -23,9 +23,12 @@ class Answer:
     """Close the connection in the middle of the body."""
 
 
-def said(text: str | None, finish: str = "stop", tokens: tuple[int, int] | None = (100, 20)) -> Answer:
-    """A chat completion."""
+def said(text: str | None, finish: str = "stop", tokens: tuple[int, int] | None = (100, 20), logprobs: Sequence[tuple[str, float]] | None = None) -> Answer:
+    """A chat completion, with its tokens and their log-probabilities where they are given."""
     answer: dict[str, Any] = {"choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish}]}
+    if logprobs is not None:
+        content = [{"token": piece, "logprob": logprob, "bytes": list(piece.encode()), "top_logprobs": []} for piece, logprob in logprobs]
+        answer["choices"][0]["logprobs"] = {"content": content, "refusal": None}
     if tokens:
         answer["usage"] = {"prompt_tokens": tokens[0], "completion_tokens": tokens[1], "total_tokens": sum(tokens)}
     return Answer(json.dumps(answer).encode())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import sys
 from collections.abc import Callable
@@ -164,6 +165,43 @@ def test_a_question_that_the_server_refuses_is_counted_and_wrong(project: Path, 
     assert think["no_reply"] == 1 and think["metrics"]["micro"]["value"] == pytest.approx(2 / 7)
     refused = next(r for r in records(RESULTS)["cv_bench-think"] if r["row_id"] == "3D-5")
     assert (refused["completion"], refused["answer"], refused["rule"]) == (None, None, "no reply: status 400")
+
+
+def test_how_sure_a_served_model_is_stands_beside_how_often_it_is_right(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def sure(body: dict[str, Any], before: int) -> Answer:
+        assert body["logprobs"] is True
+        p = 0.9 if "Question 0" in last_words(body) else 0.6
+        return said(
+            "<think>So.</think><answer>A</answer>", logprobs=[("<think>So.</think>", -3.0), ("<answer>", -1.0), ("A", math.log(p)), ("</answer>", -2.0)]
+        )
+
+    assert at_server(sure, "--benchmarks", "cv_bench", "--modes", "think")[0] == 0
+    found = scores(RESULTS)["asked"]["cv_bench"]["models"]["m"]["think"]["certainty"]
+    of_row = {r["row_id"]: r for r in records(RESULTS)["cv_bench-think"]}
+    assert {name: r["answer_logprob"] for name, r in of_row.items()} == {name: round(math.log(0.9 if name == "2D-0" else 0.6), 3) for name in of_row}
+    assert (found["n"], found["right"]) == (7, pytest.approx(3 / 7)) and not of_row["2D-0"]["correct"]
+    assert found["confidence"] == pytest.approx((0.9 + 6 * 0.6) / 7, abs=0.001)
+    assert found["ece"] == pytest.approx((0.9 + 6 * abs(3 / 6 - 0.6)) / 7, abs=0.001)
+    assert found["brier"] == pytest.approx((0.81 + 3 * 0.36 + 3 * 0.16) / 7, abs=0.001)
+    row = "| CV-Bench  | m     | think | 64.3 |  42.9 | 21.4 | 0.339 |       7 |"
+    assert row in capsys.readouterr().out and row in (RESULTS / "scores.md").read_text()
+    assert any("Brier" in path.read_text() for path in (RESULTS / "results").glob("*.csv"))
+    at_server(lambda body, before: always_a(body, before), "--benchmarks", "cv_bench", "--modes", "think", "--samples", "2", "--out", "sampled")
+    assert scores(Path("sampled"))["asked"]["cv_bench"]["models"]["m"]["think"]["certainty"]["n"] == 0
+    assert "log-probabilities" not in capsys.readouterr().out, "samples are asked for none"
+
+
+@pytest.mark.parametrize("refusal", [Answer(b'{"error": "logprobs is not supported for this model"}', 400), None], ids=["refuses", "is silent"])
+def test_a_server_without_log_probabilities_is_asked_all_the_same_and_it_is_said_once(
+    project: Path, refusal: Answer | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    without = lambda body, before: refusal if refusal and "logprobs" in body else always_a(body, before)
+    assert at_server(without, "--benchmarks", "cv_bench", "--modes", "think")[0] == 0
+    of = scores(RESULTS)["asked"]["cv_bench"]["models"]["m"]["think"]
+    assert of["metrics"]["micro"]["value"] == pytest.approx(3 / 7)
+    assert of["certainty"] == {"n": 0, "right": None, "confidence": None, "ece": None, "brier": None, "reliability": []}
+    told = capsys.readouterr().out
+    assert told.count("tells no log-probabilities") == 1 and "How sure" not in told
 
 
 def test_what_was_cut_off_is_kept_as_it_was_written(project: Path) -> None:

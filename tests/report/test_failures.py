@@ -109,7 +109,12 @@ def test_benchmarks_stand_in_groups_of_columns_with_what_is_quoted_first() -> No
         "refused": {"no picture": 3, "no truth": 0},
         "metrics": {"Count": about | {"chance": 0.25}, "average": about | {"chance": None}},
         "models": {
-            "grpo": {"think": {"metrics": {"Count": cell(0.655), "average": cell(0.7)}}},
+            "grpo": {
+                "think": {
+                    "certainty": {"n": 80, "right": 0.68, "confidence": 0.91, "ece": 0.23, "brier": 0.25},
+                    "metrics": {"Count": cell(0.655), "average": cell(0.7)},
+                }
+            },
             "base": {"think": {"metrics": {"Count": cell(None), "average": cell(0.6)}}},
         },
     }
@@ -117,6 +122,8 @@ def test_benchmarks_stand_in_groups_of_columns_with_what_is_quoted_first() -> No
     assert '<th scope="colgroup" colspan="2">CV-Bench</th>' in section
     assert section.index(">average</th>") < section.index(">Count</th>")
     rows = [re.sub(r"<[^>]+>", "|", row) for row in re.findall(r"<tr>(.*?)</tr>", section)]
+    (sure,) = (row for row in rows if "|91.0|" in row)
+    assert "|grpo|" in sure and "|23.0|" in sure and "|0.250|" in sure, "of the other, whose probabilities are not known, there is no row"
     base, grpo = (next(row for row in rows if f"|{model}|" in row) for model in ("base", "grpo"))
     assert rows.index(base) < rows.index(grpo)
     assert "70.0" in grpo and "65.5" in grpo and "no data" in base and "± n/a" not in base

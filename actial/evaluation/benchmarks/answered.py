@@ -13,6 +13,7 @@ from actial.evaluation.benchmarks.benchmark import Item, Metric, Scored
 from actial.evaluation.benchmarks.camera_moves import CameraMove
 from actial.evaluation.benchmarks.credits import scored
 from actial.evaluation.benchmarks.stored import Stored
+from actial.evaluation.calibration import certainty
 from actial.evaluation.completions import Ask, Completion, Sampling, ask
 from actial.params import Prompt
 from actial.prompts import prompt_messages
@@ -172,7 +173,7 @@ def facts_of(benchmark: Stored, judged: Sequence[Judged]) -> dict[str, Any]:
 def scores_of(benchmark: Stored, judged: Sequence[Judged]) -> dict[str, Any]:
     """A model's scores in one mode: every metric with its error, lenient and strict, and what could not be read.
 
-    Shares lie between 0 and 1; of several samples of a question the mean counts.
+    Shares lie between 0 and 1; of several samples of a question the mean counts. Certainty: see `results`.
     """
     lenient, strict = _runs(judged), _runs([j if j.strict else replace(j, scored=replace(j.scored, credit=0.0, told=None)) for j in judged])
     written = [j.completion for j in judged if j.completion is not None]
@@ -184,8 +185,15 @@ def scores_of(benchmark: Stored, judged: Sequence[Judged]) -> dict[str, Any]:
         "no_reply": len(judged) - len(written),
         "cut_off": share(sum(c.finish == CUT_OFF for c in written)),
         "mean_tokens": sum(c.n_tokens for c in written) / len(written) if written else None,
+        "certainty": _certainty(judged),
         "metrics": {m.name: _metric(m, lenient, strict) for m in benchmark.metrics},
     }
+
+
+def _certainty(judged: Sequence[Judged]) -> dict[str, Any]:
+    """Of answers that chose among options and whose probability is known; each question, and each of its variants, counts once."""
+    chosen = [j for j in judged if j.posed.item.question.options and j.scored.answered and j.completion is not None]
+    return certainty([j.completion.answer_logprob for j in chosen if j.completion], [j.scored.credit for j in chosen], [1.0] * len(chosen))
 
 
 def _metric(metric: Metric, lenient: Sequence[Sequence[Scored]], strict: Sequence[Sequence[Scored]]) -> dict[str, Any]:

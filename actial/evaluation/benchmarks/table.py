@@ -9,13 +9,15 @@ from actial.evaluation.markdown import markdown_table
 
 
 def benchmark_table(scores: Mapping[str, Any]) -> str:
-    """What is quoted of each benchmark, then all of its metrics, a judge's second opinion if one was asked, and what was not run and why.
+    """What is quoted of each benchmark, then all of its metrics, how sure the models were where that is known, a judge's second opinion if one was asked, and
+    what was not run and why.
     Percent ± standard error.
 
     Args:
         scores: see `results`.
     """
     blocks = [_quoted(scores["asked"]), *(_metrics(name, of) for name, of in scores["asked"].items() if len(of["metrics"]) > 1)]
+    blocks.append(_certainty(scores["asked"]))
     blocks += [_judge(scores["judge"], scores["asked"]) if "judge" in scores else "", _not_run(scores["not_run"])]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
@@ -50,6 +52,23 @@ def _metrics(name: str, of: Mapping[str, Any]) -> str:
         if about["n"] or metric == of["primary"]
     ]
     return f"{of['title']} ({name}; {of['version']}):\n\n" + markdown_table(head, rows, text=[0])
+
+
+def _certainty(asked: Mapping[str, Any]) -> str:
+    """A row where any answer's probability is known; absent where none is."""
+    rows = [
+        [of["title"], model, mode, *(percent(found[name]) for name in ("confidence", "right", "ece")), f"{found['brier']:.3f}", f"{found['n']:,}"]
+        for of in asked.values()
+        for model, by_mode in of["models"].items()
+        for mode, cell in by_mode.items()
+        if (found := cell["certainty"])["n"]
+    ]
+    said = (
+        "How sure is it, and is it right as often? Sure: the mean probability of an answer among options, after all that was written before it; ECE: how far\n"
+        "that is from how often it is right, in points (expected calibration error, 10 bins); Brier: the mean squared distance; answers: those in their tag\n"
+        "whose probability is known:"
+    )
+    return said + "\n\n" + markdown_table(["benchmark", "model", "mode", "sure", "right", "ECE", "Brier", "answers"], rows, text=[0, 1, 2]) if rows else ""
 
 
 def _judge(judge: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
