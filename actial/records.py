@@ -293,6 +293,13 @@ class Verdict:
     """Tokens the model wrote."""
     answer_logprob: float | None = None
     """Natural logarithm of the probability that the model gave the tokens of its answer; None where it is not known (`evaluation.completions.Completion`)."""
+    n_claims: int | None = None
+    """Claims in its thought, see `mix.verification.claims_of`; None, as the next three, where none of them can be checked: there is no thought, none is
+    understood, its kind is told by no claims, a view has no camera; and of controls and samples."""
+    n_claims_understood: int | None = None
+    n_claims_true: int | None = None
+    n_claims_near: int | None = None
+    """True, if places may be off by a column or a row."""
 
 
 def subject_in_mask(objects: tuple[SceneObject, ...]) -> tuple[int, ...]:

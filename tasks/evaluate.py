@@ -7,11 +7,11 @@ import dataclasses
 import functools
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from actial.answers import read_answer
+from actial.answers import read_answer, thought_of
 from actial.errors import UnreadablePicture, UserError
 from actial.evaluation.benchmarks.answered import Manner
 from actial.evaluation.benchmarks.results import Places, benchmark_scores, gather, judged_by_benchmark, posed_by_benchmark, write_benchmark_records
@@ -24,6 +24,7 @@ from actial.evaluation.standins import STANDINS, standin_completions
 from actial.evaluation.tables import accuracy_rows, score_table, summary
 from actial.ids import question_of
 from actial.json_files import write_json
+from actial.mix.verification import NEAR_CELLS, claims_of
 from actial.params import Params
 from actial.prompts import completion_text, prompt_messages, prompt_sha
 from actial.questions.baselines import baseline_answers
@@ -87,7 +88,7 @@ def make(job: Job) -> Made:
     of_benchmarks = [p.ask for posed_items in posed_too.values() for p in posed_items]
     pictures = [views.folders[0], *(folder for benchmark in benchmarks for folder in benchmark.views)]
     logs = ask_models(job, {name: [*(i.ask for i in of_model), *of_benchmarks] for name, of_model in items.items()}, pictures)
-    verdicts = judge_models(items, logs, prompt_sha(params.prompt))
+    verdicts = judge_models(items, logs, prompt_sha(params.prompt), functools.partial(checked_claims, views=views, grid=params.cold_start_mix.grid))
     baselines = baseline_answers(test.with_name("train.parquet"), [*questions, *of_families], views, params.seed)
     asked = replace(
         sorted_out(verdicts, standins, left_out, params.evaluate.sampled.temperature), baselines=baselines, angles_deg=rotations_deg(questions, views)
@@ -262,16 +263,34 @@ def ask_models(job: Job, asks: Mapping[str, list[Ask]], views: list[Path]) -> di
     return {name: CompletionLog(path) for name, path in paths.items()}
 
 
-def judge_models(items: Mapping[str, list[Item]], logs: Mapping[str, CompletionLog], sha: str) -> dict[tuple[str, Mode, str], list[Verdict]]:
-    """What the models wrote, judged; by model, mode and condition."""
+def judge_models(
+    items: Mapping[str, list[Item]], logs: Mapping[str, CompletionLog], sha: str, claims: Callable[[Item, str], dict[str, int]]
+) -> dict[tuple[str, Mode, str], list[Verdict]]:
+    """What the models wrote, judged; by model, mode and condition.
+
+    Args:
+        claims: `checked_claims` of an item and what was written.
+    """
     verdicts: dict[tuple[str, Mode, str], list[Verdict]] = {}
     for name, of_model in items.items():
         for i in of_model:
             written, sampling = logs[name].known[i.ask.key], i.ask.sampling
             number = None if sampling is None else sampling.number
             verdict = verdict_of(i.question, name, i.mode, written.text, written.n_tokens, sha, i.condition, number)
-            verdicts.setdefault((name, i.mode, i.condition), []).append(replace(verdict, answer_logprob=written.answer_logprob))
+            verdicts.setdefault((name, i.mode, i.condition), []).append(replace(verdict, answer_logprob=written.answer_logprob, **claims(i, written.text)))
     return verdicts
+
+
+def checked_claims(item: Item, completion: str, views: ViewStore, grid: tuple[int, int]) -> dict[str, int]:
+    """How many claims a thought makes, and how many of them are true, as fields of its verdict; none where nothing can be checked."""
+    question = item.question
+    if item.mode != "think" or item.condition != PLAIN or len(question.view_ids) != 2:
+        return {}
+    first, second = (views[view_id] for view_id in question.view_ids)
+    exact, near = (claims_of(thought_of(completion), question.kind, first, second, grid, slack_cells) for slack_cells in (0, NEAR_CELLS))
+    if exact is None or near is None or not exact.n_understood:
+        return {}
+    return {"n_claims": exact.n, "n_claims_understood": exact.n_understood, "n_claims_true": exact.n_true, "n_claims_near": near.n_true}
 
 
 def sorted_out(verdicts: dict[tuple[str, Mode, str], list[Verdict]], standins: Verdicts, left_out: dict[str, int], temperature: float) -> Asked:

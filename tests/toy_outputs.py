@@ -149,6 +149,9 @@ def write_toy_records(outputs: Path, questions: list[Question]) -> None:
         for model, of_model in texts.items():
             found = [verdict_of(q, model, mode, text, len(text.split()), sha) for q, text in zip(questions, of_model, strict=True)]
             verdicts[model, mode] = [replace(v, answer_logprob=-0.1 * (i % 8) if model in MODELS else None) for i, v in enumerate(found)]
+        if mode == "think":
+            claims = lambda i: {"n_claims": 7, "n_claims_understood": 7 - (i % 5 == 0), "n_claims_true": 5 - i % 2, "n_claims_near": 6 + (i % 5 > 0)}
+            verdicts["grpo", mode] = [replace(v, **claims(i)) if i % 3 else v for i, v in enumerate(verdicts["grpo", mode])]
     by_id = {q.question_id: q for q in questions}
     controls = {}
     for condition in CONTROLS:

@@ -3,7 +3,7 @@
 Rules have names and an order, and what they do not read is `Unparsed` with a reason: a value, never a guess.
 """
 
-from actial.answers.options import DISAGREE, NOT_AN_OPTION, Answer, is_well_formed, read_answer
+from actial.answers.options import DISAGREE, NOT_AN_OPTION, Answer, is_well_formed, read_answer, thought_of
 from actial.answers.parts import AMBIGUOUS, EMPTY, EMPTY_TAG, NOT_FOUND, UNFINISHED, Unparsed
 
 __all__ = [
@@ -18,4 +18,5 @@ __all__ = [
     "Unparsed",
     "is_well_formed",
     "read_answer",
+    "thought_of",
 ]

@@ -81,6 +81,11 @@ def is_well_formed(completion: str, mode: Mode) -> bool:
     return not any(part.strip() for part in outside) and all(part.strip() for part in inside)
 
 
+def thought_of(completion: str) -> str:
+    """What stands between the tags of thinking; nothing where a completion does not keep the form of mode think."""
+    return completion.partition(THINK_OPEN)[2].partition(THINK_CLOSE)[0] if is_well_formed(completion, "think") else ""
+
+
 def _between(text: str, tags: Sequence[str]) -> list[str]:
     """The stretches of text before, between and after tags that come in this order; something outside where the order is another."""
     parts = []

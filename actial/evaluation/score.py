@@ -15,6 +15,7 @@ scores.json:
                  asked plainly), versus_plain (see `gains`)
     certainty    by model, mode and group, of answers whose probability is known: n, right, confidence, ece, brier (see `calibration`), reliability (bins:
                  up_to, n, confidence, right)
+    claims       by model and group, of thoughts whose claims can be checked: see `true_claims`
     sampled      n, temperature, and by model and group: n, greedy, mean, majority, best (each accuracy and stderr), votes, chance_best, unparsed
     benchmarks   where evaluate.benchmarks names any: see `benchmarks.results`
     families     where build_qa made any: see `families`
@@ -47,6 +48,7 @@ from actial.evaluation.conditions import PLAIN, SAMPLED
 from actial.evaluation.gains import gain, gains_of_stages, judge_against_chance, judge_gains
 from actial.evaluation.groups import DIRECTIONAL, OVERALL, Group, groups_of
 from actial.evaluation.standins import STANDINS, majority_labels
+from actial.evaluation.true_claims import claim_scores
 from actial.ids import question_of
 from actial.params_evaluation import Evaluate
 from actial.records import STRICT_RULES, Mode, Question, Verdict, is_viewpoint
@@ -157,6 +159,11 @@ def score(questions: Sequence[Question], asked: Asked, set_aside: Mapping[str, i
         "certainty": {
             model: {mode: {name: _certainty(group, asked.plain[model, mode]) for name, group in groups.items()} for mode in by_mode}
             for model, by_mode in of_models.items()
+        },
+        "claims": {
+            model: {name: claim_scores(group, asked.plain[model, "think"]) for name, group in groups.items()}
+            for model, by_mode in of_models.items()
+            if "think" in by_mode
         },
         "sampled": _sampled(questions, asked),
         "set_aside": dict(set_aside),

@@ -36,6 +36,7 @@ def score_table(scores: Mapping[str, Any]) -> str:
         _cue(scores),
         _angles(scores),
         _certainty(scores),
+        _claims(scores),
         _sampled(scores),
         _families(scores),
         _controls(scores),
@@ -172,6 +173,27 @@ def _certainty(scores: Mapping[str, Any]) -> str:
         "answers: those whose probability is known (they stand in `<answer>`):"
     )
     return said + "\n\n" + markdown_table(["model", "mode", "sure", "right", "ECE", "Brier", "answers"], rows, text=[0, 1])
+
+
+def _claims(scores: Mapping[str, Any]) -> str:
+    """Absent where nothing that any model thought can be checked."""
+    found = _ordered(scores["claims"])
+    if not any(of[OVERALL]["n"] for of in found.values()):
+        return ""
+    kinds = [name for name in _in_order(set(scores["questions"]), last=(DIRECTIONAL, NEW, SAT, TWO_D, OVERALL)) if any(of[name]["n"] for of in found.values())]
+    kinds = [name for name in kinds if name not in (DIRECTIONAL, OVERALL)]
+    rows = []
+    for model, by_group in found.items():
+        of = by_group[OVERALL]
+        shares = [_percent(of[name]) for name in ("near", "not_understood", "sound")]
+        rows.append([model, _cell({"accuracy": of["true"], "stderr": of["stderr"]}), *shares, f"{of['n']:,}", *(_percent(by_group[k]["true"]) for k in kinds)])
+    said = (
+        "Is what it thinks true? Claims of its thoughts, mode think, checked one by one against the cameras and the parts in the scene, as a share of all it\n"
+        "makes; within a cell: places may be off by a column or a row; not understood: counted as not true, though it may be so; sound: of right answers,\n"
+        "those behind a thought all of whose claims are true within a cell; thoughts: those in the form asked for, with at least one claim understood:"
+    )
+    head = ["model", "true claims", "within a cell", "not understood", "sound", "thoughts", *kinds]
+    return said + "\n\n" + markdown_table(head, rows, text=[0])
 
 
 def _sampled(scores: Mapping[str, Any]) -> str:

@@ -27,6 +27,10 @@ class FalseClaim(Exception):
     """A chain says something that is not so, or that cannot be read; the message says what."""
 
 
+class NotUnderstood(FalseClaim):
+    """A claim is none that the grammar knows: it may be so or not."""
+
+
 class _Picture:
     """One picture, measured with OpenCV. What was measured is kept: most claims are about the same few points."""
 

@@ -6,13 +6,13 @@ kinds that are told by two parts in short or whole sentences; the others are in 
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import numpy as np
 
-from actial.mix.checked_scene import FalseClaim, Scene, scene_of
+from actial.mix.checked_scene import FalseClaim, NotUnderstood, Scene, scene_of
 from actial.mix.verified_claims import check_claim, check_claims, sentences_of
 from actial.mix.verified_conclusions import KINDS
 from actial.mix.verified_evidence import Facts
@@ -23,6 +23,19 @@ SLID_SHARE, KEPT_SHARE = 0.045, 0.035
 NEARER_SHARE = 0.07
 """It is nearer when it is so by this share of the subject's extent in both pictures."""
 BEARING_DEG, STILL_DEG, STILL_R = 1.5, 2.0, 0.02
+NEAR_CELLS = 1
+"""A place that is told so many columns or rows beside where it is, is nearly right: small pictures do not show it to the last one."""
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What a chain claims, and what came of it."""
+
+    n: int
+    """Claims it makes, with those it repeats."""
+    n_understood: int
+    n_true: int
+    """What is repeated counts once."""
 
 
 def verify(chain: str, question: Question, first: View, second: View, grid: tuple[int, int]) -> None:
@@ -48,7 +61,13 @@ def verify(chain: str, question: Question, first: View, second: View, grid: tupl
 
 
 def share_of_true_claims(chain: str, kind: str, first: View, second: View, grid: tuple[int, int], slack_cells: int = 0) -> float | None:
-    """How many claims of a chain are true, as a share of all it makes; one that is not understood, or made before, is not true.
+    """How many claims of a chain are true, as a share of all it makes; see `claims_of`, which says what is passed."""
+    claims = claims_of(chain, kind, first, second, grid, slack_cells)
+    return None if claims is None else claims.n_true / claims.n
+
+
+def claims_of(chain: str, kind: str, first: View, second: View, grid: tuple[int, int], slack_cells: int = 0) -> Claims | None:
+    """Which claims of a chain are true; one that is not understood, or made before, is not true.
 
     What is true is as in `verify`, claim by claim: one that builds on a false one may be true. Whether the chain comes to an answer, and to the right one, is
     not asked here: whoever says less has less to be wrong about.
@@ -70,19 +89,23 @@ def share_of_true_claims(chain: str, kind: str, first: View, second: View, grid:
     else:
         claims, facts = sentences_of(chain), Facts()
         check = lambda claim: check_claim(claim, scene, facts)
-    n_true = 0
+    n_true, strange = 0, set[str]()
     for claim in dict.fromkeys(claims):
-        with contextlib.suppress(FalseClaim):
+        try:
             check(claim)
             n_true += 1
-    return n_true / len(claims)
+        except NotUnderstood:
+            strange.add(claim)
+        except FalseClaim:
+            pass
+    return Claims(len(claims), sum(claim not in strange for claim in claims), n_true)
 
 
 def _check(clause: str, kind: str, scene: Scene, stated: list[str]) -> None:
     for pattern, check in _RULES[kind]:
         if match := pattern.fullmatch(clause):
             return check(scene, match, stated)
-    raise FalseClaim(f"not understood: {clause!r}")
+    raise NotUnderstood(f"not understood: {clause!r}")
 
 
 def _clauses(chain: str) -> list[str]:

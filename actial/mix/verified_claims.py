@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from actial.mix import verified_conclusions as so
 from actial.mix import verified_evidence as seen
-from actial.mix.checked_scene import FalseClaim, Scene
+from actial.mix.checked_scene import FalseClaim, NotUnderstood, Scene
 from actial.mix.verified_evidence import Check, Facts
 from actial.records import Question
 
@@ -50,7 +50,7 @@ def check_claim(sentence: str, scene: Scene, facts: Facts) -> None:
     for pattern, check in _RULES.get(_first_word(sentence), ()):
         if match := pattern.fullmatch(sentence):
             return check(scene, match, facts)
-    raise FalseClaim(f"not understood: {sentence!r}")
+    raise NotUnderstood(f"not understood: {sentence!r}")
 
 
 def _name(group: str) -> str:

@@ -65,6 +65,12 @@ CERTAINTY = (
     "it is nearly sure, right or wrong. Sure: its mean; ECE: how far it is from how often the answer is right (expected calibration error, ten bins); Brier: "
     "the mean squared distance of the two. Of answers that stand in their tag; n/a where no probability is known."
 )
+_CLAIMS = (
+    "Each claim of a thought (where a part stands, which is nearer, which way it slid, where the camera went) is checked against the cameras and the parts in "
+    "the scene, in mode think, by code that shares nothing with what wrote the chains that models learn from. True: the mean share of a thought's claims; "
+    "within a cell: places may be off by a column or a row; not understood: claims in other words, counted as not true though they may be so; sound: of the "
+    "thoughts behind right answers, those all of whose claims are true within a cell. Of thoughts in the form asked for with at least one claim understood."
+)
 CERTAINTY_COLUMNS = ("sure", "right", "ECE", "Brier", "answers")
 _CONTROL_NAMES = {"first_only": "second gray", "second_only": "first gray", "same_twice": "first twice", "swapped": "other order", "blind": "no picture"}
 
@@ -90,6 +96,8 @@ def score_section(outputs: Outputs) -> Html:
         parts += [tag("h3", "Is it harder the more the view changes?"), tag("p", _ANGLES, class_="faint"), _stratum_table(scores, "angles")]
     if any(of["overall"]["n"] for by_mode in scores.get("certainty", {}).values() for of in by_mode.values()):
         parts += [tag("h3", "How sure is it, and is it right as often?"), tag("p", CERTAINTY, class_="faint"), _certainty_table(scores)]
+    if any(of["overall"]["n"] for of in scores.get("claims", {}).values()):
+        parts += [tag("h3", "Is what it thinks true?"), tag("p", _CLAIMS, class_="faint"), _claim_table(scores)]
     if scores["sampled"] is not None:
         n, temperature = scores["sampled"]["n"], scores["sampled"]["temperature"]
         parts += [tag("h3", "Teach or sharpen?"), tag("p", _SAMPLED.format(n=n, temperature=temperature), class_="faint"), _sampled_table(scores)]
@@ -189,6 +197,21 @@ def _certainty_table(scores: Mapping[str, Any]) -> Html:
     overall, by_kind = (
         table(header, rows[part], caption=f"Probability and accuracy of answers {part}", numeric=range(3, len(header)), class_="scores") for part in rows
     )
+    return join([overall, tag("details", tag("summary", "By kind, and in other groups"), by_kind)])
+
+
+def _claim_table(scores: Mapping[str, Any]) -> Html:
+    """Kinds without a thought that can be checked are left out."""
+    rows: dict[str, list[list[object]]] = {"overall": [], "by kind": []}
+    for model in sorted(scores["claims"], key=lambda m: in_order((m, ""))):
+        for group in _overall_first(scores["claims"][model]):
+            of = scores["claims"][model][group]
+            shares = [percent(of[name]) for name in ("near", "not_understood", "sound")]
+            if of["n"] or group == "overall":
+                row: list[object] = [tag("strong", model), group, with_error(of["true"], of["stderr"]), *shares, f"{of['n']:,}"]
+                rows["overall" if group == "overall" else "by kind"].append(row)
+    header = ["model", "questions", "true claims", "within a cell", "not understood", "sound", "thoughts"]
+    overall, by_kind = (table(header, rows[part], caption=f"True claims in thoughts {part}", numeric=range(2, len(header)), class_="scores") for part in rows)
     return join([overall, tag("details", tag("summary", "By kind, and in other groups"), by_kind)])
 
 

@@ -12,10 +12,10 @@ from typing import Any
 from trl import GRPOConfig, GRPOTrainer
 
 from actial import rewards
+from actial.answers import thought_of
 from actial.errors import UserError, exit_on_user_error
 from actial.json_files import write_json
-from actial.mix.verification import share_of_true_claims
-from actial.prompts import THINK_CLOSE, THINK_OPEN
+from actial.mix.verification import NEAR_CELLS, share_of_true_claims
 from actial.records import Rollout
 from actial.shards import ViewStore
 from actial.tables import write_rollouts
@@ -27,8 +27,6 @@ from actial.training.resume import ExactResumeMixin
 
 ROLLOUT_PROMPTS = 2
 """Prompts of each rollout whose completions are kept to be looked at."""
-CLAIMS_SLACK_CELLS = 1
-"""To the reward a place is true that is a column or a row beside where it is: small pictures do not show it to the last one."""
 
 
 def format_reward(completions: list[Any], mode: list[Any], question_id: list[str], log_extra: Any, **_: Any) -> list[float]:
@@ -43,7 +41,7 @@ def accuracy_reward(completions: list[Any], options: list[Any], truth: list[str]
 
 
 def claims_reward_of(plan: TrainingPlan) -> Callable[..., list[float | None]]:
-    """A reward in the form that TRL calls: how true the thoughts of completions are (`mix.verification.share_of_true_claims`).
+    """A reward in the form that TRL calls: how true the thoughts of completions are (`mix.verification.share_of_true_claims`), a place within a cell.
 
     0 where a completion that should think does not keep the form; none where nothing is thought, or nothing is known to check it against.
     """
@@ -56,14 +54,9 @@ def claims_reward_of(plan: TrainingPlan) -> Callable[..., list[float | None]]:
         if mode != "think" or len(view_ids) != 2:
             return None
         first, second = map(view, view_ids)
-        return share_of_true_claims(_thought(completion), kind, first, second, grid, CLAIMS_SLACK_CELLS)
+        return share_of_true_claims(thought_of(completion), kind, first, second, grid, NEAR_CELLS)
 
     return claims_reward
-
-
-def _thought(completion: str) -> str:
-    """What stands between the tags of thinking; nothing where the form is broken."""
-    return completion.partition(THINK_OPEN)[2].partition(THINK_CLOSE)[0] if rewards.format_reward(completion, "think") else ""
 
 
 class PairGRPOTrainer(ExactResumeMixin, GRPOTrainer):

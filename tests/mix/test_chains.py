@@ -11,7 +11,7 @@ from toy_scenes import REPO, at, toy_settings, toy_views, write_toy_views
 
 from actial.mix.conversations import Scribe, written_chains
 from actial.mix.reasoning import NoChain, tell
-from actial.mix.verification import FalseClaim, share_of_true_claims, verify
+from actial.mix.verification import Claims, FalseClaim, claims_of, share_of_true_claims, verify
 from actial.mix.wording import in_words
 from actial.params import ColdStartMix, load_params
 from actial.questions.build import build_questions
@@ -172,6 +172,8 @@ def test_the_share_of_true_claims_falls_by_each_that_is_made_false(made: Made, w
         n = len(re.split(r"(?<=\.)\s+" if wording == "full" else r", |: ", chain))
         assert share(f"{chain} {chain}" if wording == "full" else f"{chain[:-1]}, {chain}") == 0.5, "what was said before counts nothing"
         assert share(f"{chain} Quite so." if wording == "full" else f"{chain[:-1]}, quite so.") == pytest.approx(n / (n + 1))
+        strange = f"{chain} Quite so." if wording == "full" else f"{chain[:-1]}, quite so."
+        assert claims_of(strange, question.kind, *views_of(store, question), GRID) == Claims(n + 1, n, n)
         turned = re.sub(r"(?:left|right)(?=\W*$)", lambda m: SWAPPED[m[0]], chain)
         if turned != chain:
             assert share(turned) == pytest.approx((n - 1) / n)

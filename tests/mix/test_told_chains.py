@@ -22,7 +22,7 @@ from actial.mix.measures import Measures
 from actial.mix.reasoning import NoChain
 from actial.mix.sentences import in_sentences
 from actial.mix.variants import facts_of
-from actial.mix.verification import FalseClaim, share_of_true_claims, verify
+from actial.mix.verification import Claims, FalseClaim, claims_of, share_of_true_claims, verify
 from actial.mix.verified_claims import sentences_of, tells_what_is_seen
 from actial.params import load_params
 from actial.params_questions import KINDS_WITH_CHAINS
@@ -102,6 +102,7 @@ def test_the_share_of_true_claims_is_counted_sentence_by_sentence(made: Made, so
         share = lambda text, asked=question: share_of_true_claims(text, asked.kind, *made.views(asked), GRID)
         n = len(sentences_of(chain))
         assert share(chain) == 1.0 and share(f"{chain} Quite so.") == pytest.approx(n / (n + 1)) and share(f"{chain} {chain}") == 0.5
+        assert claims_of(f"{chain} Quite so. {chain}", question.kind, *made.views(question), GRID) == Claims(2 * n + 1, 2 * n, n)
 
 
 def test_every_edit_of_a_number_is_found_out(made: Made, some: list[tuple[Question, str]]) -> None:

@@ -86,6 +86,12 @@ def test_every_other_number_of_scores_json_is_there_under_its_own_heading(projec
         shown = "no data" if cell["accuracy"] is None else f"{100 * cell['accuracy']:.1f} "
         assert shown in part[title], (title, cell)
     assert f"{100 * sampled['grpo']['overall']['chance_best']:.1f}" in part["Teach or sharpen?"]
+    thought = text.split("<h3>Is what it thinks true?</h3>")[1].split("<h3>")[0]
+    assert "no data" in re.findall(r"<td><strong>base</strong></td><td>overall</td>(.*?)</tr>", thought)[0], "nothing of what it thought can be checked"
+    for group, cell in scores["claims"]["grpo"].items():
+        row = re.search(rf"<td><strong>grpo</strong></td><td>{group}</td>(.*?)</tr>", thought)
+        assert row is not None and f"{100 * cell['true']:.1f} " in row[1] and f"± {100 * cell['stderr']:.1f}" in row[1]
+        assert all(f">{100 * cell[name]:.1f}<" in row[1] for name in ("near", "not_understood", "sound")) and f">{cell['n']:,}<" in row[1]
 
 
 def test_curves_stand_by_stage_with_what_to_look_for(project: Path, report: Path) -> None:
