@@ -29,16 +29,21 @@ from actial.shards import encode_png
 
 ANSWER_S, LIMIT = 0.05, 0.95
 CONCURRENCY = (4, 8, 16, 32)
-REPLY = json.dumps(
-    {
-        "choices": [{"message": {"role": "assistant", "content": "so " * 300}, "finish_reason": "stop"}],
-        "usage": {"prompt_tokens": 900, "completion_tokens": 300},
-    }
-).encode()
+N_TOKENS = 300
 
 
-async def serve() -> None:
+def reply(with_logprobs: bool) -> bytes:
+    """What the server answers; the probabilities of its tokens make it thirty times as large."""
+    token = {"token": "so ", "logprob": -0.0123456789, "bytes": [115, 111, 32], "top_logprobs": []}
+    choice = {"message": {"role": "assistant", "content": "so " * N_TOKENS}, "finish_reason": "stop"}
+    choice |= {"logprobs": {"content": [token] * N_TOKENS}} if with_logprobs else {}
+    return json.dumps({"choices": [choice], "usage": {"prompt_tokens": 900, "completion_tokens": N_TOKENS}}).encode()
+
+
+async def serve(with_logprobs: bool) -> None:
     """Answer every request ANSWER_S after its last byte, and GET at once."""
+    body = reply(with_logprobs)
+    response = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -47,7 +52,7 @@ async def serve() -> None:
                 if not head.startswith(b"get"):
                     await reader.readexactly(int(head.split(b"content-length:")[1].split(b"\r\n")[0]))
                     await asyncio.sleep(ANSWER_S)
-                writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(REPLY) + REPLY)
+                writer.write(response)
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
@@ -59,8 +64,9 @@ async def serve() -> None:
     await server.serve_forever()
 
 
-async def bare(port: int, concurrency: int, n: int, body: bytes) -> float:
+async def bare(port: int, concurrency: int, n: int, body: bytes, with_logprobs: bool = False) -> float:
     """Seconds that a client needs which does nothing but write and read."""
+    n_read = len(reply(with_logprobs))
     request = b"POST /v1/chat/completions HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % len(body) + body
     turns = iter(range(n))
 
@@ -69,7 +75,7 @@ async def bare(port: int, concurrency: int, n: int, body: bytes) -> float:
         for _ in turns:
             writer.write(request)
             await reader.readuntil(b"\r\n\r\n")
-            await reader.readexactly(len(REPLY))
+            await reader.readexactly(n_read)
         writer.close()
 
     start_s = time.perf_counter()
@@ -93,9 +99,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--logprobs", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.serve:
-        asyncio.run(serve())
+        asyncio.run(serve(args.logprobs))
     os.environ["no_proxy"] = "127.0.0.1"
     noise = np.random.Generator(np.random.PCG64(7)).integers(0, 256, (112, 112, 3), dtype=np.uint8)
     pictures = (encode_png(noise), encode_png(noise[::-1]))

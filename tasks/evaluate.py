@@ -88,7 +88,7 @@ def make(job: Job) -> Made:
     of_benchmarks = [p.ask for posed_items in posed_too.values() for p in posed_items]
     pictures = [views.folders[0], *(folder for benchmark in benchmarks for folder in benchmark.views)]
     logs = ask_models(job, {name: [*(i.ask for i in of_model), *of_benchmarks] for name, of_model in items.items()}, pictures)
-    verdicts = judge_models(items, logs, prompt_sha(params.prompt), functools.partial(checked_claims, views=views, grid=params.cold_start_mix.grid))
+    verdicts = judge_models(items, logs, prompt_sha(params.prompt), functools.partial(with_claims, views=views, grid=params.cold_start_mix.grid))
     baselines = baseline_answers(test.with_name("train.parquet"), [*questions, *of_families], views, params.seed)
     asked = replace(
         sorted_out(verdicts, standins, left_out, params.evaluate.sampled.temperature), baselines=baselines, angles_deg=rotations_deg(questions, views)
@@ -264,12 +264,12 @@ def ask_models(job: Job, asks: Mapping[str, list[Ask]], views: list[Path]) -> di
 
 
 def judge_models(
-    items: Mapping[str, list[Item]], logs: Mapping[str, CompletionLog], sha: str, claims: Callable[[Item, str], dict[str, int]]
+    items: Mapping[str, list[Item]], logs: Mapping[str, CompletionLog], sha: str, claims: Callable[[Verdict, Item], Verdict]
 ) -> dict[tuple[str, Mode, str], list[Verdict]]:
     """What the models wrote, judged; by model, mode and condition.
 
     Args:
-        claims: `checked_claims` of an item and what was written.
+        claims: `with_claims` of a verdict and what was asked.
     """
     verdicts: dict[tuple[str, Mode, str], list[Verdict]] = {}
     for name, of_model in items.items():
@@ -277,20 +277,21 @@ def judge_models(
             written, sampling = logs[name].known[i.ask.key], i.ask.sampling
             number = None if sampling is None else sampling.number
             verdict = verdict_of(i.question, name, i.mode, written.text, written.n_tokens, sha, i.condition, number)
-            verdicts.setdefault((name, i.mode, i.condition), []).append(replace(verdict, answer_logprob=written.answer_logprob, **claims(i, written.text)))
+            verdicts.setdefault((name, i.mode, i.condition), []).append(claims(replace(verdict, answer_logprob=written.answer_logprob), i))
     return verdicts
 
 
-def checked_claims(item: Item, completion: str, views: ViewStore, grid: tuple[int, int]) -> dict[str, int]:
-    """How many claims a thought makes, and how many of them are true, as fields of its verdict; none where nothing can be checked."""
+def with_claims(verdict: Verdict, item: Item, views: ViewStore, grid: tuple[int, int]) -> Verdict:
+    """The verdict with how many claims its thought makes, and how many of them are true; as it is where nothing can be checked."""
     question = item.question
     if item.mode != "think" or item.condition != PLAIN or len(question.view_ids) != 2:
-        return {}
+        return verdict
     first, second = (views[view_id] for view_id in question.view_ids)
-    exact, near = (claims_of(thought_of(completion), question.kind, first, second, grid, slack_cells) for slack_cells in (0, NEAR_CELLS))
+    chain = thought_of(verdict.completion)
+    exact, near = (claims_of(chain, question.kind, first, second, grid, slack_cells) for slack_cells in (0, NEAR_CELLS))
     if exact is None or near is None or not exact.n_understood:
-        return {}
-    return {"n_claims": exact.n, "n_claims_understood": exact.n_understood, "n_claims_true": exact.n_true, "n_claims_near": near.n_true}
+        return verdict
+    return replace(verdict, n_claims=exact.n, n_claims_understood=exact.n_understood, n_claims_true=exact.n_true, n_claims_near=near.n_true)
 
 
 def sorted_out(verdicts: dict[tuple[str, Mode, str], list[Verdict]], standins: Verdicts, left_out: dict[str, int], temperature: float) -> Asked:

@@ -9,7 +9,7 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from actial.errors import UserError
@@ -96,9 +96,8 @@ class Ask:
         return b"".join(pieces)
 
 
-@dataclass(frozen=True)
-class Token:
-    """One of a reply, as the server tells it."""
+class Token(NamedTuple):
+    """One of a reply, as the server tells it; of hundreds, so that what is made quickly counts."""
 
     text: bytes
     """UTF-8, maybe the part of a letter."""
@@ -231,15 +230,12 @@ def _text(content: str | Sequence[dict[str, Any]]) -> str:
 def _tokens(told: Any) -> tuple[Token, ...]:
     """A reply's tokens; none where they are told in another form, or one of them without a number: the text is worth its cost all the same."""
     try:
-        found = tuple(Token(_token_text(of), of["logprob"]) for of in told["content"] or ())
-    except (ValueError, KeyError, TypeError, AttributeError):
+        # its bytes where they are told: a letter may take several tokens
+        found = tuple([Token(of["token"].encode() if of.get("bytes") is None else bytes(of["bytes"]), of["logprob"]) for of in told["content"] or ()])
+        logprobs = [token.logprob for token in found]
+        return found if {*map(type, logprobs)} <= {int, float} and math.isfinite(sum(logprobs)) else ()
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return ()
-    return found if all(type(t.logprob) in (int, float) and math.isfinite(t.logprob) for t in found) else ()
-
-
-def _token_text(of: dict[str, Any]) -> bytes:
-    """Its bytes where they are told: a letter may take several tokens."""
-    return of["token"].encode() if of.get("bytes") is None else bytes(of["bytes"])
 
 
 def _count(n: Any) -> int | None:

@@ -42,9 +42,9 @@ function blockOf(i) {
   return blocks.get(number);
 }
 
-function completion([model, how, outcome, said, nTokens, text]) {
+function completion([model, how, outcome, said, note, text]) {
   const mark = { right: "✓", wrong: "✗", unread: "?" }[outcome];
-  const head = element("div", {}, element("b", {}, model), how + " ", element("span", { class: outcome }, `${mark} ${said}`), element("small", {}, ` ${nTokens} tokens`));
+  const head = element("div", {}, element("b", {}, model), how + " ", element("span", { class: outcome }, `${mark} ${said}`), element("small", {}, ` ${note}`));
   const body = text === "" ? element("p", { class: "faint" }, "(nothing written)") : element("pre", { tabindex: "0" }, text);
   return element("div", { class: "completion" }, head, body);
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -169,10 +170,17 @@ def _question(q: Question, shown: Shown) -> dict[str, Any]:
 
 
 def _answer(q: Question, v: Verdict) -> list[Any]:
-    """Who, outcome, what was read and by which rule, tokens, completion."""
+    """Who, outcome, what was read and by which rule, what else is known of it, completion."""
     said = f"no answer: {v.rule}" if v.answer is None else f"{v.answer} ({q.label_of(v.answer)}), read by rule {v.rule}"
     condition = "" if v.condition == PLAIN else f" · {v.condition}, where {_right(q, v)} is right"
-    return [v.model, f" · {v.mode}{condition}", outcome(v), said, v.n_tokens, v.completion]
+    return [v.model, f" · {v.mode}{condition}", outcome(v), said, _noted(v), v.completion]
+
+
+def _noted(v: Verdict) -> str:
+    """Its tokens, how sure the model was, and how much of its thought is true: what the tables of these are made of."""
+    sure = [] if v.answer is None or v.answer_logprob is None else [f"sure {100 * math.exp(v.answer_logprob):.0f} %"]
+    claims = [] if v.n_claims is None else [f"{v.n_claims_true} of {v.n_claims} claims true, {v.n_claims_near} within a cell"]
+    return ", ".join([f"{v.n_tokens:,} tokens", *sure, *claims])
 
 
 def _right(q: Question, v: Verdict) -> str:

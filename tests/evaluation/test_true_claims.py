@@ -16,9 +16,9 @@ from actial.evaluation.completions import ask
 from actial.evaluation.conditions import PLAIN
 from actial.evaluation.score import verdict_of
 from actial.evaluation.tables import score_table
-from actial.records import Question, Verdict
+from actial.records import Mode, Question, Verdict
 from actial.shards import ViewStore
-from tasks.evaluate import Item, checked_claims
+from tasks.evaluate import Item, with_claims
 
 NONE = {"n": 0, "true": None, "stderr": None, "near": None, "not_understood": None, "sound": None}
 GRID = (13, 13)
@@ -55,13 +55,16 @@ def test_claims_are_counted_where_cameras_and_parts_are_known(tmp_path: Path):
     part = first.objects[1].color
     lateral = replace(HAND[0], view_ids=(first.view_id, second.view_id))
 
-    def counted(chain: str, question: Question = lateral, mode: str = "think", condition: str = PLAIN) -> dict[str, int]:
+    def counted(chain: str, question: Question = lateral, mode: Mode = "think", condition: str = PLAIN) -> tuple[int | None, ...]:
         written = f"<think>{chain}</think><answer>A</answer>" if mode == "think" else "<answer>A</answer>"
-        return checked_claims(Item(question, mode, condition, ask(question, mode, (), views, 9)), written, views, GRID)
+        verdict = verdict_of(question, "sft", mode, written, 3, "sha", condition)
+        v = with_claims(verdict, Item(question, mode, condition, ask(question, mode, (), views, 9)), views, GRID)
+        return v.n_claims, v.n_claims_understood, v.n_claims_true, v.n_claims_near
 
-    assert counted(f"near {part}.") == {"n_claims": 1, "n_claims_understood": 1, "n_claims_true": 1, "n_claims_near": 1}
-    assert counted(f"near {part}, far mauve, quite so.") == {"n_claims": 3, "n_claims_understood": 2, "n_claims_true": 1, "n_claims_near": 1}
-    assert counted("I look at the pictures. The box is on the left.") == {}, "no claim is understood"
-    assert counted("") == counted(f"near {part}.</think>") == {}, "not in the form asked for"
-    assert counted("", mode="direct") == {} == counted(f"near {part}.", condition="swapped")
-    assert counted(f"near {part}.", replace(lateral, kind="shift_2d")) == {} == counted(f"near {part}.", replace(lateral, view_ids=lateral.view_ids[:1]))
+    nothing = (None,) * 4
+    assert counted(f"near {part}.") == (1, 1, 1, 1)
+    assert counted(f"near {part}, far mauve, quite so.") == (3, 2, 1, 1)
+    assert counted("I look at the pictures. The box is on the left.") == nothing, "no claim is understood"
+    assert counted("") == counted(f"near {part}.</think>") == nothing, "not in the form asked for"
+    assert counted("", mode="direct") == nothing == counted(f"near {part}.", condition="swapped")
+    assert counted(f"near {part}.", replace(lateral, kind="shift_2d")) == nothing == counted(f"near {part}.", replace(lateral, view_ids=lateral.view_ids[:1]))

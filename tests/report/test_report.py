@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -313,6 +314,9 @@ def test_it_says_what_each_model_wrote_and_how_it_was_read(tab: Tab, report: Pat
     )
     assert sorted(pre) == sorted(v.completion for v in written if v.completion) and HOSTILE in pre
     assert all(any(v.rule in line for line in said) for v in written) and len(said) == 6
+    notes = tab.value("[...document.querySelectorAll('#shown > article > .completion small')].map(e => e.textContent)")
+    sure = [f" {v.n_tokens} tokens, sure {100 * math.exp(v.answer_logprob):.0f} %" for v in written if v.answer and v.answer_logprob is not None]
+    assert sure and all(any(note.startswith(line) for note in notes) for line in sure)
     question = next(q for q in found.questions["test"] if q.question_id == hostile.question_id)
     text = tab.value("document.querySelector('#shown').textContent")
     assert question.text in text and all(option in text for option in question.options) and f"{question.deciding_value:+.4g}" in text
