@@ -11,7 +11,8 @@ from actial.report.results import CERTAINTY, CERTAINTY_COLUMNS, certainty_cells,
 
 _HOW_TO_READ = (
     "Right answers in percent ± one standard error, clustered by picture; what could not be read, or never came, is wrong. The first column of a benchmark "
-    "is the number that is quoted of it. Chance is that of its metric; – where it has none."
+    "is the number that is quoted of it. Chance is that of its metric, majority what the best of those comes to who always answer with one letter; – where "
+    "there is none."
 )
 
 
@@ -44,8 +45,9 @@ def _table(asked: Mapping[str, Any]) -> Html:
     columns = [(name, metric) for name, of in asked.items() for metric in _metrics(of)]
     who = sorted({(model, mode) for of in asked.values() for model, by_mode in of["models"].items() for mode in by_mode}, key=in_order)
     rows: list[Sequence[object]] = [[tag("strong", model), mode, *(_cell(asked[name], model, mode, metric) for name, metric in columns)] for model, mode in who]
-    chances = [asked[name]["metrics"][metric]["chance"] for name, metric in columns]
-    rows.append([tag("em", "chance"), "", *("–" if chance is None else percent(chance) for chance in chances)])
+    for guess in ("chance", "majority"):
+        shares = [asked[name]["metrics"][metric].get(guess) for name, metric in columns]
+        rows.append([tag("em", guess), "", *("–" if share is None else percent(share) for share in shares)])
     rows.append([tag("em", "questions"), "", *(f"{asked[name]['metrics'][metric]['n']:,}" for name, metric in columns)])
     header = ["model", "mode", *(metric for _, metric in columns)]
     groups = [("", 2), *((of["title"], len(of["metrics"])) for of in asked.values())]

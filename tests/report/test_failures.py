@@ -100,7 +100,7 @@ def test_benchmarks_stand_in_groups_of_columns_with_what_is_quoted_first() -> No
     def cell(value: float | None) -> dict[str, Any]:
         return {"value": value, "stderr": None if value is None else 0.02, "n_clusters": 9, "strict": value}
 
-    about = {"formula": "mean of right", "n": 90, "chance": 0.5}
+    about = {"formula": "mean of right", "n": 90, "chance": 0.5, "majority": 0.555}
     bench = {
         "title": "CV-Bench",
         "version": "2024",
@@ -127,5 +127,5 @@ def test_benchmarks_stand_in_groups_of_columns_with_what_is_quoted_first() -> No
     base, grpo = (next(row for row in rows if f"|{model}|" in row) for model in ("base", "grpo"))
     assert rows.index(base) < rows.index(grpo)
     assert "70.0" in grpo and "65.5" in grpo and "no data" in base and "± n/a" not in base
-    assert any("|chance|" in row and "–" in row and "25.0" in row for row in rows)
+    assert any("|chance|" in row and "–" in row and "25.0" in row for row in rows) and any("|majority|" in row and "55.5" in row for row in rows)
     assert "no picture (3)" in section and "no truth" not in section and "it is not on disk" in section

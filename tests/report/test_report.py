@@ -127,6 +127,15 @@ def test_a_rollout_about_a_mirror_image_is_shown_with_its_pictures(project: Path
     assert set(image.view_ids) <= pictures_of(report).keys() and f"Truth: {image.truth}." in text_of(report).split('id="rollouts"')[1]
 
 
+def test_the_counts_behind_the_share_of_true_claims_stand_beside_their_completions(project: Path, report: Path) -> None:
+    shown = {i: [answer[4] for answer in q["answers"] if answer[:2] == ["grpo", " · think"]] for i, q in questions_of(report).items()}
+    checked = {v.question_id: v for v in Outputs(project / "outputs").verdicts if v.n_claims is not None}
+    assert 3 * len(checked) > len(shown) > len(checked)
+    for question_id, (note,) in shown.items():
+        v = checked.get(question_id)
+        assert ("claims" not in note) if v is None else note.endswith(f"{v.n_claims_true} of 7 claims true, {v.n_claims_near} within a cell")
+
+
 def test_stand_ins_are_folded_away_and_not_among_the_answers(report: Path) -> None:
     text = text_of(report)
     before, fold = text.split("Stand-ins: does the scorer work?")

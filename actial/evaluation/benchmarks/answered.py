@@ -150,13 +150,13 @@ def record(judged: Judged, benchmark: str, model: str, fingerprint: str) -> dict
 
 
 def facts_of(benchmark: Stored, judged: Sequence[Judged]) -> dict[str, Any]:
-    """What is true of a benchmark whoever is asked: its rows and its metrics' chance.
+    """What is true of a benchmark whoever is asked: its rows, and its metrics' chance and majority.
 
     Args:
         judged: of one model and mode.
     """
     first = _runs(judged)[0]
-    metrics = {m.name: {"formula": m.formula, "n": len(m.units(first)), "chance": m.chance(first)} for m in benchmark.metrics}
+    metrics = {m.name: {"formula": m.formula, "n": len(m.units(first)), "chance": m.chance(first), "majority": m.majority(first)} for m in benchmark.metrics}
     return {
         "title": benchmark.title,
         "version": benchmark.version,

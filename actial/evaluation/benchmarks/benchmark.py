@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from actial.evaluation.benchmarks.camera_moves import CameraMove
 from actial.evaluation.benchmarks.published import Row, gathered, published_rows
 from actial.questions.external_rows import RefusedRow
-from actial.records import Question
+from actial.records import LETTERS, Question
 from actial.stats import Mean, clustered_mean
 
 if TYPE_CHECKING:
@@ -122,6 +122,22 @@ class Metric:
         if any(not s.item.question.options for s in scored):
             return None
         return self.value([replace(s, credit=1 / len(s.item.question.options)) for s in scored])
+
+    def majority(self, scored: Sequence[Scored]) -> float | None:
+        """What the best of those comes to who answer every question with the same letter; None as of chance."""
+        if any(not s.item.question.options for s in scored):
+            return None
+        letters = LETTERS[: max((len(s.item.question.options) for s in scored), default=0)]
+        found = [self.value([_answered(s, letter) for s in scored]) for letter in letters]
+        return max((value for value in found if value is not None), default=None)
+
+
+def _answered(scored: Scored, letter: str) -> Scored:
+    """The same, had the answer been this letter."""
+    question = scored.item.question
+    if letter not in LETTERS[: len(question.options)]:
+        return replace(scored, credit=0.0, answered=False, told=None)
+    return replace(scored, credit=float(letter == question.truth), answered=True, told=letter)
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 The content of `benchmarks` in scores.json, and of the scores.json that `actial evaluate` writes:
 
     asked     by benchmark: title, version, protocol, fingerprint, primary, n_rows, refused (rows, by reason), n,
-              metrics (by name: formula, n, chance), models (by model and mode: n, n_completions, unparsed, no_reply, cut_off, mean_tokens,
-              certainty (of answers among options whose probability is known, see `calibration.certainty`),
+              metrics (by name: formula, n, chance, majority (the best constant letter)), models (by model and mode: n, n_completions, unparsed, no_reply,
+              cut_off, mean_tokens, certainty (of answers among options whose probability is known, see `calibration.certainty`),
               metrics (by name: value, stderr, n_clusters, strict))
     not_run   why a benchmark that was named was not asked, by name
     judge     of `actial evaluate --judge` alone: see `judge.opinion`

@@ -31,13 +31,20 @@ def _quoted(asked: Mapping[str, Any]) -> str:
         for model, by_mode in of["models"].items():
             for mode, cell in by_mode.items():
                 found = cell["metrics"][of["primary"]]
-                shares = [percent(primary["chance"]), percent(found["strict"]), percent(cell["unparsed"]), percent(cell["cut_off"]), str(cell["no_reply"])]
+                shares = [
+                    percent(primary["chance"]),
+                    percent(primary["majority"]),
+                    percent(found["strict"]),
+                    percent(cell["unparsed"]),
+                    percent(cell["cut_off"]),
+                    str(cell["no_reply"]),
+                ]
                 refused = f"{sum(of['refused'].values()):,}"
                 rows.append([of["title"], model, mode, of["primary"], _with_error(found), *shares, f"{cell['n']:,}", refused])
-    head = ["benchmark", "model", "mode", "metric", "right", "chance", "strict", "unparsed", "cut off", "no reply", "questions", "rows refused"]
+    head = ["benchmark", "model", "mode", "metric", "right", "chance", "majority", "strict", "unparsed", "cut off", "no reply", "questions", "rows refused"]
     said = (
         "Benchmarks: right answers in % ± standard error (clustered by picture); what could not be read, or never came, is wrong.\n"
-        "strict: exactly in the form asked for; cut off: reached the limit of tokens."
+        "majority: the best of those who always answer with one letter; strict: exactly in the form asked for; cut off: reached the limit of tokens."
     )
     return said + "\n\n" + markdown_table(head, rows, text=[0, 1, 2, 3])
 
@@ -45,9 +52,10 @@ def _quoted(asked: Mapping[str, Any]) -> str:
 def _metrics(name: str, of: Mapping[str, Any]) -> str:
     columns = [(model, mode) for model, by_mode in of["models"].items() for mode in by_mode]
     several = len(of["models"]) > 1
-    head = [of["title"], *(f"{model} {mode}" if several else mode for model, mode in columns), "chance", "n"]
+    head = [of["title"], *(f"{model} {mode}" if several else mode for model, mode in columns), "chance", "majority", "n"]
+    guesses = lambda about: [percent(about["chance"]), percent(about["majority"])]
     rows = [
-        [metric, *(_with_error(of["models"][model][mode]["metrics"][metric]) for model, mode in columns), percent(about["chance"]), f"{about['n']:,}"]
+        [metric, *(_with_error(of["models"][model][mode]["metrics"][metric]) for model, mode in columns), *guesses(about), f"{about['n']:,}"]
         for metric, about in of["metrics"].items()
         if about["n"] or metric == of["primary"]
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -69,4 +70,15 @@ def test_chance_is_what_guessing_comes_to() -> None:
 
 
 def test_numbers_have_no_chance() -> None:
-    assert METRICS[0].chance([Scored(item("row", "scene", "row", "x", 0), 0.3, True)]) is None
+    number = [Scored(item("row", "scene", "row", "x", 0), 0.3, True)]
+    assert METRICS[0].chance(number) is METRICS[0].majority(number) is None
+
+
+def test_the_majority_is_the_best_letter_of_all_where_it_is_an_option() -> None:
+    """Truths D C C B of four, three, three and two options; whatever was answered."""
+    items = [item(f"row {i}", f"scene {i}", f"group {i // 2}", "xy"[i > 0], n) for i, n in enumerate((4, 3, 3, 2))]
+    scored = [Scored(replace(i, question=replace(i.question, truth=truth)), 1.0, True, "A", "tag_letter") for i, truth in zip(items, "DCCB", strict=True)]
+    assert {metric.name: metric.majority(scored) for metric in METRICS} == {
+        "micro": 0.5, "shared": 0.5, "x": 1.0, "weighted": 0.75, "equal": 0.5, "groups": 0.0,
+    }  # fmt: skip
+    assert METRICS[0].majority([]) is None
