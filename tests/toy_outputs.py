@@ -102,7 +102,7 @@ def write_toy_training(outputs: Path, questions: list[Question], n_steps: int = 
     curves = {
         "sft": [{"step": s, "loss": 3 / s + 0.1 * (s % 3), "mean_token_accuracy": 1 - 1 / s} for s in steps],
         "grpo": [
-            {"step": s, "reward": 0.5 + s / 80 + 0.05 * (s % 2), "frac_reward_zero_std": s / 80, "completion_length": 20.0, "entropy": 1 / s, "kl": 0.001 * s}
+            {"step": s, "reward": 0.5 + s / 80 + 0.05 * (s % 2), "dead_groups": s / 80, "completion_length": 20.0, "entropy": 1 / s, "kl": 0.001 * s}
             for s in steps
         ],
     }

@@ -58,10 +58,10 @@ _STAGES = {
                 SHARE,
             ),
             CurveChart(
-                "Groups without a gradient",
-                {"frac_reward_zero_std": "dead groups"},
-                "share of groups",
-                "All answers of such a group earned the same, so it teaches nothing: too easy or too hard. Near 1 there is nothing left to learn here.",
+                "Prompts too easy or too hard",
+                {"dead_groups": "answered all right or all wrong"},
+                "share of prompts",
+                "Sampled answers to such a prompt are all right or all wrong, and say nothing of how to answer. Near 1 there is nothing left to learn here.",
                 SHARE,
             ),
             CurveChart(

@@ -23,7 +23,7 @@ COLUMNS = {
     "accuracy_reward": "rewards/accuracy_reward/mean",
     "format_reward": "rewards/format_reward/mean",
     "claims_reward": "rewards/claims_reward/mean",
-    "frac_reward_zero_std": "frac_reward_zero_std",
+    "dead_groups": "dead_groups",
     "completion_length": "completions/mean_length",
     "clipped_completions": "completions/clipped_ratio",
     "kl": "kl",

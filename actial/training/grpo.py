@@ -35,9 +35,19 @@ def format_reward(completions: list[Any], mode: list[Any], question_id: list[str
     return [rewards.format_reward(turns[0]["content"], m) for turns, m in zip(completions, mode, strict=True)]
 
 
-def accuracy_reward(completions: list[Any], options: list[Any], truth: list[str], **_: Any) -> list[float | None]:
-    """`actial.rewards.accuracy_reward` in the form that TRL calls."""
-    return [rewards.accuracy_reward(turns[0]["content"], o, t) for turns, o, t in zip(completions, options, truth, strict=True)]
+def accuracy_reward(completions: list[Any], options: list[Any], truth: list[str], question_id: list[str], log_metric: Any, **_: Any) -> list[float | None]:
+    """`actial.rewards.accuracy_reward` in the form that TRL calls; also tells the log what share of prompts has answers that are all right or all wrong.
+
+    TRL's own share (`frac_reward_zero_std`) is of no use where advantages are divided by the spread of the whole batch: it is that spread which it looks at.
+    """
+    given = [rewards.accuracy_reward(turns[0]["content"], o, t) for turns, o, t in zip(completions, options, truth, strict=True)]
+    groups: dict[str, set[float]] = {}
+    for asked, reward in zip(question_id, given, strict=True):
+        if reward is not None:
+            groups.setdefault(asked, set()).add(reward)
+    if groups:
+        log_metric("dead_groups", sum(len(rewards_seen) == 1 for rewards_seen in groups.values()) / len(groups))
+    return given
 
 
 def claims_reward_of(plan: TrainingPlan) -> Callable[..., list[float | None]]:

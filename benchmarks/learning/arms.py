@@ -208,7 +208,7 @@ def _shown(cell: dict[str, Any]) -> dict[str, Any]:
 def _thinned(curve: list[dict[str, Any]]) -> dict[str, list[float]]:
     """What a person sees in the log of a training, at most 60 points of it."""
     kept = curve[:: max(1, math.ceil(len(curve) / 60))]
-    columns = [name for name in ("step", "loss", "mean_token_accuracy", "reward", "accuracy_reward", "frac_reward_zero_std") if name in curve[0]]
+    columns = [name for name in ("step", "loss", "mean_token_accuracy", "reward", "accuracy_reward", "dead_groups") if name in curve[0]]
     return {name: [round(float(point[name]), 4) for point in kept] for name in columns}
 
 

@@ -86,7 +86,7 @@ def test_curves_stand_by_stage_with_what_to_look_for(project: Path, report: Path
     sft, grpo = training.split("<h3>")[1:]
     charts = {
         "sft": ("Loss", "Token accuracy"),
-        "grpo": ("Reward", "Groups without a gradient", "Completion length", "Entropy", "Distance from the SFT checkpoint"),
+        "grpo": ("Reward", "Prompts too easy or too hard", "Completion length", "Entropy", "Distance from the SFT checkpoint"),
     }
     for part, titles in ((sft, charts["sft"]), (grpo, charts["grpo"])):
         assert re.findall(r"<figcaption>([^<]*)</figcaption>", part) == list(titles)

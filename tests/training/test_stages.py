@@ -77,6 +77,7 @@ def test_killed_and_rerun_stages_end_with_the_weights_of_undisturbed_ones(tmp_pa
         assert sha256(whole / "outputs/grpo" / name) == sha256(killed / "outputs/grpo" / name), name
     points = curve(whole, "grpo")
     assert len(points) == 12 and max(p["format_reward"] for p in points) > 0 and any(p["grad_norm"] > 0 for p in points)
+    assert all(0 <= p["dead_groups"] <= 1 for p in points)
     assert sha256(whole / "outputs/grpo/model/model.safetensors") != sha256(whole / "outputs/sft/model/model.safetensors")
     assert all(r.rewards.keys() == {"format_reward", "accuracy_reward", "claims_reward"} for r in read_rollouts(whole / "outputs/grpo/rollouts.parquet"))
     for path in (p for p in (whole / "outputs").rglob("*") if p.is_file()):

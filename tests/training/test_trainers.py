@@ -74,6 +74,21 @@ def vowels(completions: list[Any], **_: Any) -> list[float]:
 vowels.__name__ = "accuracy_reward"
 
 
+def test_prompts_answered_all_right_or_all_wrong_are_told() -> None:
+    told: dict[str, float] = {}
+    answers = {"easy": "BB", "hard": "AC", "mixed": "BA", "described": "BB"}
+    asked = [(question, [{"content": f"<answer>{letter}</answer>"}]) for question, letters in answers.items() for letter in letters]
+    given = grpo.accuracy_reward(
+        completions=[turns for _, turns in asked],
+        options=[[] if question == "described" else ["left", "right", "none"] for question, _ in asked],
+        truth=["B"] * len(asked),
+        question_id=[question for question, _ in asked],
+        log_metric=told.__setitem__,
+    )
+    assert given == [1, 1, 0, 0, 1, 0, None, None]
+    assert told == {"dead_groups": pytest.approx(2 / 3)}
+
+
 @pytest.mark.slow
 def test_sft_learns_the_form_and_moves_every_weight_that_is_not_frozen(tmp_path: Path) -> None:
     plan = plan_of(project(tmp_path / "p", "sft", freeze_vision=True), "sft")
