@@ -191,7 +191,7 @@ class ViewStore:
         return len(self._rows)
 
     def __contains__(self, view_id: str) -> bool:
-        return view_id in self._rows or self._mirrored_from(view_id) is not None
+        return view_id in self._rows or self.mirrored_from(view_id) is not None
 
     def __getitem__(self, view_id: str) -> View:
         return self._view(view_id)
@@ -227,12 +227,12 @@ class ViewStore:
         """
         from PIL import ImageOps
 
-        stored_id = self._mirrored_from(view_id) or view_id
+        stored_id = self.mirrored_from(view_id) or view_id
         picture = decode_picture(self.picture_bytes(stored_id) or b"", stored_id)
         return picture if stored_id == view_id else ImageOps.mirror(picture)
 
-    def _mirrored_from(self, view_id: str) -> str | None:
-        """Of which view here this is the mirror image, if it is one."""
+    def mirrored_from(self, view_id: str) -> str | None:
+        """Of which view here this is the mirror image; None of a view that is here itself, and of others."""
         original = None if view_id in self._rows else original_id(view_id)
         return original if original in self._rows else None
 
@@ -245,7 +245,7 @@ class ViewStore:
         return group, row - self._starts[group]
 
     def _read_view(self, view_id: str) -> View:
-        if original := self._mirrored_from(view_id):
+        if original := self.mirrored_from(view_id):
             return mirrored_view(self[original])
         group, row = self._place(view_id)
         return _view_of(self._row_group(group, RECORD_COLUMNS).slice(row, 1).to_pylist()[0])

@@ -73,7 +73,8 @@ def ask(
     depends_on = [[asdict(m) for m in messages], max_new_tokens, hidden, None if sampling is None else asdict(sampling)]
     digest = hashlib.sha256(json.dumps(depends_on).encode())
     for view_id in question.view_ids:
-        digest.update(hashlib.sha256(views.picture_bytes(view_id) or b"").digest())
+        original = views.mirrored_from(view_id)
+        digest.update(hashlib.sha256(views.picture_bytes(original or view_id) or b"").digest() + (b"turned over" if original else b""))
     return Ask(digest.hexdigest()[:24], question.question_id, mode, messages, question.view_ids, max_new_tokens, hidden, sampling)
 
 

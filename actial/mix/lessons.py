@@ -16,7 +16,6 @@ from pathlib import Path
 from actial.endpoint.asking import Ask, NoReply, Outcome, Reply, picture_format
 from actial.endpoint.client import Client
 from actial.errors import UserError
-from actial.mirror import original_id
 from actial.mix.conversations import Chains, Scribe, WrittenChains, chains_of_each_sort, evenly, sorts_of
 from actial.mix.teacher import Verdict, judge, once_more, opening, prompt_sha
 from actial.params import Teacher
@@ -160,7 +159,7 @@ class School:
 
     def _picture(self, view_id: str) -> bytes:
         """As it is stored, where servers read that format; else, and of a mirror image, as PNG."""
-        stored = None if original_id(view_id) else self.store.picture_bytes(view_id)
+        stored = None if self.store.mirrored_from(view_id) else self.store.picture_bytes(view_id)
         if stored and picture_format(stored):
             return stored
         import numpy as np

@@ -16,6 +16,7 @@ from actial.evaluation.score import verdict_of
 from actial.jobs import die_with_parent
 from actial.json_files import write_json
 from actial.machine import load_machine
+from actial.mirror import mirrored_question
 from actial.params import Params, load_params
 from actial.prompts import prompt_messages, prompt_sha
 from actial.records import Conversation, Message, Mode, Question, is_viewpoint
@@ -57,7 +58,7 @@ def rejection() -> dict[str, Any]:
 
     params, views = load_params("params.yaml"), ViewStore(VIEWS)
     settings, rows = params.grpo, read_conversations(Path("grpo_prompts/rl.parquet"))
-    questions = {q.question_id: q for q in read_questions(QUESTIONS / "rl.parquet")}
+    questions = _with_mirror_images(read_questions(QUESTIONS / "rl.parquet"))
     order = schedule(len(rows), settings.rollouts * settings.prompts_per_rollout, params.seed, "grpo")
     asked: list[tuple[Conversation, Ask]] = []
     seen: dict[int, int] = {}
@@ -75,6 +76,11 @@ def rejection() -> dict[str, Any]:
     MIX.mkdir(parents=True, exist_ok=True)
     write_conversations(MIX / "sft.parquet", right)
     return {"n_prompts": len(order), "n_completions": len(asked), "right_share": len(right) / len(asked)}
+
+
+def _with_mirror_images(questions: Sequence[Question]) -> dict[str, Question]:
+    """By their ids; prompts may be about the mirror image of a scene (`cold_start_mix.mirror_images`)."""
+    return {q.question_id: q for original in questions for q in (original, mirrored_question(original))}
 
 
 def curve(models: dict[str, str], n_questions: int) -> dict[str, Any]:

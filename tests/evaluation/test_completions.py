@@ -5,6 +5,7 @@ from dataclasses import replace
 from toy_evaluation import toy_questions, write_views
 
 from actial.evaluation.completions import Completion, CompletionLog, Sampling, append_completions, ask
+from actial.mirror import mirrored_question
 from actial.records import Message
 from actial.shards import ViewStore
 
@@ -60,6 +61,7 @@ def test_the_key_names_all_that_a_completion_depends_on(tmp_path):
         ask(question, "think", messages, others, 16),
         ask(replace(question, view_ids=question.view_ids[::-1]), "think", messages, views, 16),
         ask(replace(question, view_ids=("scene-000001.v00", "scene-000001.v01")), "think", messages, views, 16),
+        ask(mirrored_question(question), "think", messages, views, 16),
         ask(question, "think", messages, views, 16, hidden=0),
         ask(question, "think", messages, views, 16, hidden=1),
         *(
@@ -67,7 +69,7 @@ def test_the_key_names_all_that_a_completion_depends_on(tmp_path):
             for s in (Sampling(1.0, 0, 7), Sampling(1.0, 1, 7), Sampling(0.5, 0, 7), Sampling(1.0, 0, 8))
         ),
     ]
-    assert len({key, *(a.key for a in changed)}) == 12
+    assert len({key, *(a.key for a in changed)}) == 13
 
 
 def test_only_what_is_missing_is_asked_and_once(tmp_path):
