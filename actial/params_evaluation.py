@@ -52,4 +52,8 @@ class Evaluate:
     controls: Controls = setting("Controls.")
     sampled: Sampled = setting("Sampled completions.")
     benchmarks: tuple[str, ...] = setting("Asked, too; without files in data/external/benchmarks: not run. [] for none.", choices=PUBLISHED_BENCHMARKS)
+    benchmark_controls: tuple[str, ...] = setting(
+        "Benchmarks asked again: without any picture; with all pictures gray but the first, or the last. [] for not.",
+        choices=("blind", "first_only", "last_only"),
+    )
     max_refused_share: float = setting("Share of test questions that may be set aside for unreadable pictures before the stage fails.", ge=0, le=1)

@@ -94,6 +94,15 @@ def _add_evaluate(commands: Any) -> None:
     )
     evaluate.add_argument("--profile", metavar="NAME", help="whose prompts, limits and picture sizes hold (default: params.yaml, else single-gpu)")
     evaluate.add_argument("--modes", nargs="+", action="extend", default=[], choices=("think", "direct"), metavar="MODE", help="think, direct (default: both)")
+    evaluate.add_argument(
+        "--controls",
+        nargs="+",
+        action="extend",
+        default=[],
+        choices=("blind", "first_only", "last_only"),
+        metavar="CONTROL",
+        help="ask all again with less to see: blind (no picture), first_only, last_only (others gray) (default: none)",
+    )
     evaluate.add_argument("--max-new-tokens", type=_positive, metavar="N", help="longest completion (default: evaluate.max_new_tokens of each mode)")
     evaluate.add_argument("--n", type=_positive, metavar="N", help="questions of each benchmark, drawn by the seed (default: all)")
     evaluate.add_argument("--samples", type=_positive, metavar="N", help="sample so many completions of each question (default: one, greedy)")

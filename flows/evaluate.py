@@ -14,7 +14,16 @@ from actial.endpoint.client import Client
 from actial.endpoint.replies import Replies
 from actial.errors import UserError
 from actial.evaluation.benchmarks.answered import Judged, Manner
-from actial.evaluation.benchmarks.results import KNOWN, Places, benchmark_scores, gather, judged_by_benchmark, posed_by_benchmark, write_benchmark_records
+from actial.evaluation.benchmarks.results import (
+    KNOWN,
+    Places,
+    benchmark_scores,
+    gather,
+    judged_by_benchmark,
+    plainly,
+    posed_by_benchmark,
+    write_benchmark_records,
+)
 from actial.evaluation.benchmarks.table import benchmark_table
 from actial.evaluation.completions import CompletionLog
 from actial.evaluation.gains import MODES
@@ -57,6 +66,8 @@ class Wish:
     modes: Sequence[Mode]
     """Empty for those of the settings."""
     max_new_tokens: int | None
+    controls: Sequence[str]
+    """Of `conditions.BENCHMARK_CONTROLS`: with less to see, all is asked once more under each."""
     n: int | None
     samples: int | None
     temperature: float
@@ -90,14 +101,14 @@ def evaluate(wish: Wish) -> int:
     judged = judged_by_benchmark(posed, log, refused)
     _refuse_many(judged, params.evaluate.max_refused_share, log.path)
     scores = benchmark_scores(benchmarks, {subject.name: judged}, not_run) | {"model": subject.name, "fingerprint": subject.fingerprint}
-    judgements = [] if judging is None else _judgements(wish, judging, judged)
+    judgements = [] if judging is None else _judgements(wish, judging, plainly(judged))
     if wish.judge is not None:
-        scores["judge"] = opinion(judged, judgements, wish.judge)
+        scores["judge"] = opinion(plainly(judged), judgements, wish.judge)
     _write(out, judged, scores, judgements)
     tracking.log_evaluation(scores, params, [out / SCORES, out / "scores.md"], out / "results")
     print(benchmark_table(scores))
     n_new = len({a.key for a in asks} - known - refused.keys())
-    print(f"made    {n_new:,} new completions of {len(asks):,}, to {sum(of['n'] for of in scores['asked'].values()):,} questions")
+    print(f"made    {n_new:,} new completions of {len({a.key for a in asks}):,}, to {sum(of['n'] for of in scores['asked'].values()):,} questions")
     print(f"refused {_refusals(scores, len(refused))}")
     print(f"look    {out / 'scores.md'}; every answer stands in {out / 'records'}")
     return 0 if benchmarks else 1
@@ -179,7 +190,8 @@ def _manner(wish: Wish, params: Params) -> Manner:
     modes = [mode for mode in MODES if mode in (wish.modes or limits)]
     if wish.max_new_tokens is None and (unlimited := [mode for mode in modes if mode not in limits]):
         raise UserError(f"evaluate.max_new_tokens has no limit for mode {unlimited[0]}: give --max-new-tokens")
-    return Manner(params.prompt, {mode: wish.max_new_tokens or limits[mode] for mode in modes}, params.seed, wish.n, wish.samples, wish.temperature)
+    most = {mode: wish.max_new_tokens or limits[mode] for mode in modes}
+    return Manner(params.prompt, most, params.seed, wish.n, wish.samples, wish.temperature, tuple(dict.fromkeys(wish.controls)))
 
 
 def _refuse_many(judged: Mapping[str, Sequence[Judged]], allowed: float, log: Path) -> None:

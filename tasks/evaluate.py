@@ -83,7 +83,8 @@ def make(job: Job) -> Made:
     check_oracle(standins, questions, test)
     families, of_families, n_broken = asked_families(test.with_name(FAMILIES), every, views)
     benchmarks, not_run = gather(params.evaluate.benchmarks, Places(job.inputs[BENCHMARKS].parent, Path("outputs"), STORE, hub=False))
-    posed_too = posed_by_benchmark(benchmarks, Manner(params.prompt, {mode: params.evaluate.max_new_tokens[mode] for mode in modes}, params.seed))
+    limits = {mode: params.evaluate.max_new_tokens[mode] for mode in modes}
+    posed_too = posed_by_benchmark(benchmarks, Manner(params.prompt, limits, params.seed, controls=params.evaluate.benchmark_controls))
     items, left_out = plan_items(params, questions, of_families, {q.question_id: q for q in every}, modes, views)
     of_benchmarks = [p.ask for posed_items in posed_too.values() for p in posed_items]
     pictures = [views.folders[0], *(folder for benchmark in benchmarks for folder in benchmark.views)]
@@ -219,7 +220,7 @@ def plan_items(
     """
     evaluate = params.evaluate
 
-    def item(question: Question, mode: Mode, condition: str, hidden: int | None = None, sampling: Sampling | None = None) -> Item:
+    def item(question: Question, mode: Mode, condition: str, hidden: tuple[int, ...] = (), sampling: Sampling | None = None) -> Item:
         messages = prompt_messages(params.prompt, question, mode)
         return Item(question, mode, condition, ask(question, mode, messages, views, evaluate.max_new_tokens[mode], hidden=hidden, sampling=sampling))
 

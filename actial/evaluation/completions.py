@@ -37,8 +37,8 @@ class Ask:
     messages: tuple[Message, ...]
     view_ids: tuple[str, ...]
     max_new_tokens: int
-    hidden: int | None = None
-    """Place of the picture that is replaced by a plain mid-gray one of its size."""
+    hidden: tuple[int, ...] = ()
+    """Places of the pictures that are replaced by plain mid-gray ones of their sizes."""
     sampling: Sampling | None = None
     """None: greedy."""
 
@@ -66,11 +66,12 @@ def ask(
     views: ViewStore,
     max_new_tokens: int,
     *,
-    hidden: int | None = None,
+    hidden: tuple[int, ...] = (),
     sampling: Sampling | None = None,
 ) -> Ask:
     """A question with its key."""
-    depends_on = [[asdict(m) for m in messages], max_new_tokens, hidden, None if sampling is None else asdict(sampling)]
+    places = hidden if len(hidden) > 1 else hidden[0] if hidden else None  # as in keys of before several could be hidden
+    depends_on = [[asdict(m) for m in messages], max_new_tokens, places, None if sampling is None else asdict(sampling)]
     digest = hashlib.sha256(json.dumps(depends_on).encode())
     for view_id in question.view_ids:
         original = views.mirrored_from(view_id)

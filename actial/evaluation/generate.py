@@ -22,6 +22,7 @@ from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 from actial.answers.parts import answer_span
 from actial.cluster.entry import ray_or_refuse
 from actial.evaluation.completions import Ask, Completion, append_completions
+from actial.evaluation.conditions import hide
 from actial.evaluation.token_logprobs import logprob_between
 from actial.jobs import die_with_parent
 from actial.machine import Machine
@@ -42,7 +43,6 @@ SHARED_MODEL_BYTES = 200_000_000
 """A model of larger files is not loaded several times at once."""
 BATCHES_IN_ORDER_OF_PICTURES = 4
 """Among so many batches of prompts of like length, those about the same pictures stand together."""
-GRAY = (128, 128, 128)
 
 Append = Callable[[Sequence[Completion]], None]
 
@@ -228,7 +228,7 @@ def _batch_key(one: Ask) -> tuple[int, float]:
 def complete_batch(model: Any, processor: Any, asked: Batch, seen: Seen) -> list[Completion]:
     """What a model writes, in the order of the asks."""
     batch = asked.asks
-    inputs = seen.inputs(asked.texts, [(view_id, i == a.hidden) for a in batch for i, view_id in enumerate(a.view_ids)])
+    inputs = seen.inputs(asked.texts, [(view_id, i in a.hidden) for a in batch for i, view_id in enumerate(a.view_ids)])
     end_ids = _end_ids(model, processor)
     model.generation_config = GenerationConfig(  # the checkpoint's own may sample or penalise repetition
         do_sample=False, num_beams=1, max_new_tokens=batch[0].max_new_tokens, eos_token_id=end_ids, pad_token_id=processor.tokenizer.pad_token_id
@@ -265,7 +265,7 @@ def answer_logprob(processor: Any, tokens: Sequence[int], text: str, logprobs: S
 def _opened(views: Pictures, view_id: str, hidden: bool) -> Image.Image:
     picture = views.picture(view_id)
     if hidden:
-        picture.paste(GRAY, (0, 0, *picture.size))
+        hide(picture)
     return picture
 
 

@@ -12,6 +12,7 @@ from actial.endpoint import asking
 from actial.endpoint.asking import NoReply, Outcome, Reply, Server, picture_format
 from actial.endpoint.client import Client
 from actial.evaluation.completions import Ask, Completion, CompletionLog
+from actial.evaluation.conditions import hide
 from actial.evaluation.token_logprobs import served_logprob
 from actial.rng import seed_for
 from actial.shards import ViewStore, decode_picture, encode_png
@@ -74,13 +75,20 @@ def ask_server(server: Server, model: str, asks: Sequence[Ask], views: ViewStore
 
 def _request(one: Ask, model: str, views: ViewStore) -> asking.Ask:
     """The same as it is sent. A sample's seed is of its own, so that no two are the same where the server heeds it."""
-    if one.hidden is not None:
-        raise ValueError("a served model is not asked with hidden pictures")
     temperature, seed = 0.0, None
     if one.sampling is not None:
         temperature, seed = one.sampling.temperature, seed_for(one.sampling.root_seed, f"{one.key}/sample") % _SEEDS
-    pictures = tuple(_sendable(views, view_id) for view_id in one.view_ids)
+    pictures = tuple(_gray(views, view_id) if i in one.hidden else _sendable(views, view_id) for i, view_id in enumerate(one.view_ids))
     return asking.Ask(one.key, model, one.messages, pictures, temperature, one.max_new_tokens, seed, logprobs=one.sampling is None)
+
+
+def _gray(views: ViewStore, view_id: str) -> bytes:
+    """What stands for a hidden picture, as PNG."""
+    import numpy as np
+
+    picture = views.picture(view_id)
+    hide(picture)
+    return encode_png(np.asarray(picture))
 
 
 def _sendable(views: ViewStore, view_id: str) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from actial.report.outputs import in_order
@@ -14,6 +14,12 @@ _HOW_TO_READ = (
     "is the number that is quoted of it. Chance is that of its metric, majority what the best of those comes to who always answer with one letter; – where "
     "there is none."
 )
+_WITH_LESS = (
+    "Rows with less to see: the same questions to the same model without any picture, or with all of several pictures gray but the first, or the last. A model "
+    "that scores no more with all of them gets nothing from the pictures, or from what lies between them. – where no picture was there to hide."
+)
+_Who = tuple[str, str, str]
+"""A model, a mode, and what less they saw; empty where all was shown."""
 
 
 def benchmarks_section(scores: Mapping[str, Any]) -> Html:
@@ -25,7 +31,10 @@ def benchmarks_section(scores: Mapping[str, Any]) -> Html:
     asked, not_run = scores["asked"], scores["not_run"]
     parts = []
     if asked:
-        parts += [tag("p", _HOW_TO_READ, class_="faint"), _table(asked)]
+        parts.append(tag("p", _HOW_TO_READ, class_="faint"))
+        if any(who[2] for of in asked.values() for who in _cells(of)):
+            parts.append(tag("p", _WITH_LESS, class_="faint"))
+        parts.append(_table(asked))
         if certain := _certainty_rows(asked):
             header = ["benchmark", "model", "mode", *CERTAINTY_COLUMNS]
             parts += [tag("h3", "How sure is it, and is it right as often?"), tag("p", CERTAINTY, class_="faint")]
@@ -43,8 +52,10 @@ def _metrics(of: Mapping[str, Any]) -> list[str]:
 
 def _table(asked: Mapping[str, Any]) -> Html:
     columns = [(name, metric) for name, of in asked.items() for metric in _metrics(of)]
-    who = sorted({(model, mode) for of in asked.values() for model, by_mode in of["models"].items() for mode in by_mode}, key=in_order)
-    rows: list[Sequence[object]] = [[tag("strong", model), mode, *(_cell(asked[name], model, mode, metric) for name, metric in columns)] for model, mode in who]
+    cells = {name: _cells(of) for name, of in asked.items()}
+    rows: list[Sequence[object]] = [
+        [tag("strong", who[0]), _mode(who), *(_cell(cells[name].get(who), metric, who) for name, metric in columns)] for who in _in_order(cells.values())
+    ]
     for guess in ("chance", "majority"):
         shares = [asked[name]["metrics"][metric].get(guess) for name, metric in columns]
         rows.append([tag("em", guess), "", *("–" if share is None else percent(share) for share in shares)])
@@ -54,18 +65,39 @@ def _table(asked: Mapping[str, Any]) -> Html:
     return table(header, rows, caption="Benchmarks", numeric=range(2, len(header)), class_="scores", groups=groups)
 
 
-def _cell(of: Mapping[str, Any], model: str, mode: str, metric: str) -> Html:
-    cell = of["models"].get(model, {}).get(mode)
-    return tag("span", "not asked", class_="faint") if cell is None else with_error(cell["metrics"][metric]["value"], cell["metrics"][metric]["stderr"])
+def _cells(of: Mapping[str, Any]) -> dict[_Who, Mapping[str, Any]]:
+    """Scores of a benchmark; after those of a model and mode those of its controls."""
+    found: dict[_Who, Mapping[str, Any]] = {}
+    for model, by_mode in of["models"].items():
+        for mode, cell in by_mode.items():
+            found |= {(model, mode, ""): cell} | {(model, mode, control["title"]): control for control in cell.get("controls", {}).values()}
+    return found
+
+
+def _in_order(cells: Iterable[Mapping[_Who, object]]) -> list[_Who]:
+    """All of them, each once: controls below what they are controls of."""
+    return sorted(dict.fromkeys(who for of in cells for who in of), key=lambda who: in_order(who[:2]))
+
+
+def _mode(who: _Who) -> str:
+    return f"{who[1]}, {who[2]}" if who[2] else who[1]
+
+
+def _cell(cell: Mapping[str, Any] | None, metric: str, who: _Who) -> Html | str:
+    found = None if cell is None else cell["metrics"][metric]
+    if who[2] and (found is None or found["value"] is None):
+        return "–"
+    return tag("span", "not asked", class_="faint") if found is None else with_error(found["value"], found["stderr"])
 
 
 def _certainty_rows(asked: Mapping[str, Any]) -> list[list[object]]:
     """Of every model and mode of which any answer's probability is known."""
     return [
-        [of["title"], tag("strong", model), mode, *certainty_cells(found)]
+        [of["title"], tag("strong", who[0]), _mode(who), *certainty_cells(found)]
         for of in asked.values()
-        for model, mode in sorted(((model, mode) for model, by_mode in of["models"].items() for mode in by_mode), key=in_order)
-        if (found := of["models"][model][mode].get("certainty", {"n": 0}))["n"]
+        for cells in [_cells(of)]
+        for who in _in_order([cells])
+        if (found := cells[who].get("certainty", {"n": 0}))["n"]
     ]
 
 

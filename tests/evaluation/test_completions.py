@@ -62,14 +62,23 @@ def test_the_key_names_all_that_a_completion_depends_on(tmp_path):
         ask(replace(question, view_ids=question.view_ids[::-1]), "think", messages, views, 16),
         ask(replace(question, view_ids=("scene-000001.v00", "scene-000001.v01")), "think", messages, views, 16),
         ask(mirrored_question(question), "think", messages, views, 16),
-        ask(question, "think", messages, views, 16, hidden=0),
-        ask(question, "think", messages, views, 16, hidden=1),
+        ask(question, "think", messages, views, 16, hidden=(0,)),
+        ask(question, "think", messages, views, 16, hidden=(1,)),
         *(
             ask(question, "think", messages, views, 16, sampling=s)
             for s in (Sampling(1.0, 0, 7), Sampling(1.0, 1, 7), Sampling(0.5, 0, 7), Sampling(1.0, 0, 8))
         ),
     ]
     assert len({key, *(a.key for a in changed)}) == 13
+
+
+def test_keys_are_those_of_logs_from_before_several_pictures_could_be_hidden(tmp_path):
+    """What was paid for then is still known: written down from the code of then."""
+    write_views(tmp_path / "views", 1)
+    question, messages = replace(toy_questions(1)[0], view_ids=()), (Message("system", "s"), Message("user", "u"))
+    key = lambda *hidden: ask(question, "think", messages, ViewStore(tmp_path / "views"), 16, hidden=hidden).key
+    assert [key(), key(0), key(1)] == ["f7f8c7e4029433ba2d44b1ef", "c6409f502cd4ce662a92d5b7", "cfe2c6da619cee9d71ba85e0"]
+    assert len({key(), key(0), key(1), key(0, 1), key(1, 2)}) == 5
 
 
 def test_only_what_is_missing_is_asked_and_once(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from toy_evaluation import ROOT, toy_questions
 from toy_scenes import toy_settings, write_toy_views
 
-from actial.evaluation.conditions import CONTROLS, posed
+from actial.evaluation.conditions import BENCHMARK_CONTROLS, CONTROLS, less_shown, posed
 from actial.params import load_params
 from actial.params_evaluation import Controls
 from actial.prompts import IMAGE_MARK, prompt_messages
@@ -28,13 +28,13 @@ def test_split(tmp_path_factory):
 def test_one_picture_is_hidden_and_nothing_else_changes(test_split):
     for q in test_split.values():
         assert posed("first_only", q, test_split).question is q is posed("second_only", q, test_split).question
-        assert (posed("first_only", q, test_split).hidden, posed("second_only", q, test_split).hidden) == (1, 0)
+        assert (posed("first_only", q, test_split).hidden, posed("second_only", q, test_split).hidden) == ((1,), (0,))
 
 
 def test_the_same_picture_twice_asks_for_none(test_split):
     for q in test_split.values():
         found = posed("same_twice", q, test_split)
-        assert found.question.view_ids == (q.view_ids[0],) * 2 and found.hidden is None
+        assert found.question.view_ids == (q.view_ids[0],) * 2 and not found.hidden
         assert found.question.label_of(found.question.truth) == "none"
         assert replace(found.question, view_ids=q.view_ids, truth=q.truth) == q
 
@@ -56,7 +56,7 @@ def test_blind_there_is_no_picture_and_nothing_that_speaks_of_its_place(test_spl
     prompt = load_params(ROOT / "profiles" / "paper.yaml").prompt
     for q in [*test_split.values(), replace(next(iter(test_split.values())), view_ids=("scene-000000.v00",))]:
         found = posed("blind", q, test_split)
-        assert replace(found.question, view_ids=q.view_ids) == q and found.hidden is None
+        assert replace(found.question, view_ids=q.view_ids) == q and not found.hidden
         (system, asked), (same, plainly) = (prompt_messages(prompt, question, "think") for question in (found.question, q))
         assert system == same
         assert plainly.content.endswith(asked.content) and IMAGE_MARK not in asked.content and prompt.picture.format(number=1) not in asked.content
@@ -69,7 +69,29 @@ def test_an_order_that_is_not_asked_about_is_left_out():
         posed("upside_down", q, {})
 
 
-def test_the_conditions_are_those_that_params_allow():
+def test_of_any_number_of_pictures_all_but_one_are_hidden():
+    q = toy_questions(1)[0]
+    for n in range(1, 5):
+        several = replace(q, view_ids=tuple(f"scene-000000.v{i:02d}" for i in range(n)))
+        first, last = less_shown("first_only", several), less_shown("last_only", several)
+        assert less_shown("blind", several).question.view_ids == ()
+        if n == 1:
+            assert first is last is None
+        else:
+            assert first.question is last.question is several
+            assert (first.hidden, last.hidden) == (tuple(range(1, n)), tuple(range(n - 1)))
+
+
+def test_the_conditions_are_those_that_params_and_the_command_allow(capsys):
     from dataclasses import fields
 
-    assert next(f for f in fields(Controls) if f.name == "conditions").metadata["choices"] == CONTROLS
+    from actial.params_evaluation import Evaluate
+    from flows import cli
+
+    choices = lambda section, name: next(f for f in fields(section) if f.name == name).metadata["choices"]
+    assert choices(Controls, "conditions") == CONTROLS
+    assert choices(Evaluate, "benchmark_controls") == tuple(BENCHMARK_CONTROLS)
+    with pytest.raises(SystemExit):
+        cli.main(["evaluate", "--model", "m", "--controls", "upside_down"])
+    said = capsys.readouterr().err
+    assert all(name in said for name in BENCHMARK_CONTROLS)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import math
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -12,6 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
+from PIL import Image
 from toy_evaluation import ROOT, toy_questions, write_views
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "endpoint"))
@@ -228,6 +232,29 @@ def test_a_judge_reads_what_no_rule_could_in_columns_of_its_own(project: Path, c
     assert found == without, "no number of the rules changes"
     assert (of["judged"], of["chose"], of["right"], of["right_by_rules"], of["right_with_judge"]) == (7, 7, 3, 0, pytest.approx(3 / 7))
     assert len((RESULTS / "judgements.jsonl").read_text().splitlines()) == 7 and "read by j" in capsys.readouterr().out
+
+
+def test_with_less_to_see_all_is_asked_again_and_the_plain_scores_stay_as_they_are(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ("--benchmarks", "viewpoint", "cv_bench", "--modes", "direct")
+    at_server(always_a, *asked, "--out", "plain")
+    _, running = at_server(always_a, *asked, "--controls", "blind", "last_only")
+    parts = [body["messages"][1]["content"] for body in running.asked]
+    blind = [part for part in parts if isinstance(part, str)]
+    assert len({*blind}) == len(blind) and all("picture" not in text.lower() for text in blind), "the same words are asked once"
+    shown = [[part["image_url"]["url"] for part in content if part["type"] == "image_url"] for content in parts if not isinstance(content, str)]
+    assert len(shown) == 12 and {len(urls) for urls in shown} == {2}, "CV-Bench shows one picture: nothing of it is asked with the last alone"
+    assert len({urls[0] for urls in shown}) == 1, "gray"
+    gray = Image.open(io.BytesIO(base64.b64decode(shown[0][0].partition(",")[2])))
+    assert gray.size == (84, 84) and gray.getcolors() == [(84 * 84, (128, 128, 128))]
+
+    found, plain = scores(RESULTS), scores(Path("plain"))
+    controls = {name: of["models"]["m"]["direct"].pop("controls") for name, of in found["asked"].items()}
+    assert found == plain, "no other number changes"
+    assert {name: list(of) for name, of in controls.items()} == {"viewpoint": ["blind", "last_only"], "cv_bench": ["blind"]}
+    assert controls["cv_bench"]["blind"]["metrics"]["official"]["lost"] == {"value": 0, "stderr": 0}
+    assert sorted(records(RESULTS)) == ["cv_bench-direct", "cv_bench-direct-blind", "viewpoint-direct", "viewpoint-direct-blind", "viewpoint-direct-last_only"]
+    assert records(RESULTS)["cv_bench-direct"] == records(Path("plain"))["cv_bench-direct"]
+    assert re.search(r"direct, last picture only +\| +0\.0 ± 0\.0 \|", capsys.readouterr().out)
 
 
 def test_samples_are_asked_with_seeds_of_their_own_and_averaged(project: Path) -> None:

@@ -28,7 +28,7 @@ def asked(checkpoints, tmp_path_factory):
     views = ViewStore(folder)
     asks = [ask(q, mode, prompt_messages(params.prompt, q, mode), views, n) for q in toy_questions(5) for mode, n in (("think", 16), ("direct", 4))]
     source = checkpoints["base"]
-    asks.append(ask(toy_questions(1)[0], "think", prompt_messages(params.prompt, toy_questions(1)[0], "think"), views, 16, hidden=1))
+    asks.append(ask(toy_questions(1)[0], "think", prompt_messages(params.prompt, toy_questions(1)[0], "think"), views, 16, hidden=(1,)))
     blind = [replace(q, view_ids=()) for q in toy_questions(1)[:2]]  # in batches with others, and in one of their own
     asks += [ask(q, "think", prompt_messages(params.prompt, q, "think"), views, 16) for q in blind]
     return SimpleNamespace(
@@ -105,12 +105,12 @@ def test_each_picture_is_encoded_once_and_what_is_written_is_what_the_model_writ
     with torch.inference_mode():
         for kept_bytes in (10**9, 0):
             seen = Seen(asked.model, asked.processor, lambda shown: _opened(asked.views, *shown), kept_bytes)
-            names = [(v, i == a.hidden) for a in asked.asks for i, v in enumerate(a.view_ids)]
+            names = [(v, i in a.hidden) for a in asked.asks for i, v in enumerate(a.view_ids)]
             for a in asked.asks:
-                inputs = seen.inputs([chat_text(asked.processor, a.messages)], [(v, i == a.hidden) for i, v in enumerate(a.view_ids)])
+                inputs = seen.inputs([chat_text(asked.processor, a.messages)], [(v, i in a.hidden) for i, v in enumerate(a.view_ids)])
             assert seen.n_encoded == (len(set(names)) if kept_bytes else len(names))
         for a in asked.asks:
-            pictures = [_opened(asked.views, v, i == a.hidden) for i, v in enumerate(a.view_ids)]
+            pictures = [_opened(asked.views, v, i in a.hidden) for i, v in enumerate(a.view_ids)]
             inputs = asked.processor(text=[chat_text(asked.processor, a.messages)], images=pictures or None, return_tensors="pt")
             plain = asked.model.generate(**inputs, do_sample=False, max_new_tokens=a.max_new_tokens)[0, inputs["input_ids"].shape[1] :]
             assert written[a.key].text == asked.processor.tokenizer.decode(plain, skip_special_tokens=True)
@@ -127,8 +127,8 @@ def test_the_probability_of_an_answer_is_what_the_model_gives_it_when_it_is_show
     monkeypatch.setattr("actial.evaluation.generate.answer_span", lambda text: (0, len(text)))
     written = write(asked, tmp_path / "tagged", 8, [*asked.asks, *sampled(asked, 1)])
     assert {key for key, c in written.items() if c.answer_logprob is None} == {a.key for a in sampled(asked, 1)}, "samples have none"
-    for a in [a for a in asked.asks if a.mode == "direct" or a.hidden is not None or not a.view_ids]:
-        pictures = [_opened(asked.views, v, i == a.hidden) for i, v in enumerate(a.view_ids)]
+    for a in [a for a in asked.asks if a.mode == "direct" or a.hidden or not a.view_ids]:
+        pictures = [_opened(asked.views, v, i in a.hidden) for i, v in enumerate(a.view_ids)]
         prompt = asked.processor(text=[chat_text(asked.processor, a.messages)], images=pictures or None, return_tensors="pt")
         n_prompt = prompt["input_ids"].shape[1]
         tokens = asked.model.generate(**prompt, do_sample=False, max_new_tokens=a.max_new_tokens)
@@ -249,9 +249,10 @@ def test_samples_follow_the_models_own_probabilities(asked, temperature):
 
 
 def test_a_hidden_picture_is_gray_and_of_its_size(asked):
-    from actial.evaluation.generate import GRAY, _opened
+    from actial.evaluation.conditions import GRAY
+    from actial.evaluation.generate import _opened
 
-    hidden = next(a for a in asked.asks if a.hidden is not None)
+    hidden = next(a for a in asked.asks if a.hidden)
     assert _opened(asked.views, hidden.view_ids[0], hidden=False).tobytes() == asked.views.picture(hidden.view_ids[0]).tobytes()
     second = _opened(asked.views, hidden.view_ids[1], hidden=True)
     assert second.size == asked.views.picture(hidden.view_ids[1]).size

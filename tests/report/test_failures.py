@@ -119,6 +119,7 @@ def test_benchmarks_stand_in_groups_of_columns_with_what_is_quoted_first() -> No
         },
     }
     section = benchmarks_section({"asked": {"cv_bench": bench}, "not_run": {"mmsi": "it is not on disk"}})
+    assert "less to see" not in section
     assert '<th scope="colgroup" colspan="2">CV-Bench</th>' in section
     assert section.index(">average</th>") < section.index(">Count</th>")
     rows = [re.sub(r"<[^>]+>", "|", row) for row in re.findall(r"<tr>(.*?)</tr>", section)]
@@ -129,3 +130,28 @@ def test_benchmarks_stand_in_groups_of_columns_with_what_is_quoted_first() -> No
     assert "70.0" in grpo and "65.5" in grpo and "no data" in base and "± n/a" not in base
     assert any("|chance|" in row and "–" in row and "25.0" in row for row in rows) and any("|majority|" in row and "55.5" in row for row in rows)
     assert "no picture (3)" in section and "no truth" not in section and "it is not on disk" in section
+
+
+def test_what_benchmarks_come_to_with_less_to_see_stands_below_the_same_model() -> None:
+    def cell(value: float | None) -> dict[str, Any]:
+        return {"metrics": {"right": {"value": value, "stderr": 0.01}}}
+
+    def bench(title: str, of: dict[str, Any]) -> dict[str, Any]:
+        about = {"title": title, "version": "", "protocol": "", "primary": "right", "refused": {}}
+        return about | {"metrics": {"right": {"formula": "", "n": 9, "chance": 0.5, "majority": 0.5}}, "models": {"base": of}}
+
+    blind = {"blind": {"title": "no picture"} | cell(0.31)}
+    one = bench("One", {"think": cell(0.8) | {"controls": blind}, "direct": cell(0.7)})
+    two = bench(
+        "Two", {"think": cell(0.6) | {"controls": {"blind": {"title": "no picture"} | cell(None), "last_only": {"title": "last picture"} | cell(0.42)}}}
+    )
+    section = benchmarks_section({"asked": {"one": one, "two": two}, "not_run": {}})
+    rows = [re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row) for row in re.findall(r"<tr>(.*?)</tr>", section)]
+    seen = {cells[1]: [re.sub(r"<[^>]+>", "", cell) for cell in cells[2:]] for cells in rows if "base" in cells[0]}
+    assert seen == {
+        "think": ["80.0 ± 1.0", "60.0 ± 1.0"],
+        "think, no picture": ["31.0 ± 1.0", "–"],
+        "think, last picture": ["–", "42.0 ± 1.0"],
+        "direct": ["70.0 ± 1.0", "not asked"],
+    }
+    assert list(seen) == ["think", "think, no picture", "think, last picture", "direct"] and "less to see" in section

@@ -15,9 +15,10 @@ from actial.evaluation.benchmarks.credits import scored
 from actial.evaluation.benchmarks.stored import Stored
 from actial.evaluation.calibration import certainty
 from actial.evaluation.completions import Ask, Completion, Sampling, ask
+from actial.evaluation.conditions import BENCHMARK_CONTROLS, PLAIN, less_shown
 from actial.params import Prompt
-from actial.prompts import prompt_messages
-from actial.records import STRICT_RULES, Message, Mode
+from actial.prompts import IMAGE_MARK, prompt_messages
+from actial.records import STRICT_RULES, Message, Mode, Question
 from actial.rng import seed_for
 from actial.shards import ViewStore
 from actial.stats import Mean, clustered_mean
@@ -40,6 +41,8 @@ class Manner:
     """Sampled completions of each question; None for one greedy."""
     temperature: float = 1.0
     """Of samples."""
+    controls: tuple[str, ...] = ()
+    """Of `conditions.BENCHMARK_CONTROLS`: with less to see, all is asked once more under each."""
 
     def samplings(self) -> list[Sampling | None]:
         """Of the completions of one question."""
@@ -55,6 +58,12 @@ class Posed:
     item: Item
     mode: Mode
     ask: Ask
+    condition: str = PLAIN
+    """Or one of `conditions.BENCHMARK_CONTROLS`. Under first_only and last_only, what shows one picture anyway is asked as it is."""
+
+    def shows_less(self) -> bool:
+        """Whether any of the question's pictures is hidden, or not there."""
+        return bool(self.ask.hidden) or len(self.ask.view_ids) < len(self.item.question.view_ids)
 
 
 @dataclass(frozen=True)
@@ -86,20 +95,31 @@ def drawn(items: Sequence[Item], n: int | None, seed: int) -> list[Item]:
 
 
 def pose(benchmark: Stored, manner: Manner, views: ViewStore) -> list[Posed]:
-    """A benchmark's questions as a model is asked them, mode by mode."""
+    """A benchmark's questions as a model is asked them, mode by mode; under no control that changes none of them."""
     items = drawn(benchmark.items, manner.n_questions, manner.seed)
+    controls = [condition for condition in manner.controls if any(less_shown(condition, item.question) for item in items)]
     return [
-        Posed(item, mode, ask(item.question, mode, _messages(item, manner.prompt, mode), views, limit, sampling=sampling))
-        for mode, limit in manner.max_new_tokens.items()
+        _posed(item, mode, condition, manner, views, sampling)
+        for mode in manner.max_new_tokens
+        for condition in (PLAIN, *controls)
         for item in items
         for sampling in manner.samplings()
     ]
 
 
-def _messages(item: Item, prompt: Prompt, mode: Mode) -> tuple[Message, ...]:
-    """The published user turn where there is one, below the mode's own system turn."""
-    ours = prompt_messages(prompt, item.question, mode)
-    return ours if item.prompt is None else (ours[0], Message("user", item.prompt))
+def _posed(item: Item, mode: Mode, condition: str, manner: Manner, views: ViewStore, sampling: Sampling | None) -> Posed:
+    less = None if condition == PLAIN else less_shown(condition, item.question)
+    question, hidden = (item.question, ()) if less is None else (less.question, less.hidden)
+    messages = _messages(item.prompt, question, manner.prompt, mode)
+    return Posed(item, mode, ask(question, mode, messages, views, manner.max_new_tokens[mode], hidden=hidden, sampling=sampling), condition)
+
+
+def _messages(published: str | None, question: Question, prompt: Prompt, mode: Mode) -> tuple[Message, ...]:
+    """The published user turn where there is one, below the mode's own system turn; without its pictures where the question has none."""
+    system, ours = prompt_messages(prompt, question, mode)
+    if published is None:
+        return system, ours
+    return system, Message("user", published if question.view_ids else published.replace(IMAGE_MARK, "").lstrip("\n"))
 
 
 def judge(posed: Posed, completion: Completion | None, refused: str = "") -> Judged:
@@ -118,14 +138,15 @@ def record(judged: Judged, benchmark: str, model: str, fingerprint: str) -> dict
     """All that a person needs to open a number: what was asked, what is right, what was written, how it was read and what it was worth."""
     item, asked, written = judged.posed.item, judged.posed.ask, judged.completion
     question, sampling, found = item.question, asked.sampling, judged.scored
-    return {
+    control = {} if judged.posed.condition == PLAIN else {"condition": judged.posed.condition, "hidden": list(asked.hidden)}
+    return control | {
         "benchmark": benchmark,
         "row_id": item.row_id,
         "question_id": question.question_id,
         "group": item.group,
         "variant": item.variant,
         "strata": dict(item.strata),
-        "view_ids": list(question.view_ids),
+        "view_ids": list(asked.view_ids),
         "question": question.text,
         "options": list(question.options),
         "truth": question.truth,
@@ -190,6 +211,38 @@ def scores_of(benchmark: Stored, judged: Sequence[Judged]) -> dict[str, Any]:
     }
 
 
+def controls_of(benchmark: Stored, judged: Sequence[Judged]) -> dict[str, Any]:
+    """What a model's scores in one mode come to with less to see, by control: those of `scores_of`, with how many questions showed less, and of every metric
+    `lost`, how much it falls from plain to there, of the same questions. A metric has no value where none of the questions it counts showed less.
+
+    Args:
+        judged: of one model and mode; those asked plainly, and under controls.
+    """
+    by_condition: dict[str, list[Judged]] = {}
+    for j in judged:
+        by_condition.setdefault(j.posed.condition, []).append(j)
+    plain = _runs(by_condition.pop(PLAIN))
+    return {condition: _control(benchmark, plain, found) for condition, found in by_condition.items()}
+
+
+def _control(benchmark: Stored, plain: Sequence[Sequence[Scored]], judged: Sequence[Judged]) -> dict[str, Any]:
+    scores, less = scores_of(benchmark, judged), _runs(judged)
+    anew = {j.posed.item.row_id for j in judged if j.posed.shows_less()}
+    for metric in benchmark.metrics:
+        if _counts(metric, less[0], anew):
+            mean = _mean_of(metric, plain[0], _credits(metric, plain), _credits(metric, less))
+            scores["metrics"][metric.name]["lost"] = {"value": mean.mean, "stderr": mean.stderr}
+        else:
+            scores["metrics"][metric.name] = _metric(metric, [[]], [[]]) | {"lost": {"value": None, "stderr": None}}
+    return {"title": BENCHMARK_CONTROLS[judged[0].posed.condition], "n_showed_less": len(anew)} | scores
+
+
+def _counts(metric: Metric, scored: Sequence[Scored], rows: set[str]) -> bool:
+    """Whether any of these rows is of a question that the metric counts: whether it is another metric without them."""
+    weights = lambda found: {u.key: (u.weight, u.credit) for u in metric.units([replace(s, credit=0.5, told=None) for s in found])}
+    return weights(scored) != weights([s for s in scored if s.item.row_id not in rows])
+
+
 def _certainty(judged: Sequence[Judged]) -> dict[str, Any]:
     """Of answers that chose among options and whose probability is known; each question, and each of its variants, counts once."""
     chosen = [j for j in judged if j.posed.item.question.options and j.scored.answered and j.completion is not None]
@@ -203,12 +256,22 @@ def _metric(metric: Metric, lenient: Sequence[Sequence[Scored]], strict: Sequenc
 
 def _mean(metric: Metric, runs: Sequence[Sequence[Scored]]) -> Mean:
     """Of a metric over samples: of each of its units the mean counts."""
-    units = [unit for run in runs for unit in metric.units(run)]
-    first = metric.units(runs[0])
+    return _mean_of(metric, runs[0], _credits(metric, runs))
+
+
+def _mean_of(metric: Metric, first: Sequence[Scored], credits: Mapping[str, float], less: Mapping[str, float] | None = None) -> Mean:
+    """Of the credits of a metric's units, or of what they have more than `less`."""
+    units = metric.units(first)
+    values = [credits[u.key] - (less[u.key] if less else 0.0) for u in units]
+    return clustered_mean(values, [u.cluster for u in units], [u.weight for u in units])
+
+
+def _credits(metric: Metric, runs: Sequence[Sequence[Scored]]) -> dict[str, float]:
+    """By unit, the mean over samples."""
     credits: dict[str, float] = {}
-    for unit in units:
+    for unit in (unit for run in runs for unit in metric.units(run)):
         credits[unit.key] = credits.get(unit.key, 0.0) + unit.credit / len(runs)
-    return clustered_mean([credits[u.key] for u in first], [u.cluster for u in first], [u.weight for u in first])
+    return credits
 
 
 def _runs(judged: Sequence[Judged]) -> list[list[Scored]]:

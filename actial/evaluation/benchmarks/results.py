@@ -5,7 +5,8 @@ The content of `benchmarks` in scores.json, and of the scores.json that `actial 
     asked     by benchmark: title, version, protocol, fingerprint, primary, n_rows, refused (rows, by reason), n,
               metrics (by name: formula, n, chance, majority (the best constant letter)), models (by model and mode: n, n_completions, unparsed, no_reply,
               cut_off, mean_tokens, certainty (of answers among options whose probability is known, see `calibration.certainty`),
-              metrics (by name: value, stderr, n_clusters, strict))
+              metrics (by name: value, stderr, n_clusters, strict)), and where they were asked under controls, too (see `conditions`), controls (by
+              condition: the same, title, n_showed_less (questions), and of every metric lost: how much less it is than asked plainly, value and paired stderr)
     not_run   why a benchmark that was named was not asked, by name
     judge     of `actial evaluate --judge` alone: see `judge.opinion`
 
@@ -20,12 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from actial.evaluation.benchmarks.answered import Judged, Manner, Posed, facts_of, judge, pose, record, scores_of
+from actial.evaluation.benchmarks.answered import Judged, Manner, Posed, controls_of, facts_of, judge, pose, record, scores_of
 from actial.evaluation.benchmarks.benchmark import Benchmark
 from actial.evaluation.benchmarks.ours import OURS, OurTest
 from actial.evaluation.benchmarks.registry import BENCHMARKS, FOLDER, Found, NotRun, find, find_ours, named
 from actial.evaluation.benchmarks.stored import Stored, stored, stored_as_it_is
 from actial.evaluation.completions import CompletionLog
+from actial.evaluation.conditions import PLAIN
 from actial.shards import ViewStore
 
 KNOWN = (*OURS, *BENCHMARKS)
@@ -84,14 +86,20 @@ def judged_by_benchmark(posed: Mapping[str, Sequence[Posed]], log: CompletionLog
     return {name: [judge(p, log.known.get(p.ask.key), refused.get(p.ask.key, "")) for p in of] for name, of in posed.items()}
 
 
+def plainly(judged: Mapping[str, Sequence[Judged]]) -> dict[str, list[Judged]]:
+    """Without what was asked under controls."""
+    return {name: [j for j in of if j.posed.condition == PLAIN] for name, of in judged.items()}
+
+
 def write_benchmark_records(folder: Path, judged: Mapping[str, Sequence[Judged]], model: str, fingerprint: str, prefix: str = "") -> None:
-    """A JSONL file a benchmark and mode, a line a completion."""
+    """A JSONL file a benchmark, mode and control, a line a completion."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, of_benchmark in judged.items():
-        for mode in dict.fromkeys(j.posed.mode for j in of_benchmark):
-            rows = [record(j, name, model, fingerprint) for j in of_benchmark if j.posed.mode == mode]
+        for mode, condition in dict.fromkeys((j.posed.mode, j.posed.condition) for j in of_benchmark):
+            rows = [record(j, name, model, fingerprint) for j in of_benchmark if (j.posed.mode, j.posed.condition) == (mode, condition)]
             lines = [json.dumps(row, sort_keys=True, ensure_ascii=False) + "\n" for row in rows]
-            (folder / f"{prefix}{name}-{mode}.jsonl").write_text("".join(lines), encoding="utf-8")
+            control = "" if condition == PLAIN else f"-{condition}"
+            (folder / f"{prefix}{name}-{mode}{control}.jsonl").write_text("".join(lines), encoding="utf-8")
 
 
 def benchmark_scores(benchmarks: Sequence[Stored], judged: Mapping[str, Mapping[str, Sequence[Judged]]], not_run: Mapping[str, str]) -> dict[str, Any]:
@@ -104,8 +112,11 @@ def benchmark_scores(benchmarks: Sequence[Stored], judged: Mapping[str, Mapping[
     for benchmark in benchmarks:
         models: dict[str, Any] = {}
         for model, by_benchmark in judged.items():
-            of = by_benchmark[benchmark.name]
-            modes = {mode: [j for j in of if j.posed.mode == mode] for mode in dict.fromkeys(j.posed.mode for j in of)}
-            models[model] = {mode: scores_of(benchmark, of_mode) for mode, of_mode in modes.items()}
-        asked[benchmark.name] = facts_of(benchmark, next(iter(modes.values()))) | {"models": models}
+            modes: dict[str, list[Judged]] = {}
+            for j in by_benchmark[benchmark.name]:
+                modes.setdefault(j.posed.mode, []).append(j)
+            plain = plainly(modes)
+            controls = {mode: controls_of(benchmark, of_mode) for mode, of_mode in modes.items()}
+            models[model] = {mode: scores_of(benchmark, of) | ({"controls": controls[mode]} if controls[mode] else {}) for mode, of in plain.items()}
+        asked[benchmark.name] = facts_of(benchmark, next(iter(plain.values()))) | {"models": models}
     return {"asked": asked, "not_run": dict(not_run)}

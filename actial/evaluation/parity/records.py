@@ -30,6 +30,8 @@ class Record:
     """Which of several samples; None where there is one greedy completion."""
     completion: str
     """Empty where a server gave none."""
+    is_control: bool
+    """Whether it was asked with less to see than the kits show."""
 
     @property
     def options(self) -> dict[str, str]:
@@ -47,7 +49,7 @@ class Record:
 
 
 def load_records(paths: list[Path], benchmarks: frozenset[str]) -> tuple[dict[tuple[str, str, str, int | None], list[Record]], int]:
-    """Records of some benchmarks, by benchmark, model, mode and sample; and how many lines are no whole record.
+    """Records of some benchmarks, by benchmark, model, mode and sample, without controls; and how many lines are no whole record.
 
     Args:
         paths: files, or folders of .jsonl files however deep.
@@ -67,7 +69,7 @@ def load_records(paths: list[Path], benchmarks: frozenset[str]) -> tuple[dict[tu
             record = _record(line)
             if record is None:
                 n_broken += 1
-            elif record.benchmark in benchmarks:
+            elif record.benchmark in benchmarks and not record.is_control:
                 found.setdefault((record.benchmark, record.model, record.mode, record.sample), []).append(record)
     if not found:
         where = " ".join(map(str, paths))
@@ -84,7 +86,8 @@ def _record(line: bytes) -> Record | None:
     if not isinstance(row, dict) or any(name not in row for name in FIELDS):
         return None
     sampling = (row.get("settings") or {}).get("sampling")
-    return Record(_item(row), row["benchmark"], row["model"], row["mode"], None if sampling is None else sampling["number"], row["completion"] or "")
+    number = None if sampling is None else sampling["number"]
+    return Record(_item(row), row["benchmark"], row["model"], row["mode"], number, row["completion"] or "", "condition" in row)
 
 
 def _item(row: Mapping[str, Any]) -> Item:
