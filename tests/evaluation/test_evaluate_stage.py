@@ -254,26 +254,29 @@ def test_options_that_cannot_be_told_apart_are_refused():
 @pytest.mark.slow
 def test_benchmarks_are_asked_of_every_model_and_what_is_not_there_is_listed(finished, checkpoints, tmp_path):
     plain, _ = finished
-    project = make_project(tmp_path / "project", checkpoints["base"], {"sft": checkpoints["sft"]}, benchmarks=["cv_bench", "blink"])
+    asking = {"benchmarks": ["cv_bench", "blink"], "benchmark_controls": ["blind", "first_only"]}
+    project = make_project(tmp_path / "project", checkpoints["base"], {"sft": checkpoints["sft"]}, **asking)
     shutil.copytree(plain / "runs" / "evaluate" / "records", project / "runs" / "evaluate" / "records")
     folder = project / "data" / "external" / "benchmarks" / "cv_bench"
     write_parquet(folder / "test_2d.parquet", SCHEMA, [*ROWS_2D, ROWS_2D[0]])
     write_parquet(folder / "test_3d.parquet", SCHEMA, ROWS_3D)
     run = evaluate(project)
     assert run.returncode == 0, run.stderr
-    assert asked(run) == {"base": 2 * 7, "sft": 2 * 7}, "nothing else is asked again"
+    assert asked(run) == {"base": 2 * 2 * 7, "sft": 2 * 2 * 7}, "plainly and blind; nothing else is asked again, and nothing with its only picture"
     out = project / "outputs" / "evaluate"
     scores = json.loads((out / "scores.json").read_text())
     cv = scores.pop("benchmarks")
     assert scores == json.loads((plain / "outputs" / "evaluate" / "scores.json").read_text())
     assert cv["asked"]["cv_bench"]["refused"] == {"an id that stood before": 1}
     assert list(cv["not_run"]) == ["blink"] and "data/external/benchmarks/blink does not exist" in cv["not_run"]["blink"]
-    names = {f"{model}-cv_bench-{mode}" for model in ("base", "sft") for mode in ("think", "direct")}
+    names = {f"{model}-cv_bench-{mode}{control}" for model in ("base", "sft") for mode in ("think", "direct") for control in ("", "-blind")}
     assert {p.stem for p in (out / "benchmarks").iterdir()} == names
     for model in ("base", "sft"):
         for mode in ("think", "direct"):
-            credits = [row["credit"] for row in lines(out / "benchmarks" / f"{model}-cv_bench-{mode}.jsonl")]
-            assert cv["asked"]["cv_bench"]["models"][model][mode]["metrics"]["micro"]["value"] == pytest.approx(sum(credits) / 7)
+            cell = cv["asked"]["cv_bench"]["models"][model][mode]
+            for control, found in (("", cell), ("-blind", cell["controls"]["blind"])):
+                credits = [row["credit"] for row in lines(out / "benchmarks" / f"{model}-cv_bench-{mode}{control}.jsonl")]
+                assert found["metrics"]["micro"]["value"] == pytest.approx(sum(credits) / 7)
     assert "| CV-Bench" in run.stdout and "- blink:" in (out / "scores.md").read_text()
 
 

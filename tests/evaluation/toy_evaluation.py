@@ -89,6 +89,7 @@ def make_project(folder: Path, base: Path, checkpoints: Mapping[str, Path], ques
         "margin": 0.05,
         "primary": [],
         "benchmarks": [],
+        "benchmark_controls": [],
         "max_refused_share": 0.2,
     }
     params["evaluate"] = plain | {"controls": NO_CONTROLS, "sampled": NO_SAMPLES} | evaluate
