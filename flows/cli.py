@@ -52,8 +52,8 @@ def parser() -> argparse.ArgumentParser:
     export.add_argument(
         "--to",
         required=True,
-        choices=("hf", "llamafactory", "vlmeval"),
-        help="Hugging Face datasets; LLaMA-Factory (conversations); VLMEvalKit (test questions)",
+        choices=("hf", "llamafactory", "grpo", "vlmeval"),
+        help="Hugging Face datasets; LLaMA-Factory (conversations); TRL and verl (GRPO's prompts); VLMEvalKit (test questions)",
     )
     export.add_argument("--split", nargs="+", action="extend", default=[], metavar="SPLIT", help="just these (default: all; for vlmeval test and test_2d)")
     export.add_argument("--out", metavar="FOLDER", help="folder to make (default: runs/export/ and the form's name)")

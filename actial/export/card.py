@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from actial.export import llamafactory, vlmeval
+from actial.export import grpo, llamafactory, vlmeval
 from actial.export.histograms import N_STEPS, histogram_rows
 from actial.export.tally import Tally
 from actial.params import STAGES
@@ -40,6 +40,19 @@ _COLUMNS = """| column | what it is |
 | `question_id`, `scene_id`, `view_ids`, `source` | ids, which carry their parents |
 """
 
+_COLUMNS_GRPO = """| column | what it is |
+| --- | --- |
+| `prompt` | what the model is asked, as TRL takes it: turns of parts, `image` where the next picture goes |
+| `chat` | the same as verl takes it: turns of text, `<image>` where the next picture goes |
+| `images` | the pictures in order, the bytes as they were rendered or read |
+| `options`, `truth`, `labels` | the options, the letter of the right one, and what each option means, in one word |
+| `mode` | whether the system turn asks for reasoning and answer (think) or for the answer alone (direct), in tags |
+| `kind`, `question_id`, `scene_id`, `view_ids` | what is asked, and ids, which carry their parents |
+| `n_tokens` | length with the processor of the profile, pictures included; 0 where it was not counted |
+| `sources`, `licences` | of each picture |
+| `data_source`, `ability`, `reward_model`, `extra_info` | what verl hands to its reward: `actial`, the kind, the truth, the options |
+"""
+
 
 def write_card(folder: Path, to: str, outputs: Path, tally: Tally, reviews: Sequence[Review], commit: str | None) -> None:
     """Write README.md into an export that is otherwise finished.
@@ -49,7 +62,7 @@ def write_card(folder: Path, to: str, outputs: Path, tally: Tally, reviews: Sequ
         reviews: what people said to the questions that are exported.
         commit: of the project, in words; None where it is unknown.
     """
-    opening = {"hf": _opening_hf, "llamafactory": _opening_llamafactory, "vlmeval": _opening_vlmeval}[to]
+    opening = {"hf": _opening_hf, "llamafactory": _opening_llamafactory, "grpo": _opening_grpo, "vlmeval": _opening_vlmeval}[to]
     sections = [opening(folder, tally), _kinds(tally), _quantities(tally), _pictures(tally), _reviews(reviews), _aside(tally)]
     if to == "hf":
         sections += [_limits(tally), _from_the_stage(outputs)]
@@ -71,9 +84,37 @@ def hub_licences(licences: Sequence[str]) -> list[str]:
 
 
 def _opening_hf(folder: Path, tally: Tally) -> str:
+    total, n_scenes = sum(tally.rows.values()), len(set().union(*tally.scenes.values()))
+    return (
+        f"{_hub_header('Actial viewpoint questions', tally)}# Viewpoint questions\n\n"
+        f"{total:,} multiple-choice questions about {len(tally.views):,} pictures of {n_scenes:,} scenes: how did the camera move between the pictures,\n"
+        "and what follows from it? The answers are computed from the cameras.\n\n"
+        '    from datasets import load_dataset\n    questions = load_dataset("path/of/this/folder")\n\n'
+        f"{_COLUMNS}\n{_splits(tally)}"
+    )
+
+
+def _opening_grpo(_: Path, tally: Tally) -> str:
+    total, n_scenes = sum(tally.rows.values()), len(set().union(*tally.scenes.values()))
+    modes = ", ".join(f"{n:,} {mode}" for mode, n in sorted(tally.modes.items()))
+    return (
+        f"{_hub_header('Actial prompts for GRPO', tally)}# Prompts for GRPO\n\n"
+        f"{total:,} prompts ({modes}) about {len(tally.views):,} pictures of {n_scenes:,} scenes, which are in no other split. No answer is written: the\n"
+        "truth stands beside each prompt, for a reward that reads what a model writes. Each prompt stands once, in the order of `cold_start_mix`.\n\n"
+        f'    from datasets import load_dataset\n    prompts = load_dataset("path/of/this/folder", split="{next(iter(tally.rows))}")\n\n'
+        f"{_COLUMNS_GRPO}\n## How trainers take them\n\n"
+        "TRL: `GRPOTrainer(model, reward_funcs=right_answer, train_dataset=prompts)`. verl: the files in `data/` as `data.train_files`,\n"
+        "`data.prompt_key=chat`, and a file with `compute_score` as its custom reward function. This reward asks for the right letter, or the right option's\n"
+        "text, in the one pair of answer tags; add others for the form, or the length, of what is written:\n\n"
+        f"```python\n{grpo.REWARD}```\n"
+    )
+
+
+def _hub_header(name: str, tally: Tally) -> str:
+    """The YAML that the Hub and `datasets.load_dataset` read."""
     total = sum(tally.rows.values())
     header = {
-        "pretty_name": "Actial viewpoint questions",
+        "pretty_name": name,
         "language": ["en"],
         "license": hub_licences([licence for _, licence in tally.views.values()]),
         "task_categories": ["visual-question-answering"],
@@ -81,14 +122,7 @@ def _opening_hf(folder: Path, tally: Tally) -> str:
         "size_categories": [next((name for limit, name in _SIZES if total < limit), "n>10M")],
         "configs": [{"config_name": "default", "data_files": [{"split": split, "path": f"data/{split}-*.parquet"} for split in tally.rows]}],
     }
-    n_scenes = len(set().union(*tally.scenes.values()))
-    return (
-        f"---\n{yaml.safe_dump(header, sort_keys=False)}---\n# Viewpoint questions\n\n"
-        f"{total:,} multiple-choice questions about {len(tally.views):,} pictures of {n_scenes:,} scenes: how did the camera move between the pictures,\n"
-        "and what follows from it? The answers are computed from the cameras.\n\n"
-        '    from datasets import load_dataset\n    questions = load_dataset("path/of/this/folder")\n\n'
-        f"{_COLUMNS}\n{_splits(tally)}"
-    )
+    return f"---\n{yaml.safe_dump(header, sort_keys=False)}---\n"
 
 
 def _opening_llamafactory(_: Path, tally: Tally) -> str:
@@ -208,7 +242,7 @@ def _from_the_stage(outputs: Path) -> str:
 
 
 def _again(to: str, outputs: Path, tally: Tally, commit: str | None) -> str:
-    stage = "cold_start_mix" if to == "llamafactory" else "build_qa"
+    stage = "cold_start_mix" if to in ("grpo", "llamafactory") else "build_qa"
     needed = STAGES[: STAGES.index(stage) + 1]
     steps = f"    dvc repro {stage}\n    actial export --to {to} --split {' '.join(tally.rows)}\n"
     settings = _merged({name: params for name, params in Outputs(outputs).settings.items() if name in needed})

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actial.errors import UserError
-from actial.export import hf, llamafactory, vlmeval
+from actial.export import grpo, hf, llamafactory, vlmeval
 from actial.export.card import write_card
 from actial.export.folder import refuse_to_overwrite, whole_folder, write_record
 from actial.export.pictures import Pictures
@@ -42,6 +42,7 @@ _QUESTIONS = ("train", "rl", "val", "test", "test_2d")
 FORMS = {
     "hf": Form("build_qa", _QUESTIONS, _QUESTIONS, "questions", hf.write_hf),
     "llamafactory": Form("cold_start_mix", ("sft",), ("sft",), "conversations", llamafactory.write_llamafactory),
+    "grpo": Form("cold_start_mix", ("rl",), ("rl",), "prompts", grpo.write_grpo),
     "vlmeval": Form("build_qa", _QUESTIONS, ("test", "test_2d"), "questions", vlmeval.write_vlmeval, (vlmeval.PICTURES_FOLDER,)),
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -29,28 +29,28 @@ def write_hf(folder: Path, splits: Mapping[str, Path], pictures: Pictures, tally
     """Write `data/<split>-<number>.parquet`; rows that show a broken picture are set aside."""
     with ViewProgress(sum(map(count_rows, splits.values())), 0, "question", "export") as progress:
         for split, path in splits.items():
-            with _SplitWriter(folder / "data", split) as writer:
+            with SplitWriter(folder / "data", split, _schema()) as writer:
                 for question in stream_questions(path):
                     shown = pictures.open_all(question.view_ids)
                     if shown is None:
                         tally.aside["questions with a picture that is missing or cannot be read"] += 1
                     else:
                         tally.add(split, question, shown)
-                        writer.add(question, shown)
+                        writer.add(_row(question, shown))
                     progress.add(1, set_aside=shown is None)
 
 
-class _SplitWriter:
-    """Writes one split. A file is opened with its first rows, so that a split without rows has none."""
+class SplitWriter:
+    """Writes one split, rows with a column `images`. A file is opened with its first rows, so that a split without rows has none."""
 
-    def __init__(self, folder: Path, split: str) -> None:
-        self.folder, self.split = folder, split
+    def __init__(self, folder: Path, split: str, schema: pa.Schema) -> None:
+        self.folder, self.split, self.schema = folder, split, schema
         self._rows: list[dict[str, Any]] = []
         self._waiting_bytes, self._n_files = 0, 0
         self._file: BinaryIO | None = None
         self._writer: Any = None
 
-    def __enter__(self) -> _SplitWriter:
+    def __enter__(self) -> SplitWriter:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
@@ -58,9 +58,9 @@ class _SplitWriter:
             self._flush()
         self._close()
 
-    def add(self, question: Question, shown: Iterable[Picture]) -> None:
-        self._rows.append(_row(question, list(shown)))
-        self._waiting_bytes += sum(len(image["bytes"]) for image in self._rows[-1]["images"])
+    def add(self, row: dict[str, Any]) -> None:
+        self._rows.append(row)
+        self._waiting_bytes += sum(len(image["bytes"]) for image in row["images"])
         if len(self._rows) >= GROUP_ROWS or self._waiting_bytes >= GROUP_BYTES:
             self._flush()
 
@@ -72,9 +72,9 @@ class _SplitWriter:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._file = (self.folder / f"{self.split}-{self._n_files:05d}.parquet").open("wb")
             # The limit of a dictionary is above a row group: every picture stands once in it, however many questions show it
-            self._writer = pq.ParquetWriter(self._file, _schema(), dictionary_pagesize_limit=4 * GROUP_BYTES)
+            self._writer = pq.ParquetWriter(self._file, self.schema, dictionary_pagesize_limit=4 * GROUP_BYTES)
             self._n_files += 1
-        self._writer.write_table(pa.Table.from_pylist(self._rows, schema=_schema()), row_group_size=GROUP_ROWS)
+        self._writer.write_table(pa.Table.from_pylist(self._rows, schema=self.schema), row_group_size=GROUP_ROWS)
         self._rows, self._waiting_bytes = [], 0
         if self._file.tell() >= SHARD_BYTES:
             self._close()
@@ -86,12 +86,15 @@ class _SplitWriter:
             self._file = None
 
 
-def _row(question: Question, shown: list[Picture]) -> dict[str, Any]:
+def _row(question: Question, shown: Sequence[Picture]) -> dict[str, Any]:
     cameras = [picture.view.camera for picture in shown]
-    return asdict(question) | {
+    return asdict(question) | about_pictures(shown) | {"K": [camera.K for camera in cameras], "T_world_cam": [camera.T_world_cam for camera in cameras]}
+
+
+def about_pictures(shown: Sequence[Picture]) -> dict[str, Any]:
+    """The columns `images`, `sources` and `licences` of a row."""
+    return {
         "images": [{"bytes": picture.data, "path": f"{picture.view.view_id}.{picture.extension}"} for picture in shown],
-        "K": [camera.K for camera in cameras],
-        "T_world_cam": [camera.T_world_cam for camera in cameras],
         "sources": [picture.view.source for picture in shown],
         "licences": [picture.view.licence for picture in shown],
     }
@@ -102,9 +105,19 @@ def _schema() -> pa.Schema:
     import pyarrow as pa
 
     floats, text = pa.list_(pa.float64()), pa.string()
-    image = pa.struct([("bytes", pa.binary()), ("path", text)])
-    types = dict(zip(ABOUT_EACH_PICTURE, map(pa.list_, (image, floats, floats, text, text)), strict=True))
-    schema = pa.schema([*question_schema(), *types.items()])
+    types = dict(zip(ABOUT_EACH_PICTURE, map(pa.list_, (image_type(), floats, floats, text, text)), strict=True))
+    return opened_by_datasets(pa.schema([*question_schema(), *types.items()]))
+
+
+def image_type() -> pa.DataType:
+    """How `datasets` stores a picture."""
+    import pyarrow as pa
+
+    return pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+
+
+def opened_by_datasets(schema: pa.Schema) -> pa.Schema:
+    """The schema with a note of what its columns are to `datasets`: `images` are pictures."""
     features = {field.name: _feature(field.type) for field in schema} | {"images": {"feature": {"_type": "Image"}, "_type": "List"}}
     return schema.with_metadata({"huggingface": json.dumps({"info": {"features": features}})})
 
@@ -115,4 +128,6 @@ def _feature(dtype: pa.DataType) -> dict[str, Any]:
 
     if pa.types.is_list(dtype):
         return {"feature": _feature(dtype.value_type), "_type": "List"}
+    if pa.types.is_struct(dtype):
+        return {field.name: _feature(field.type) for field in dtype}
     return {"dtype": "float64" if pa.types.is_float64(dtype) else str(dtype), "_type": "Value"}

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from actial.export.pictures import Pictures
+from actial.export.pictures import Pictures, each_picture_has_its_mark
 from actial.export.tally import Tally
 from actial.json_files import write_json
 from actial.prompts import IMAGE_MARK
@@ -63,7 +63,7 @@ def _unfit(row: Conversation, files: Mapping[str, str]) -> str | None:
     """Why a conversation cannot be exported, if it cannot."""
     if not all(view_id in files for view_id in row.view_ids):
         return "conversations with a picture that is missing or cannot be read"
-    if sum(m.content.count(IMAGE_MARK) for m in row.messages) != len(row.view_ids):
+    if not each_picture_has_its_mark(row):
         return f"conversations whose {IMAGE_MARK} marks are not as many as their pictures"
     roles = [m.role for m in row.messages if m.role != "system"]
     if not roles or roles != ["user", "assistant"] * (len(roles) // 2) or any(m.role == "system" for m in row.messages[1:]):

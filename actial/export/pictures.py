@@ -6,8 +6,9 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from actial.mirror import mirrored_id, original_id
+from actial.prompts import IMAGE_MARK
 from actial.questions.scan import picture_is_whole
-from actial.records import View
+from actial.records import Conversation, View
 from actial.shards import ViewStore, encode_png
 
 NO_PICTURE = "no picture is stored"
@@ -92,3 +93,8 @@ class Pictures:
         """The view whose bytes are stored."""
         original = original_id(view_id)
         return original if original is not None and original in self.store else view_id
+
+
+def each_picture_has_its_mark(row: Conversation) -> bool:
+    """Whether a conversation says as often where a picture goes as it has pictures."""
+    return sum(message.content.count(IMAGE_MARK) for message in row.messages) == len(row.view_ids)
