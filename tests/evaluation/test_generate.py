@@ -117,6 +117,23 @@ def test_each_picture_is_encoded_once_and_what_is_written_is_what_the_model_writ
             assert written[a.key].finish == ("length" if len(plain) == a.max_new_tokens else "stop")
 
 
+def test_what_prompts_have_in_common_up_to_their_last_picture_is_computed_once(asked, tmp_path):
+    """Two pairs, six questions about each whose texts are of several lengths, four samples of each question."""
+    short = toy_questions(2)
+    longer = [replace(q, question_id=f"{q.question_id}-b", text=f"Look at both pictures, and then say: {q.text}") for q in short]
+    asks = [a for q in (*short, *longer) for a in sampled(asked, 4, of=[q])]
+    shapes: list[tuple[int, ...]] = []
+    hook = asked.model.model.language_model.register_forward_pre_hook(
+        lambda module, args, given: shapes.append(tuple(given["inputs_embeds"].shape[:2])), with_kwargs=True
+    )
+    together = write(asked, tmp_path / "together", 64, asks)
+    hook.remove()
+    beginning, rest = shapes[:2]
+    assert (beginning[0], rest[0]) == (2, 48) and beginning[1] > rest[1] > 8
+    assert together == write(asked, tmp_path / "alone", 1, asks)
+    assert len({c.text for c in together.values()}) > 8
+
+
 def test_the_probability_of_an_answer_is_what_the_model_gives_it_when_it_is_shown_the_whole(asked, tmp_path, monkeypatch):
     """A random model writes no tags: the whole completion is taken for its answer, and put before the model at once."""
     import torch
@@ -195,9 +212,9 @@ def test_the_log_is_named_by_content_and_settings_and_not_by_place(checkpoints, 
         log_name(str(tmp_path), model)
 
 
-def sampled(asked, n: int, temperature: float = 1.0, seed: int = 7, limit: int = 8) -> list:
-    """`n` asks of each of three questions."""
-    messages = [(q, prompt_messages(asked.params.prompt, q, "think")) for q in toy_questions(1)]
+def sampled(asked, n: int, temperature: float = 1.0, seed: int = 7, limit: int = 8, of=None) -> list:
+    """`n` asks of each of three questions, or of others."""
+    messages = [(q, prompt_messages(asked.params.prompt, q, "think")) for q in of or toy_questions(1)]
     return [ask(q, "think", m, asked.views, limit, sampling=Sampling(temperature, i, seed)) for q, m in messages for i in range(n)]
 
 
