@@ -40,7 +40,7 @@ class Assets:
 
 @dataclass(frozen=True)
 class SceneLook:
-    """Light, ground and background; each scene draws among what is named."""
+    """Light, ground, background and finish; each scene draws among what is named."""
 
     lights: tuple[str, ...] = setting(
         "sun, three_point (lamps around the subject), or hdri (photographed surroundings with their light, six of them; for blender alone).",
@@ -50,6 +50,11 @@ class SceneLook:
         "Patterns of the ground; on a plain one little tells a moved camera from a moved object.", choices=("checker", "stripes", "patches", "plain")
     )
     surroundings: bool = setting("Whether things stand around, beyond the cameras.")
+    finishes: tuple[str, ...] = setting(
+        "Of each coloured solid: matt, satin, glossy (mirrors its surroundings; more samples are needed), or metal; others than matt for blender alone. "
+        "What has materials of its own keeps them.",
+        choices=("matt", "satin", "glossy", "metal"),
+    )
 
 
 @dataclass(frozen=True)
@@ -111,7 +116,7 @@ class RenderViews:
     width_px: int = setting("Picture width, pixels; ignored with captures, see captures.longest_side_px.", ge=28, le=4096)
     height_px: int = setting("Picture height, pixels; ignored with captures.", ge=28, le=4096)
     samples: int = setting("Cycles samples per pixel, denoised; for blender alone.", ge=1, le=4096)
-    look: SceneLook = setting("Light, ground and background.")
+    look: SceneLook = setting("Light, ground, background and finish.")
     scenes: SceneContents = setting("One object or several, still or moved.")
     passes: tuple[str, ...] = setting("What is stored of each pixel beside its colour, from the same render; for blender alone.", choices=("depth", "normals"))
     assets: Assets = setting("What stands in the scenes.")
@@ -121,13 +126,14 @@ class RenderViews:
 
     def __post_init__(self) -> None:
         _check_moves(self.moves)
-        for key, named in (("lights", self.look.lights), ("grounds", self.look.grounds)):
+        for key, named in (("lights", self.look.lights), ("grounds", self.look.grounds), ("finishes", self.look.finishes)):
             if not named:
                 raise UserError(f"render_views.look.{key} is empty; name at least one")
-        if set(self.look.lights) - {"sun"} and self.backend != "blender":
-            raise UserError(
-                f"render_views.look.lights is {list(self.look.lights)} and render_views.backend is {self.backend}; only blender has other lights than sun"
-            )
+        for key, named, plain in (("lights", self.look.lights, "sun"), ("finishes", self.look.finishes, "matt")):
+            if set(named) - {plain} and self.backend != "blender":
+                raise UserError(
+                    f"render_views.look.{key} is {list(named)} and render_views.backend is {self.backend}; only blender has other {key} than {plain}"
+                )
         if self.passes and self.backend != "blender":
             raise UserError(f"render_views.passes is {list(self.passes)} and render_views.backend is {self.backend}; only blender renders passes")
         if self.assets.source != "procedural" and self.backend != "blender":

@@ -60,6 +60,8 @@ class Made:
     """What was set aside, by reason."""
     look: str
     """File or folder below the output that a person would open first; empty for the folder itself."""
+    licences: dict[str, int] = field(default_factory=dict)
+    """Of how many of the made things each licence is, where they bring any."""
     facts: dict[str, str] = field(default_factory=dict)
     """Of this run on this machine: tags of the tracked run, never written into the output."""
 
@@ -183,12 +185,10 @@ def durations_s(stage: str) -> list[float]:
 
 
 def write_manifest(out: Path, stage: str, params: Params, made: Made) -> None:
-    """Counts made, counts refused by reason, seed, versions of what drew or trained, and a checksum of every file."""
+    """Counts made, counts refused by reason, licences of what brings any, seed, versions of what drew or trained, and a checksum of every file."""
     files = {p.relative_to(out).as_posix(): _sha256(p) for p in sorted(out.rglob("*")) if p.is_file()}
-    write_json(
-        out / MANIFEST,
-        {"stage": stage, "seed": params.seed, "made": made.counts, "refused": made.refused, "look": made.look, "versions": _versions(stage), "files": files},
-    )
+    told = {"stage": stage, "seed": params.seed, "made": made.counts, "refused": made.refused, "look": made.look, "versions": _versions(stage), "files": files}
+    write_json(out / MANIFEST, told | ({"licences": made.licences} if made.licences else {}))
 
 
 def move_into_place(finished: Path, target: Path) -> None:

@@ -46,13 +46,22 @@ def make(job: Job) -> Made:
     committed.sweep(folder)
     shutil.rmtree(job.scratch / "logs" / LOST, ignore_errors=True)
     whole, refused, facts = (_photographed if job.params.render_views.backend == "captures" else _composed)(job, folder)
+    licences: Counter[str] = Counter()
     with ViewWriter(job.out / "views", job.params.render_views.shard_mb) as writer:
         for scene_id in whole:
-            writer.add_table(committed.read(folder, scene_id))
+            table = committed.read(folder, scene_id)
+            writer.add_table(table)
+            licences.update(table["licence"].to_pylist())
             refused.update({f"views ({reason})": n for reason, n in committed.left_out(folder, scene_id).items()})
     _keep_lost_logs(job)
     (job.out / CONTACT_SHEET).write_bytes(encode_png(contact_sheet(folder, whole)))
-    return Made(counts={"scenes": len(whole), "views": writer.n_views}, refused=dict(sorted(refused.items())), look=CONTACT_SHEET, facts=facts)
+    return Made(
+        counts={"scenes": len(whole), "views": writer.n_views},
+        refused=dict(sorted(refused.items())),
+        look=CONTACT_SHEET,
+        licences=dict(sorted(licences.items())),
+        facts=facts,
+    )
 
 
 def _composed(job: Job, folder: Path) -> tuple[list[str], Counter[str], dict[str, str]]:

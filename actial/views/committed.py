@@ -50,6 +50,8 @@ class Plan:
     grounds: tuple[str, ...] = PATTERNS
     surroundings: bool = True
     """See `scenes.Look`."""
+    finishes: tuple[str, ...] = ("matt",)
+    """Among which that of each solid is drawn."""
     moves: tuple[str, ...] = MOVES
     """How each view stands to one drawn before, see `cameras`."""
     passes: tuple[str, ...] = ()

@@ -15,6 +15,7 @@ import numpy as np
 import OpenEXR
 
 from actial.records import SUBJECT_IN_MASK, Camera
+from actial.rng import generator_for
 from actial.views import boxes
 from actial.views.arrangements import Solid
 from actial.views.asset_scenes import AssetScene
@@ -33,6 +34,13 @@ PRIMITIVES: dict[str, tuple[str, dict[str, Any]]] = {
 """BlenderProc's word and arguments for each of our shapes, filling a unit cube."""
 
 GROUND_SIDE_M = 400.0
+FINISHES = {
+    "matt": {"Roughness": 0.7, "Specular IOR Level": 0.2},
+    "satin": {"Roughness": 0.35, "Specular IOR Level": 0.5},
+    "glossy": {"Roughness": 0.08, "Specular IOR Level": 0.5},
+    "metal": {"Roughness": 0.3, "Metallic": 1.0},
+}
+"""Inputs of Blender's principled shader."""
 LAMPS = {"key": (0.0, 0.75, 420.0), "fill": (-1.75, 0.45, 140.0), "rim": (2.8, 0.9, 260.0)}
 """Three-point light: azimuth from the key light's and elevation, radians, and power in watts."""
 LAMP_DISTANCE_M, LAMP_SIDE_M = 6.0, 2.0
@@ -62,7 +70,7 @@ class Studio:
         layer.use_pass_object_index, layer.use_pass_z, layer.use_pass_normal = plan.assets is not None, "depth" in plan.passes, "normals" in plan.passes
         _fast_cycles(plan.samples)
         self.shapes = {shape: self._prototype(shape) for shape in PRIMITIVES}
-        self.materials: dict[tuple[float, ...], Any] = {}
+        self.materials: dict[tuple[tuple[float, ...], str], Any] = {}
         self.sun = self.bproc.light.Light("SUN", name="sun")
         self.sun.blender_obj.data.angle = np.radians(3.0)
         self.lamps = [self._lamp(name) for name in LAMPS] if "three_point" in plan.lights else []
@@ -86,7 +94,7 @@ class Studio:
         if isinstance(scene, AssetScene):
             return self._render_asset(scene, shots)
         subject = (scene.subject_solids, scene.in_state(1).subject_solids)
-        self._build(subject[0] + scene.surroundings, scene.ground, scene.companions.first)
+        self._build(scene, subject[0] + scene.surroundings)
         self.changing, self.placed = self.solids[: len(subject[0])] + self.changing, [*subject[0], *self.placed]
         masks = boxes.part_masks(scene, shots)
         pictures = []
@@ -97,8 +105,8 @@ class Studio:
 
     def _render_asset(self, scene: AssetScene, shots: list[Shot]) -> list[boxes.Picture]:
         assert self.plan.assets is not None
-        self._build(scene.surroundings, scene.ground, scene.companions.first)
-        bare = self._material(scene.rgb).blender_obj
+        self._build(scene, scene.surroundings)
+        bare = self._material(scene.rgb, self._finish(scene.scene_id, "bare")).blender_obj
         with loaded(scene.asset, Path(self.plan.assets)) as asset:
             for blender_object in asset.objects:
                 blender_object.pass_index = SUBJECT_IN_MASK
@@ -153,23 +161,24 @@ class Studio:
         lamp.data.size = LAMP_SIDE_M
         return lamp
 
-    def _build(self, solids: tuple[Solid, ...], ground: Ground, companions: tuple[Solid, ...]) -> None:
+    def _build(self, scene: Scene | AssetScene, solids: tuple[Solid, ...]) -> None:
         bpy.data.batch_remove([entity.blender_obj for entity in self.solids])
-        self.solids = [self._stood(solid) for solid in solids]
-        self.changing, self.placed = [self._stood(solid) for solid in companions], list(companions)
+        self.solids = [self._stood(solid, scene.scene_id) for solid in solids]
+        self.placed = list(scene.companions.first)
+        self.changing = [self._stood(solid, scene.scene_id) for solid in self.placed]
         for number, entity in enumerate(self.changing, start=1):
             entity.blender_obj.pass_index = number  # in the masks of assets; solids have theirs from `boxes`
         self.solids += self.changing
-        material = self.ground_materials[ground.pattern]
-        material.set(ground)
+        material = self.ground_materials[scene.ground.pattern]
+        material.set(scene.ground)
         self.ground.replace_materials(material.material)
 
-    def _stood(self, solid: Solid) -> Any:
+    def _stood(self, solid: Solid, scene_id: str) -> Any:
         entity = self.shapes[solid.shape].duplicate(duplicate_children=False, linked=True)
         entity.blender_obj.name = solid.name
         slot = entity.blender_obj.material_slots[0]
         slot.link = "OBJECT"
-        slot.material = self._material(solid.rgb).blender_obj
+        slot.material = self._material(solid.rgb, self._finish(scene_id, solid.name)).blender_obj
         self._stand(entity.blender_obj, _placing(solid))
         return entity
 
@@ -193,14 +202,19 @@ class Studio:
                 blender_object.parent = None
             blender_object.matrix_world = Matrix(T_world_mesh.tolist())
 
-    def _material(self, rgb: tuple[float, ...]) -> Any:
-        if rgb not in self.materials:
-            material = self.bproc.material.create("matt")
+    def _finish(self, scene_id: str, name: str) -> str:
+        """Of what is called `name` there, drawn by the seed."""
+        finishes = self.plan.finishes
+        return finishes[0] if len(finishes) == 1 else str(generator_for(self.plan.root_seed, f"{scene_id}/{name}/finish").choice(finishes))
+
+    def _material(self, rgb: tuple[float, ...], finish: str) -> Any:
+        if (rgb, finish) not in self.materials:
+            material = self.bproc.material.create(finish)
+            for value, of_finish in FINISHES[finish].items():
+                material.set_principled_shader_value(value, of_finish)
             material.set_principled_shader_value("Base Color", [*rgb, 1.0])
-            material.set_principled_shader_value("Roughness", 0.7)
-            material.set_principled_shader_value("Specular IOR Level", 0.2)
-            self.materials[rgb] = material
-        return self.materials[rgb]
+            self.materials[rgb, finish] = material
+        return self.materials[rgb, finish]
 
     def _render(self, sky: Sky, shot: Shot) -> np.ndarray:
         scene, camera = bpy.context.scene, shot.camera

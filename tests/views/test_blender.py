@@ -244,6 +244,23 @@ def test_depth_and_normals_belong_to_the_picture(tmp_path: Path) -> None:
     assert np.asarray(rows[0]["depth"]).max() > 1000
 
 
+def test_finishes_are_drawn_by_solid_and_change_nothing_but_how_it_shines(studio: Path, tmp_path: Path) -> None:
+    """Beside the pictures of matt solids: the same masks, some parts the same within the noise of two samples, others lighter or darker."""
+    (tmp_path / "scenes").mkdir()
+    plan = replace(PLAN, finishes=("matt", "satin", "glossy", "metal"))
+    assert not any(d.refused for d in Renderers(rendering(plan, tmp_path / "scenes"), tmp_path / "logs", 1, 240).work(SCENE_IDS[:2]))
+    changed: dict[tuple[str, int], list[float]] = {}
+    for scene_id in SCENE_IDS[:2]:
+        for (view, picture, mask), (_, matt, same_mask) in zip(views(tmp_path, scene_id), views(studio, scene_id), strict=True):
+            assert mask == same_mask and picture != matt
+            difference = np.asarray(decode_picture(picture, view.view_id), float) - np.asarray(decode_picture(matt, view.view_id), float)
+            parts = np.asarray(decode_picture(mask or b"", view.view_id))[..., 0]
+            for part in np.unique(parts[parts > 0]):
+                changed.setdefault((scene_id, int(part)), []).append(abs(difference[parts == part].mean()))
+    by_part = np.array([np.median(of) for of in changed.values()])
+    assert (by_part < 2).any() and (by_part > 8).any(), by_part
+
+
 def test_every_light_shows_the_same_scene_well_lit(studio: Path, tmp_path: Path) -> None:
     """Lamps and HDRIs: pictures neither dark nor burnt out, other than the sun's, with the same masks."""
     (tmp_path / "scenes").mkdir()

@@ -60,6 +60,7 @@ def test_shards_hold_every_view_in_order(finished: Path) -> None:
     assert view.objects[0].name == "subject"
     manifest = json.loads((finished / "outputs/render_views/manifest.json").read_text())
     assert manifest["made"] == {"scenes": 12, "views": 72} and manifest["refused"] == {}
+    assert manifest["licences"] == {view.licence: 72}
     assert (finished / "outputs/render_views" / manifest["look"]).stat().st_size > 10_000
 
 

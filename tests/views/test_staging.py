@@ -253,6 +253,10 @@ def test_the_pair_of_states_is_told_from_records_alone(project_of_two_states: Pa
         ({"scenes": {"companions": [1, 9]}}, r"companions\[1\] is 9; it must be at most 8"),
         ({"scenes": {"two_state_share": 0.5}, "views_per_scene": 8}, r"two_state_share is 0.5 and companions is \[0, 0\]: what moves is a companion"),
         ({"scenes": {"two_state_share": 0.5, "companions": [1, 2]}, "views_per_scene": 4}, "views_per_scene is 4; give it at least 5"),
+        ({"backend": "boxes", "look": {"lights": ["hdri"]}}, r"lights is \['hdri'\] and render_views.backend is boxes; only blender has other lights than sun"),
+        ({"backend": "boxes", "look": {"finishes": ["matt", "metal"]}}, "only blender has other finishes than matt"),
+        ({"look": {"finishes": []}}, "render_views.look.finishes is empty; name at least one"),
+        ({"look": {"finishes": ["shiny"]}}, "finishes.*shiny.*must be"),
         ({"scenes": {"fronts": True}, "assets": {"source": "folder"}}, "only procedural subjects are given a front"),
     ],
 )
