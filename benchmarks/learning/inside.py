@@ -139,8 +139,13 @@ def scenes(model: str) -> dict[str, Any]:
             for q in inside:
                 weights[q.scene_id] += 1 / sizes[_bit(q)]
                 right[q.scene_id] += correct[q.question_id] / sizes[_bit(q)]
-            found["weights"][group], found["right"][mode][group] = ([round(of[name], 4) for name in found["scenes"]] for of in (weights, right))
+            found["weights"][group], found["right"][mode][group] = ([_short(of[name]) for name in found["scenes"]] for of in (weights, right))
     return found
+
+
+def _short(number: float) -> float:
+    """As few digits as rows need, of which the file has half a million."""
+    return int(number) if number.is_integer() else round(number, 4)
 
 
 GROUPS: dict[str, Callable[[Question], bool]] = {

@@ -26,7 +26,7 @@ def read_rows(path: Path = RESULTS) -> list[Row]:
 def append_row(row: Row, path: Path = RESULTS) -> None:
     """Add a row, in one write."""
     with path.open("ab", buffering=0) as file:
-        file.write(json.dumps(row, sort_keys=True).encode() + b"\n")
+        file.write(json.dumps(row, sort_keys=True, separators=(",", ":")).encode() + b"\n")
 
 
 @dataclass(frozen=True)
