@@ -46,6 +46,7 @@ def kit_tasks(split_think: bool) -> tuple[KitTask, ...]:
     cut = vlmevalkit.after_thought if split_think else lambda text: text
     by_options = lambda record: vlmevalkit.by_options(cut(record.completion), record.options)
     by_tail = lambda record: vlmevalkit.by_tail(cut(record.completion))
+    by_statement = lambda record: lmms_eval.by_statement(record.completion, record.options)
     first_letter = lambda record: lmms_eval.by_first_letter(record.completion)
     two_d, three_d = within("type", "2D"), within("type", "3D")
     of_three_d_sr = tuple((name, THREE_D_SR_BENCH.metric(name)) for name in ("vanilla", "flip", "circular", "flip_circular"))
@@ -59,7 +60,8 @@ def kit_tasks(split_think: bool) -> tuple[KitTask, ...]:
         KitTask(VLMEVALKIT, "3DSRBench", THREE_D_SR_BENCH.name, by_options, of_three_d_sr),
         KitTask(LMMS_EVAL, "3dsrbench_circular", THREE_D_SR_BENCH.name, lambda r: lmms_eval.by_patterns(r.completion), of_three_d_sr),
         KitTask(VLMEVALKIT, "BLINK", BLINK.name, by_options, (("Overall", BLINK.metric("micro")),)),
-        KitTask(LMMS_EVAL, "blink", BLINK.name, first_letter, (("blink_acc", BLINK.metric("micro")),)),
+        KitTask(LMMS_EVAL, "blink", BLINK.name, by_statement, (("blink_acc", BLINK.metric("micro")),)),
+        KitTask(LMMS_EVAL, "blink until 0.7.2", BLINK.name, first_letter, (("blink_acc", BLINK.metric("micro")),)),
         *(
             task
             for benchmark in (MMSI_BENCH, MMSI_BENCH_CIRCULAR)

@@ -1,4 +1,4 @@
-"""What the kits' rules make of completions: the letters are what the kits themselves (VLMEvalKit e8e78f0, lmms-eval 75571cf) said of these texts."""
+"""What the kits' rules make of completions: the letters are what the kits themselves (VLMEvalKit e8e78f0, lmms-eval 0.7.3) said of these texts."""
 
 from __future__ import annotations
 
@@ -80,6 +80,29 @@ def test_vlmevalkit_by_tail(text: str, letter: str | None) -> None:
 def test_lmms_eval(text: str, first: str | None, patterns: str | None, backticks: str | None) -> None:
     found: list[Reading] = [lmms_eval.by_first_letter(text), lmms_eval.by_patterns(text), lmms_eval.by_backticks(text)]
     assert [reading.letter for reading in found] == [first, patterns, backticks]
+
+
+@pytest.mark.parametrize(
+    ("text", "letter", "rule"),
+    [
+        ("b).", "B", "the first line, a letter"),
+        ("(D)\nThe answer is A", "D", "the first line, a letter"),
+        ("E", None, "no rule reads it"),
+        ("The correct answer is (B).", "B", "the letter behind the last 'answer'"),
+        ("The answer is A. No, answer: c", "C", "the letter behind the last 'answer'"),
+        ("the answer: a lamp", "A", "the letter behind the last 'answer'"),
+        ("The answer is below, (A) or (C)", "C", "the last letter in brackets"),
+        ("(b) or (D)", "D", "the last letter in brackets"),
+        ("Both chairs", "B", "the first character, an option's letter"),
+        ("The answer is E", None, "no rule reads it"),
+        ("<answer>B</answer>", None, "no rule reads it"),
+        ("<think>The answer is A</think>\nB", "B", "the first line, a letter"),
+        ("", None, "no rule reads it"),
+    ],
+)
+def test_lmms_eval_on_blink(text: str, letter: str | None, rule: str) -> None:
+    read = lmms_eval.by_statement(text, FOUR)
+    assert (read.letter, read.rule) == (letter, rule)
 
 
 def test_what_is_left_without_thoughts() -> None:
