@@ -120,8 +120,8 @@ class ColdStartMix:
 
     @property
     def kinds_with_chains(self) -> tuple[str, ...]:
-        """Kinds of questions that rows can think about; a teacher about those that whole sentences can."""
-        return KINDS_WITH_CHAINS["full" if self.source == "teacher" else self.wording]
+        """Kinds of questions that rows can think about."""
+        return KINDS_WITH_CHAINS["teacher" if self.source == "teacher" else self.wording]
 
 
 @dataclass(frozen=True)

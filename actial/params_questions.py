@@ -14,13 +14,17 @@ _TOLD_BY_MEASURES = ("forward", "vertical", "direction", "pitch", "roll", "front
 QUESTION_KINDS = (*_TOLD_BY_PARTS, *_TOLD_BY_MEASURES, "consistency", "alteration")
 KINDS_OF_TWO_SIDES = (*_TOLD_BY_PARTS, "forward", "vertical", "pitch", "roll", "front", "radial")
 """Kinds whose options are two sides and none."""
-KINDS_WITH_CHAINS = {"short": _TOLD_BY_PARTS, "full": (*_TOLD_BY_PARTS, *_TOLD_BY_MEASURES)}
-"""Kinds of questions about which chains of thought can be written in each wording (`actial.mix.reasoning`, `actial.mix.evidence`); the others are asked in
-mode direct alone."""
+THREE_VIEW_KINDS = ("between", "arc_order")
+"""Kinds of questions about three views (`actial.questions.three_views`)."""
+KINDS_WITH_CHAINS = {
+    "short": _TOLD_BY_PARTS,
+    "full": (*_TOLD_BY_PARTS, *_TOLD_BY_MEASURES, *THREE_VIEW_KINDS),
+    "teacher": (*_TOLD_BY_PARTS, *_TOLD_BY_MEASURES),
+}
+"""Kinds of questions about which chains of thought can be written in each wording (`actial.mix.reasoning`, `evidence`, `arc_evidence`), and by a teacher; the
+others are asked in mode direct alone."""
 BANDS = ("lateral", "turn", "orbit", "forward", "vertical", "direction", "pitch", "roll", "radial", "front", "moved", "turned", "consistency")
 """Fields of the build_qa section that hold thresholds."""
-THREE_VIEW_KINDS = ("between", "arc_order")
-"""Kinds of questions about three views (`actial.questions.three_views`); they are asked in mode direct alone."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from actial import ids
+from actial.mix.arc_evidence import reasoned_on_arc
 from actial.mix.descriptions import describe_pair, reason_2d
 from actial.mix.evidence import TELLERS, reasoned
 from actial.mix.lengths import TokenCounter
@@ -16,9 +17,10 @@ from actial.mix.measures import measures_of
 from actial.mix.reasoning import NoChain, tell
 from actial.mix.sentences import in_sentences
 from actial.mix.verification import FalseClaim, verify
+from actial.mix.verified_arcs import verify_on_arc
 from actial.mix.wording import in_words
 from actial.params import ColdStartMix, Prompt
-from actial.params_questions import KINDS_WITH_CHAINS
+from actial.params_questions import KINDS_WITH_CHAINS, THREE_VIEW_KINDS
 from actial.prompts import THINK_CLOSE, THINK_OPEN, completion_text, prompt_messages, prompt_sha
 from actial.questions.kinds_2d import questions_2d
 from actial.records import Conversation, Message, Mode, Question, View, is_viewpoint
@@ -176,8 +178,13 @@ def _chain_or_reason(scribe: Scribe, question: Question) -> tuple[str, str]:
 
 def _verified_chain(scribe: Scribe, question: Question) -> str:
     settings = scribe.settings
-    first, second = (scribe.views(v) for v in question.view_ids)
     generator = generator_for(scribe.seed, f"{question.question_id}/chain")
+    if question.kind in THREE_VIEW_KINDS:
+        views = [scribe.views(v) for v in question.view_ids]
+        chain = in_sentences(reasoned_on_arc(question, views), generator)
+        verify_on_arc(chain, question, views)
+        return chain
+    first, second = (scribe.views(v) for v in question.view_ids)
     if question.kind in TELLERS:
         chain = in_sentences(reasoned(question, measures_of(first, second)), generator)
     else:

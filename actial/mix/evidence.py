@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from actial.mix.measures import Depth, Measures
+from actial.mix.measures import Depth, Line, Measures
 from actial.mix.reasoning import NoChain
 from actial.questions.sight import has_sides
 from actial.records import Question
@@ -61,7 +61,7 @@ class Chain:
 
 
 Teller = Callable[[Measures, Question], Chain]
-NTH = ("first", "second")
+NTH = ("first", "second", "third")
 
 
 def reasoned(question: Question, measures: Measures) -> Chain:
@@ -190,7 +190,7 @@ def _turn_angle(m: Measures, question: Question) -> Chain:
     _held_level(m)
     lines, around_deg = _lines(m)
     middles, slid_deg = _middles(m)
-    turn_deg = _wrapped(around_deg + slid_deg)
+    turn_deg = wrapped(around_deg + slid_deg)
     label, size_deg = _offered(question, turn_deg)
     turned = Claim("turned", {"ccw": around_deg, "slid": slid_deg, "left": turn_deg})
     return Chain((*lines, middles), (Claim("around", {"ccw": around_deg}), turned, Claim("offered_turn", {"deg": size_deg})), label)
@@ -222,7 +222,7 @@ def _turned(m: Measures, _: Question) -> Chain:
         return Chain(horizons, (Claim("horizon_fixed", {}), Claim("did_turn", {})), "yes")
     lines, around_deg = _lines(m)
     middles, slid_deg = _middles(m)
-    turn_deg = _wrapped(around_deg + slid_deg)
+    turn_deg = wrapped(around_deg + slid_deg)
     follows = (Claim("around", {"ccw": around_deg}), Claim("turned", {"ccw": around_deg, "slid": slid_deg, "left": turn_deg}))
     if abs(turn_deg) >= 8:
         return Chain((*lines, middles), (*follows, Claim("did_turn", {})), "yes")
@@ -337,16 +337,18 @@ def _lines(m: Measures) -> tuple[tuple[Claim, ...], int]:
     """The same way on the map from both pictures, and how far around the camera went by it: counter-clockwise, degrees."""
     if m.line is None:
         raise NoChain("no two named parts far enough apart")
-    told = []
-    for i, deg in enumerate(_wrapped(round(deg)) for deg in m.line.right_deg):
-        nearer, beside = m.line.nearer[i], m.line.beside[i]
-        if abs(abs(nearer) - 0.15) < 0.02 or abs(abs(beside) - 0.02) < 0.004:
-            raise NoChain("order of two parts unclear")
-        depth = "near" if nearer > 0.15 else "far" if nearer < -0.15 else "as near"
-        side = "right" if beside > 0.02 else "left" if beside < -0.02 else "in line"
-        told.append((Claim("line", {"nth": NTH[i], "end": m.line.end, "start": m.line.start, "depth": depth, "side": side, "right": deg}), deg))
-    (first, before), (second, after) = told
-    return (first, second), _wrapped(before - after)
+    (first, before), (second, after) = (told_line(m.line, i) for i in (0, 1))
+    return (first, second), wrapped(before - after)
+
+
+def told_line(line: Line, i: int) -> tuple[Claim, int]:
+    """What one picture tells of a way on the map, and where it points there, to the right of the way to the camera, degrees."""
+    nearer, beside, deg = line.nearer[i], line.beside[i], wrapped(round(line.right_deg[i]))
+    if abs(abs(nearer) - 0.15) < 0.02 or abs(abs(beside) - 0.02) < 0.004:
+        raise NoChain("order of two parts unclear")
+    depth = "near" if nearer > 0.15 else "far" if nearer < -0.15 else "as near"
+    side = "right" if beside > 0.02 else "left" if beside < -0.02 else "in line"
+    return Claim("line", {"nth": NTH[i], "end": line.end, "start": line.start, "depth": depth, "side": side, "right": deg}), deg
 
 
 def _middles(m: Measures) -> tuple[Claim, int]:
@@ -372,7 +374,7 @@ def _on_map(m: Measures) -> tuple[tuple[Claim, ...], int, float, tuple[float, fl
 def _faces(m: Measures) -> Sequence[int]:
     if m.front_deg is None:
         raise NoChain("front not seen in both pictures")
-    return [_wrapped(round(deg)) for deg in m.front_deg]
+    return [wrapped(round(deg)) for deg in m.front_deg]
 
 
 def _facing(faces: Sequence[int]) -> tuple[Claim, ...]:
@@ -383,13 +385,13 @@ def _offered(question: Question, left_deg: int) -> tuple[str, int]:
     """The label and the angle of the option that is nearest to an angle, counter-clockwise or left positive."""
     sizes = {label: int(text.split()[0]) for label, text in zip(question.labels, question.options, strict=True)}
     signed = {label: -deg if label.startswith("right") else deg for label, deg in sizes.items()}
-    order = sorted(question.labels, key=lambda label: abs(_wrapped(left_deg - signed[label])))
-    best, next_best = (abs(_wrapped(left_deg - signed[label])) for label in order[:2])
+    order = sorted(question.labels, key=lambda label: abs(wrapped(left_deg - signed[label])))
+    best, next_best = (abs(wrapped(left_deg - signed[label])) for label in order[:2])
     if next_best - best < 5:
         raise NoChain("two angles are as near")
     return order[0], signed[order[0]]
 
 
-def _wrapped(deg: int) -> int:
+def wrapped(deg: int) -> int:
     """Brought into (-180, 180]."""
     return 180 - (180 - deg) % 360

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,7 +19,7 @@ from actial.geometry.angles import left_deg, tilt_deg
 from actial.geometry.projection import about_subject
 from actial.mix.descriptions import Both, seen_in_both
 from actial.questions.sight import shows_subject, sightings
-from actial.records import View
+from actial.records import SceneObject, View
 
 LEAST_LINE = 0.35
 """The two ends of a way are at least this share of the object's extent apart."""
@@ -35,11 +35,11 @@ class Line:
     end: str
     start: str
     """What the parts are called."""
-    right_deg: Two
+    right_deg: tuple[float, ...]
     """Where it points in each picture: to the right of the way to the camera."""
-    nearer: Two
+    nearer: tuple[float, ...]
     """How much nearer than the start the end is, as a share of the way between them."""
-    beside: Two
+    beside: tuple[float, ...]
     """How far right of the start the end appears, in picture widths."""
 
 
@@ -155,6 +155,30 @@ class Picture:
 _picture_of = functools.lru_cache(maxsize=256)(Picture)
 
 
+def longest_line(pictures: Sequence[Picture], parts: Mapping[str, SceneObject]) -> Line | None:
+    """Between the two parts that are farthest from each other on the map; from the one that is farther on the whole. None where all are close together.
+
+    Args:
+        parts: seen in all pictures, by what they are called.
+    """
+    if len(parts) < 2:
+        return None
+    called, p_world = list(parts), np.array([part.center_m for part in parts.values()])
+    across = p_world[:, None, :2] - p_world[None, :, :2]
+    end, start = np.unravel_index(int(np.argmax(np.hypot(across[..., 0], across[..., 1]))), across.shape[:2])
+    way: Two = (float(across[end, start, 0]), float(across[end, start, 1]))
+    right_deg = tuple(left_deg(picture.to_camera, way) for picture in pictures)
+    if sum(math.cos(math.radians(deg)) for deg in right_deg) < 0:
+        end, start, back = start, end, (-way[0], -way[1])
+        right_deg = tuple(left_deg(picture.to_camera, back) for picture in pictures)
+    if math.hypot(*way) < LEAST_LINE * max(pictures[0].subject.size_m):
+        return None
+    one, other = (parts[called[i]].name for i in (end, start))
+    beside = tuple(picture.column(one) - picture.column(other) for picture in pictures)
+    nearer = tuple(math.cos(math.radians(deg)) for deg in right_deg)
+    return Line(called[end], called[start], right_deg, nearer, beside)
+
+
 class Measures:
     """A pair of pictures, measured."""
 
@@ -196,23 +220,8 @@ class Measures:
 
     @cached_property
     def line(self) -> Line | None:
-        """Between the two parts seen in both pictures that are farthest from each other on the map; from the one that is farther on the whole."""
-        if len(self._parts) < 2:
-            return None
-        called, p_world = list(self._parts), np.array([part.center_m for part, _ in self._parts.values()])
-        across = p_world[:, None, :2] - p_world[None, :, :2]
-        end, start = np.unravel_index(int(np.argmax(np.hypot(across[..., 0], across[..., 1]))), across.shape[:2])
-        way: Two = (float(across[end, start, 0]), float(across[end, start, 1]))
-        right_deg = self.both(lambda picture: left_deg(picture.to_camera, way))
-        if sum(math.cos(math.radians(deg)) for deg in right_deg) < 0:
-            end, start, back = start, end, (-way[0], -way[1])
-            right_deg = self.both(lambda picture: left_deg(picture.to_camera, back))
-        if math.hypot(*way) < LEAST_LINE * max(self.views[0].objects[0].size_m):
-            return None
-        names = [self._parts[called[i]][0].name for i in (end, start)]
-        beside = self.both(lambda picture: picture.column(names[0]) - picture.column(names[1]))
-        nearer = math.cos(math.radians(right_deg[0])), math.cos(math.radians(right_deg[1]))
-        return Line(called[end], called[start], right_deg, nearer, beside)
+        """The longest between parts that both pictures show."""
+        return longest_line(self.pictures, {called: part for called, (part, _) in self._parts.items()})
 
     @cached_property
     def depth(self) -> Depth | None:

@@ -97,6 +97,23 @@ _TEXTS: dict[str, tuple[str, ...]] = {
         "The object stands still, so in its frame the camera went {ccw:around}.",
         "As it is not the object that turned, going by that map the camera went {ccw:around}.",
     ),
+    "places_on_arc": (
+        "The object stands still, so going around it from the first camera, the second is {second:around_by}, and the third is {third:around_by}.",
+        "As these are maps of one object, counted around it from the first camera the second stands {second:around_by} and the third {third:around_by}.",
+        "Laid over each other, the maps have the second camera {second:around_by} of the first, and the third {third:around_by} of the first.",
+    ),
+    "order_on_arc": (
+        "The shortest arc past all three spans {deg:degrees}, and on it they come counter-clockwise in the order {order}.",
+        "All three stand on an arc of {deg:degrees}; from its clockwise end to the other one passes {order}.",
+    ),
+    "offered_order": (
+        "So counter-clockwise from above the cameras stand in the order {order}.",
+        "Seen from above and against the clock, that is {order}.",
+    ),
+    "in_the_middle": (
+        "So the camera of picture {middle} stood between the other two.",
+        "That leaves picture {middle} in the middle.",
+    ),
     "ahead": (
         "In the first camera's frame the object is {before:ahead} at first and {after:ahead} afterwards, so the camera went {way:forward}.",
         "Along the first camera's direction the object stands {before:ahead}, then {after:ahead}: the camera went {way:forward}.",
@@ -237,6 +254,8 @@ _SPELLED: dict[str, Callable[..., str]] = {
     "times": _times,
     "shift": {"left": "to the left", "right": "to the right", "up": "upward", "down": "downward"}.__getitem__,
     "around": _around,
+    "around_by": lambda ccw: f"{_degrees(ccw)} {'counter-clockwise' if ccw > 0 else 'clockwise'}",
+    "degrees": _degrees,
     "ahead": lambda h: f"{abs(h)} of its heights {'ahead' if h > 0 else 'behind'}" if h else "neither ahead nor behind",
     "forward": {"forward": "forward", "back": "backward"}.__getitem__,
     "lateral": lambda h: f"{abs(h)} to the {_side(h)}" if h else "nothing sideways",

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from actial.errors import UserError
 from actial.mix.evidence import TELLERS
 from actial.mix.verified_claims import sentences_of, tells_what_is_seen
+from actial.params_questions import THREE_VIEW_KINDS
 from actial.records import Question, is_viewpoint
 from actial.rng import generator_for
 
@@ -69,7 +70,7 @@ def varied(reasoning: str, chains: Sequence[Told], n_tokens: Callable[[str], int
 def facts_of(chain: str, kind: str) -> str:
     """What a chain says of the pictures and the parts, without anything it concludes about the camera."""
     if chain[:1].isupper():
-        if kind in TELLERS:
+        if kind in TELLERS or kind in THREE_VIEW_KINDS:
             return " ".join(sentence for sentence in sentences_of(chain) if tells_what_is_seen(sentence))
         n_conclusions = 0 if not is_viewpoint(kind) else 1 if kind == "lateral" else 2
         sentences = re.findall(r"[^.]+\.", chain)

@@ -22,7 +22,7 @@ def sentences_of(chain: str) -> list[str]:
 
 def tells_what_is_seen(sentence: str) -> bool:
     """Whether it is of what pictures show, not of what follows."""
-    return any(re.fullmatch(pattern, sentence) for pattern, _ in _SEEN)
+    return any(re.fullmatch(pattern, sentence) for pattern in (*(pattern for pattern, _ in _SEEN), *lines_of("third")))
 
 
 def check_claims(chain: str, question: Question, scene: Scene) -> None:
@@ -100,17 +100,19 @@ _LEAN = r"(?:(?P<side>rises|falls) to the right by (?P<deg>\d+) degrees?|is leve
 _TIMES = r"(?:(?P<times>\d+\.\d+) times as large|just as large)"
 _AROUND = r"(?:(?P<deg>\d+) degrees? (?P<side>counter-clockwise|clockwise) around it|neither way around it)"
 
-_SEEN: tuple[tuple[str, Check], ...] = (
-    (
-        rf"In the {_NTH} picture the {_name('end')} stands {_DEPTH} the {_name('start')} and {_BESIDE}; "
+
+def lines_of(*nth: str) -> tuple[str, str]:
+    """The two wordings of where a way on the map points in one of these pictures."""
+    return (
+        rf"In the {_of('nth', *nth)} picture the {_name('end')} stands {_DEPTH} the {_name('start')} and {_BESIDE}; "
         rf"on a map the way from the {_name('again')} to the {_name('back')} points {_AT}\.",
-        seen.line,
-    ),
-    (
-        rf"The {_NTH} picture shows the {_name('end')} {_DEPTH} the {_name('start')} and {_BESIDE}, so that seen from above "
+        rf"The {_of('nth', *nth)} picture shows the {_name('end')} {_DEPTH} the {_name('start')} and {_BESIDE}, so that seen from above "
         rf"the way from the {_name('again')} to the {_name('back')} points {_AT}\.",
-        seen.line,
-    ),
+    )
+
+
+_SEEN: tuple[tuple[str, Check], ...] = (
+    *((pattern, seen.line) for pattern in lines_of("first", "second")),
     (rf"The middle of the object appears {_off('a')} in the first picture and {_off('b')} in the second\.", seen.middles),
     (rf"The first picture has the middle of the object {_off('a')}, and the second has it {_off('b')}\.", seen.middles),
     (rf"In the first picture the middle of the object appears {_off('a')}\.", seen.ahead_first),

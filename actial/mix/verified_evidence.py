@@ -31,7 +31,12 @@ Check = Callable[[Scene, re.Match[str], Facts], None]
 
 
 def line(scene: Scene, match: re.Match[str], facts: Facts) -> None:
-    i, end, start = which(match), match["end"], match["start"]
+    line_in(scene, which(match), match, facts)
+
+
+def line_in(scene: Scene, i: int, match: re.Match[str], facts: Facts) -> None:
+    """A way on the map, as one of the scene's two pictures shows it."""
+    end, start = match["end"], match["start"]
     require(match["again"] == start and match["back"] == end, match)
     require(facts.parts in (None, (end, start)), match)
     facts.parts = (end, start)

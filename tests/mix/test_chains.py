@@ -270,7 +270,7 @@ def test_parts_are_named_only_where_the_name_is_theirs_alone() -> None:
 
 
 def test_nothing_is_shared_between_writer_and_verifier() -> None:
-    checkers = {"verification", "checked_scene", "verified_claims", "verified_conclusions", "verified_evidence"}
+    checkers = {"verification", "checked_scene", "verified_arcs", "verified_claims", "verified_conclusions", "verified_evidence"}
     for name in checkers:
         source = (REPO / f"actial/mix/{name}.py").read_text()
         imported = set(re.findall(r"^(?:from|import) (actial\S*)(?: import (verified\S*))?", source, re.M))

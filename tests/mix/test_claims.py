@@ -89,7 +89,7 @@ def test_the_objects_side_is_the_sign_of_the_orbit() -> None:
 
 
 def test_every_kind_of_question_can_be_decided_by_a_claim() -> None:
-    assert set(DECIDING) == set(KINDS_WITH_CHAINS["full"])
+    assert set(DECIDING) == set(KINDS_WITH_CHAINS["teacher"])
     assert {topic for topics in DECIDING.values() for topic in topics} == {axis.topic for axis in AXES}
 
 

@@ -15,7 +15,7 @@ from toy_scenes import toy_settings
 from actial.geometry.angles import motion_between
 from actial.geometry.poses import look_at
 from actial.geometry.projection import intrinsics
-from actial.params_questions import BANDS, KINDS_OF_TWO_SIDES, KINDS_WITH_CHAINS, QUESTION_KINDS
+from actial.params_questions import BANDS, KINDS_OF_TWO_SIDES, KINDS_WITH_CHAINS, QUESTION_KINDS, THREE_VIEW_KINDS
 from actial.questions.deciding import BETWEEN, BEYOND, NEAR_AXIS, NO_FRONT, OUT_OF_SIGHT, PITCHED, SUBJECT_MOVED, UNCLEAR, UNDEFINED, decide, is_tied, margins
 from actial.questions.kinds import CHANGE_KINDS, KINDS, LEFT, NONE, RIGHT, Kind
 from actial.records import MIRRORED, OPPOSITE, ZERO_LABELS
@@ -153,7 +153,7 @@ def test_what_is_about_the_subject_is_asked_where_both_pictures_show_it() -> Non
 
 def test_declarations_hang_together() -> None:
     assert tuple(sorted(KINDS)) == tuple(sorted(QUESTION_KINDS)) and QUESTION_KINDS[:4] == KINDS_WITH_CHAINS["short"] == KINDS_WITH_CHAINS["full"][:4]
-    assert set(KINDS_WITH_CHAINS["full"]) <= set(QUESTION_KINDS)
+    assert set(KINDS_WITH_CHAINS["full"]) <= {*QUESTION_KINDS, *THREE_VIEW_KINDS} and set(KINDS_WITH_CHAINS["teacher"]) <= set(QUESTION_KINDS)
     assert set(KINDS_OF_TWO_SIDES) == {kind.name for kind in KINDS.values() if len(kind.labels) == 3 and not kind.asks_angle}
     assert list(KINDS)[:4] == ["lateral", "orbit", "turn", "perspective"]  # the drawing of pairs depends on their places
     for kind in KINDS.values():
