@@ -64,5 +64,5 @@ def _spelled(order: Sequence[int]) -> str:
 
 def _seen_in_all(views: Sequence[View]) -> dict[str, SceneObject]:
     """The named parts that all pictures show, by what they are called."""
-    names, first, *others = spoken_names(views[0].objects, with_shape=True), *map(sightings, views)
+    names, (first, *others) = spoken_names(views[0].objects, with_shape=True), [sightings(view) for view in views]
     return {names[name]: s.part for name, s in first.items() if name in names and all(name in other for other in others)}

@@ -54,7 +54,8 @@ def asked(kind: str, order: str) -> Question:
 @pytest.fixture(scope="module")
 def told() -> list[Told]:
     """Chains about cameras that stand around toy scenes at random, with the truth of each by its azimuths."""
-    generator, found = generator_for(3, "arcs"), []
+    generator = generator_for(3, "arcs")
+    found: list[Told] = []
     for index in range(150):
         view = toy_views(index % 15)[0]
         center, r_m = view.objects[0].center(), float(np.linalg.norm(view.camera.pose()[:3, 3] - view.objects[0].center()))
