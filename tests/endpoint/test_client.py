@@ -91,6 +91,7 @@ FAULTS: dict[str, Answer] = {
     "null": Answer(b"null"),
     "content is a number": Answer(b'{"choices": [{"message": {"content": 3}}]}'),
     "not UTF-8": Answer(b"\xff\xfe{"),
+    "nested too deep": Answer(b"[" * 100_000),
     "dropped": replace(said("dropped in the middle"), drop=True),
     "too late": replace(said("late"), delay_s=0.7),
 }

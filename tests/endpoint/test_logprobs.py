@@ -89,6 +89,14 @@ def test_a_reply_is_no_worse_for_what_is_wrong_with_them(told: Any) -> None:
     assert reply == Reply("a", "stop", None, None)
 
 
+def test_a_reply_with_nan_somewhere_is_read_as_any_other() -> None:
+    """Servers written in Python send it; JSON has none, and a quick reader refuses it."""
+    told = [{"token": "a", "logprob": -0.5}, {"token": "b", "logprob": -0.25}]
+    body = {"choices": [{"message": {"content": "ab"}, "logprobs": {"content": told}}], "usage": {"completion_tokens": 2}}
+    expected = Reply("ab", "stop", None, 2, (Token(b"a", -0.5), Token(b"b", -0.25)))
+    assert parse_reply(json.dumps(body | {"took_s": float("nan")}).encode()) == parse_reply(json.dumps(body).encode()) == expected
+
+
 def test_bytes_are_read_where_a_letter_takes_several_tokens_and_text_where_none_are_told() -> None:
     told = [{"token": "\ufffd", "logprob": -0.5, "bytes": [0xC3]}, {"token": "\ufffd", "logprob": -0.1, "bytes": [0xA9]}, {"token": "é", "logprob": 0}]
     reply = parse_reply(json.dumps({"choices": [{"message": {"content": "éé"}, "logprobs": {"content": told}}]}).encode())
