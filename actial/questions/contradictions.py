@@ -1,9 +1,8 @@
 """Do answers to several questions about the same views contradict each other? They do where no motion of the cameras makes them all true.
 
-Every answer bounds how much a quantity differs between two views: azimuth about the subject, heading, tilt of the horizon, elevation of the line of sight, or
-the logarithm of the distance (and of the step from the one to the other). Bounds on differences can all hold together unless, chained around some cycle, they
-exclude each other (Dechter, Meiri and Pearl, "Temporal constraint networks", 1991): shortest paths decide it exactly. Angles are known up to whole turns:
-wherever a bound closes a cycle of others, every number of turns that fits is tried.
+Every answer bounds how much a quantity differs between two views (`bounds` says which). Bounds on differences can all hold together unless, chained around some
+cycle, they exclude each other (Dechter, Meiri and Pearl, "Temporal constraint networks", 1991): shortest paths decide it exactly. Angles are known up to whole
+turns: wherever a bound closes a cycle of others, every number of turns that fits is tried.
 
 No truth goes into it: two wrong answers can be consistent, and a right one and a wrong one can contradict each other.
 """
@@ -22,8 +21,8 @@ import numpy as np
 from actial.errors import UserError
 from actial.json_files import read_jsonl
 
-AZIMUTH, HEADING, TILT, ELEVATION, LOG_DISTANCE, LOG_STEP = "azimuth", "heading", "tilt", "elevation", "log_distance", "log_step"
-CIRCULAR = frozenset({AZIMUTH, HEADING, TILT})
+AZIMUTH, HEADING, WAY, TILT, ELEVATION, LOG_DISTANCE = "azimuth", "heading", "way", "tilt", "elevation", "log_distance"
+CIRCULAR = frozenset({AZIMUTH, HEADING, WAY, TILT})
 """Angles up to whole turns, degrees; elevations are degrees, too. Left and counter-clockwise are positive, a horizon that tilts clockwise, up, and farther."""
 EPSILON = 1e-6
 FAMILIES = "families.jsonl"
@@ -53,7 +52,7 @@ class Family:
     sort: str
     """pair: both orders and several kinds about two views; cycle: three views, pair by pair around, and together."""
     scene_id: str
-    facts: tuple[Bound, ...]
+    facts: tuple[Claim, ...]
     """What the questions take for granted, and each picture shows by itself."""
     claims: Mapping[str, Mapping[str, Claim]]
     """By question and label."""
@@ -67,7 +66,7 @@ def contradicts(family: Family, answers: Mapping[str, str | None]) -> bool | Non
     """
     given = {question_id: label for question_id, label in answers.items() if label is not None and question_id in family.claims}
     claims = [family.claims[question_id][label] for question_id, label in sorted(given.items())]
-    if not possible([(family.facts,), *claims]):
+    if not possible([*family.facts, *claims]):
         return True
     return None if len(given) < len(family.claims) else False
 
@@ -148,4 +147,4 @@ def read_families(path: Path) -> list[Family]:
 def _family(row: Mapping[str, Any]) -> Family:
     bounds = lambda rows: tuple(Bound(*row) for row in rows)
     claims = {question_id: {label: tuple(map(bounds, claim)) for label, claim in of.items()} for question_id, of in row["claims"].items()}
-    return Family(row["family_id"], row["sort"], row["scene_id"], bounds(row["facts"]), claims)
+    return Family(row["family_id"], row["sort"], row["scene_id"], tuple(tuple(map(bounds, fact)) for fact in row["facts"]), claims)

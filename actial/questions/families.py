@@ -3,15 +3,12 @@
 A *pair* family holds what is asked about two views, in both orders and by several kinds: the way from A to B is that from B to A turned round, and several
 kinds ask one bit. A *cycle* family holds what is asked from A to B, from B to C and from C to A, and about the three together.
 
-Kinds: `orbit`, `perspective` and `orbit_angle` bound differences of azimuth, `turn` and `turn_angle` of heading, `pitch` of elevation, `roll` of the horizon's
-tilt, `radial` of the distance, `between` and `arc_order` three azimuths. `lateral` bounds the second camera's azimuth against the first's heading where it is
-tied to the way around; that the camera stayed in place bounds azimuth and distance. Other kinds are in no family.
+What each answer says is in `bounds`. Kinds about altered objects, about things and about the pictures alone are in no family.
 """
 
 from __future__ import annotations
 
 import itertools
-import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,40 +17,18 @@ from pathlib import Path
 import numpy as np
 
 from actial import ids
-from actial.geometry.angles import Motion, motion_between
-from actial.params_questions import Band, BuildQA
-from actial.questions.contradictions import AZIMUTH, CIRCULAR, ELEVATION, HEADING, LOG_DISTANCE, LOG_STEP, TILT, Bound, Claim, Family, can_contradict
-from actial.questions.cues import in_picture
-from actial.questions.deciding import band_of
-from actial.questions.kinds import KINDS
+from actial.params_questions import BuildQA
+from actial.questions.bounds import CONSTRAINING, claim_of, facts_of, motion_of
+from actial.questions.contradictions import Family, can_contradict
 from actial.records import Question, View
 from actial.rng import generator_for, seed_for
 from actial.tables import count_questions, read_questions
 
 PAIR, CYCLE = "pair", "cycle"
-BEARING_KNOWN_TO_DEG = 5.0
-"""How exactly a picture tells the direction to the subject's middle against that of the camera: the lens is not told."""
-UNBOUNDED = {ELEVATION: 180.0, LOG_DISTANCE: 100.0}
-"""More than any two cameras differ by: degrees, and a ratio of e^100."""
-LEVEL = f"{ELEVATION} of the horizon"
 SCENES_AT_ONCE = 512
 """Whose questions are in memory at a time."""
 N_GUESSES = 64
 """Blind guesses by which a family shows that its answers can contradict each other at all."""
-
-_DIFFERENCES = {
-    "orbit": (AZIMUTH, "left"),
-    "perspective": (AZIMUTH, "left"),
-    "turn": (HEADING, "left"),
-    "pitch": (ELEVATION, "up"),
-    "roll": (TILT, "clockwise"),
-    "radial": (LOG_DISTANCE, "farther"),
-}
-"""Which quantity's difference a kind asks for, and the label of positive ones."""
-_ANGLES = {"orbit_angle": AZIMUTH, "turn_angle": HEADING}
-_OF_THREE = ("between", "arc_order")
-CONSTRAINING = frozenset({*_DIFFERENCES, *_ANGLES, *_OF_THREE, "lateral"})
-"""Kinds whose questions stand in families."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +74,7 @@ def families_of(files: Sequence[Path], view_of: Callable[[str], View], settings:
             views = [view_of(v) for v in group.view_ids]
             family = family_of(group, views, settings)
             draws = generator_for(seed, f"{group.family_id}/guesses").random((N_GUESSES, len(family.claims)))
-            if any(_motion_of(view).min_level_distance_r[0] <= settings.min_level_distance_r for view in views):
+            if any(motion_of(view).min_level_distance_r[0] <= settings.min_level_distance_r for view in views):
                 refused[f"families: {sort} with a camera near the subject's vertical axis"] += 1
             elif can_contradict(family, draws.tolist()):
                 made.append(family)
@@ -172,87 +147,6 @@ def family_of(group: Group, views: Sequence[View], settings: BuildQA) -> Family:
     """The questions with what each of their answers claims; the views are those of the group."""
     number = {view_id: place for place, view_id in enumerate(group.view_ids)}
     claims = {
-        q.question_id: {label: _claim(q, label, option, number, settings) for label, option in zip(q.labels, q.options, strict=True)} for q in group.questions
+        q.question_id: {label: claim_of(q, label, option, number, settings) for label, option in zip(q.labels, q.options, strict=True)} for q in group.questions
     }
-    return Family(group.family_id, group.sort, group.questions[0].scene_id, tuple(_facts(views, settings)), claims)
-
-
-def _facts(views: Sequence[View], settings: BuildQA) -> Iterator[Bound]:
-    """What holds whatever is answered: cameras are not pitched far, and see the subject where their pictures show it."""
-    for place, view in enumerate(views):
-        yield Bound(LEVEL, f"{ELEVATION} {place}", -settings.max_pitch_deg, settings.max_pitch_deg)
-        center, T = view.objects[0].center(), view.camera.pose()[None]
-        size_px = np.array([[view.camera.width_px, view.camera.height_px]], dtype=float)
-        if np.isfinite(in_picture(center[None, None], T, view.camera.intrinsics()[None], size_px)).all():
-            towards_deg = round(180.0 - float(_motion_of(view).bearing_deg[0]), 6)  # of the heading against the azimuth
-            yield Bound(f"{AZIMUTH} {place}", f"{HEADING} {place}", towards_deg - BEARING_KNOWN_TO_DEG, towards_deg + BEARING_KNOWN_TO_DEG)
-
-
-def _motion_of(view: View) -> Motion:
-    """Of one camera alone: where it sees the subject, and how far from its vertical axis."""
-    T = view.camera.pose()[None]
-    return motion_between(T, T, view.objects[0].center())
-
-
-def _claim(question: Question, label: str, option: str, number: dict[str, int], settings: BuildQA) -> Claim:
-    """What an answer says of the cameras."""
-    places = [number[view_id] for view_id in question.view_ids]
-    if question.kind in _OF_THREE:
-        return tuple(_along_arc([places[i] for i in order], settings) for order in _orders(label))
-    i, j = places
-    if question.kind == "lateral":
-        return (_sideways(label, i, j, bool(question.tied_class), settings),)
-    if question.kind in _ANGLES:
-        size_deg = int(option.split()[0])
-        middle = size_deg if label.startswith("left") else -size_deg
-        return (
-            (_difference(_ANGLES[question.kind], i, j, middle - 0.5, middle + 0.5),)
-            if size_deg
-            else (_still(_ANGLES[question.kind], i, j, question.kind, settings),),
-        )
-    quantity, positive = _DIFFERENCES[question.kind]
-    if label == "none":
-        return ((_still(quantity, i, j, question.kind, settings),),)
-    band = band_of(KINDS[question.kind], settings)
-    low, high = band.asked_from, band.asked_to or (180.0 if quantity in CIRCULAR else UNBOUNDED[quantity])
-    return ((_difference(quantity, i, j, low, high) if label == positive else _difference(quantity, i, j, -high, -low),),)
-
-
-def _difference(quantity: str, i: int, j: int, low: float, high: float) -> Bound:
-    return Bound(f"{quantity} {i}", f"{quantity} {j}", low, high)
-
-
-def _still(quantity: str, i: int, j: int, kind: str, settings: BuildQA) -> Bound:
-    band: Band = band_of(KINDS[kind], settings)
-    return _difference(quantity, i, j, -band.none_below, band.none_below)
-
-
-def _sideways(label: str, i: int, j: int, tied: bool, settings: BuildQA) -> tuple[Bound, ...]:
-    """With the subject at bearing b from camera 1, and camera 2 at orbit o and p times the level distance, the lateral part is p sin(o + b) - sin b of that
-    distance. Where b is so small that the second term alone is not asked about, the sign of the first decides: that of camera 2's azimuth against camera 1's
-    heading. How far it went is used only against answers that it did not move.
-    """
-    start, step = f"{LOG_DISTANCE} {i}", f"{LOG_STEP} {min(i, j)} {max(i, j)}"
-    if label == "none":
-        most = settings.lateral.none_below
-        around_deg = math.degrees(math.asin(min(1.0, most / settings.min_level_distance_r)))
-        stays = _difference(AZIMUTH, i, j, -around_deg, around_deg), _difference(LOG_DISTANCE, i, j, math.log(1 - most), math.log(1 + most))
-        return (*stays, Bound(start, step, -UNBOUNDED[LOG_DISTANCE], math.log(most)))
-    far_enough = Bound(start, step, math.log(settings.lateral.asked_from), UNBOUNDED[LOG_DISTANCE])
-    low, high = (-180.0, 0.0) if label == "right" else (0.0, 180.0)
-    return (Bound(f"{HEADING} {i}", f"{AZIMUTH} {j}", low, high), far_enough) if tied else (far_enough,)
-
-
-def _orders(label: str) -> tuple[tuple[int, ...], ...]:
-    """The counter-clockwise orders, as places of pictures, that a label leaves open."""
-    if "-" in label:
-        return (tuple(int(picture) - 1 for picture in label.split("-")),)
-    middle = ("first", "second", "third").index(label)
-    one, other = (place for place in range(3) if place != middle)
-    return (one, middle, other), (other, middle, one)
-
-
-def _along_arc(places: Sequence[int], settings: BuildQA) -> tuple[Bound, ...]:
-    a, b, c = places
-    gap, whole = settings.three_views.min_gap_deg, settings.three_views.max_arc_deg
-    return (_difference(AZIMUTH, a, b, gap, whole - gap), _difference(AZIMUTH, b, c, gap, whole - gap), _difference(AZIMUTH, a, c, 2 * gap, whole))
+    return Family(group.family_id, group.sort, group.questions[0].scene_id, tuple(facts_of(views, group.questions, settings)), claims)
